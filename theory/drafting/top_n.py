@@ -1,0 +1,37 @@
+"""The n most likely tokens."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from theory.drafting._base import Joint, Law, Subset, Tokens, chain, support_size, top
+
+
+def live(q: Law, n: int) -> int:
+    """min(n, support of q)."""
+    return min(n, support_size(q))
+
+
+def conditional(q: Law, tokens: Tokens, slots: int) -> Law:
+    """Slot j is the j-th most likely token (ties to the lowest index)."""
+    law = np.zeros(len(q))
+    law[top(q, slots)[tokens.shape[1]]] = 1.0
+    return law
+
+
+def joint(q: Law, n: int) -> Joint:
+    """Q is a point mass. Cost: O(V log V)."""
+    return chain(conditional, q, live(q, n))
+
+
+def inclusion(q: Law, n: int) -> Law:
+    """P(y among the drafts) = 1 for y in the top set S, else 0. Cost: O(V log V)."""
+    inside = np.zeros(len(q))
+    inside[top(q, live(q, n))] = 1.0
+    return inside
+
+
+def optimum(p: Law, q: Law, n: int) -> tuple[float, Subset]:
+    """alpha* = p(S), at H = S. Cost: O(V log V)."""
+    subset = inclusion(q, n) > 0
+    return float(p[subset].sum()), subset
