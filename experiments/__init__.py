@@ -1,0 +1,1 @@
+"""Experiments: one file each; every public file is a command of `specjax`."""

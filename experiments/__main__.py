@@ -1,0 +1,154 @@
+"""The command line: every public file of this folder is a command."""
+
+import ast
+import contextlib
+import dataclasses
+import importlib
+import importlib.metadata
+import importlib.util
+import io
+import pkgutil
+import re
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Protocol
+
+import tyro
+from rich.console import Console
+
+from experiments import _store
+from experiments._console import say
+
+FOLDER = Path(__file__).parent
+WRONG_INPUT, INTERRUPTED = 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 2 and one line on stderr where the input is wrong."""
+    try:
+        return _dispatch(list(sys.argv[1:] if arguments is None else arguments))
+    except ModuleNotFoundError as error:
+        say(f"error: {_missing(error)}")
+    except (ValueError, OSError) as error:
+        say(f"error: {error}")
+    except KeyboardInterrupt:
+        say("interrupted")
+        return INTERRUPTED
+    return WRONG_INPUT
+
+
+def commands() -> dict[str, str]:
+    """The name of every command and the first line of its help, without importing it."""
+    names = sorted(module.name for module in pkgutil.iter_modules([str(FOLDER)]) if not module.name.startswith("_"))
+    documents = {name: ast.get_docstring(ast.parse((FOLDER / f"{name}.py").read_text())) for name in names}
+    return {name: (text or "").partition("\n")[0] for name, text in documents.items()}
+
+
+def _dispatch(arguments: list[str]) -> int:
+    known = commands()
+    if not arguments:
+        raise ValueError(f"expected a command, one of {', '.join(known)}; see specjax --help")
+    name, *rest = arguments
+    if name in ("-h", "--help"):
+        print("usage: specjax COMMAND [OPTIONS]\n")
+        print("\n".join(f"  {name:<10} {text}" for name, text in known.items()))
+        print("\nspecjax COMMAND --help has the options of a command; specjax --version the version.")
+        return 0
+    if name == "--version":
+        print(f"specjax {importlib.metadata.version('specjax')}")
+        return 0
+    if name not in known:
+        raise ValueError(f"unknown command {name!r}: expected one of {', '.join(known)}")
+    return _run(name, rest)
+
+
+def _run(name: str, arguments: list[str]) -> int:
+    module = importlib.import_module(f"experiments.{name}")
+    default = Path("out") / f"{name}.png" if hasattr(module, "plot") else None
+    options = _parse(module, name, default, arguments)
+    figure = _figure_path(options.figure, default) if default else None
+    for path in filter(None, (options.json, figure)):
+        _store.check_writable(path)
+    config = module.Config(**{field.name: getattr(options, field.name) for field in dataclasses.fields(module.Config)})
+    with warnings.catch_warnings(record=True) as notes:
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", UserWarning)
+        content = module.run(config)
+    for note in dict.fromkeys(str(warning.message) for warning in notes):
+        say(f"note: {note}")
+    module.show(content, Console())
+    image = _render(module, content, figure.suffix[1:]) if figure else b""
+    if options.json:
+        _store.write_json(options.json, module.document(content) if hasattr(module, "document") else content)
+    if figure:
+        _store.write(figure, image)
+        print(f"figure: {figure}")
+    return module.status(content) if hasattr(module, "status") else 0
+
+
+class _Output(Protocol):
+    """Where the user wants the results."""
+
+    json: Path | None
+    figure: Path
+
+
+def _parse(module: ModuleType, name: str, figure: Path | None, arguments: list[str]) -> _Output:
+    """The experiment's Config together with the options that every command has; a parser's complaint becomes a ValueError."""
+    added: list[tuple[str, object, object]] = [("json", Annotated[Path | None, tyro.conf.arg(help="write the result there")], None)]
+    if figure:
+        added.append(("figure", Annotated[Path, tyro.conf.arg(help="write the figure there")], figure))
+    options = dataclasses.make_dataclass("Options", added, bases=(module.Config,), frozen=True)
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            return tyro.cli(options, prog=f"specjax {name}", description=module.__doc__, args=arguments)
+    except SystemExit as end:
+        if end.code == 0:
+            raise
+        raise ValueError(_first_paragraph(complaint.getvalue())) from None
+
+
+def _first_paragraph(box: str) -> str:
+    """The sentence that a parser drew a box around."""
+    lines = [line.strip("│ ") for line in box.splitlines()[1:]]
+    end = next((i for i, line in enumerate(lines) if line.startswith(("─", "╰"))), len(lines))
+    return " ".join(lines[:end])
+
+
+def _figure_path(path: Path, default: Path) -> Path | None:
+    """The path of the figure, checked; None, with a note, where nobody asked for one and matplotlib is not installed."""
+    if importlib.util.find_spec("matplotlib"):
+        from matplotlib.figure import Figure
+
+        formats = Figure().canvas.get_supported_filetypes()
+        if path.suffix[1:] not in formats:
+            raise ValueError(f"{path}: expected a figure in one of the formats {', '.join(sorted(formats))}")
+        return path
+    if path != default:
+        raise ModuleNotFoundError("a figure needs matplotlib", name="matplotlib")
+    say("note: no figure, matplotlib is not installed: pip install 'specjax[plots]'")
+    return None
+
+
+def _render(module: ModuleType, content: object, suffix: str) -> bytes:
+    buffer = io.BytesIO()
+    module.plot(content).savefig(buffer, format=suffix)
+    return buffer.getvalue()
+
+
+def _missing(error: ModuleNotFoundError) -> str:
+    """What is not installed, and the extra of this package that brings it."""
+    package = (error.name or "").partition(".")[0]
+    for requirement in importlib.metadata.requires("specjax") or ():
+        found = re.match(rf"{re.escape(package)}\b[^;]*;.*extra == ['\"](?P<extra>[\w-]+)", requirement)
+        if found:
+            return f"{package} is not installed: pip install 'specjax[{found['extra']}]'"
+    return str(error)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,200 @@
+"""The checks that make a rule's claims true; each returns the reason for which a rule fails it, or an empty string."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from experiments import _exact
+from experiments._exact import Array, Cases
+from specjax.rules import Rule
+
+# Float64 sums of at most CELLS terms that total 1: pairwise rounding stays below 1e-14; the laws' own solvers (K-SEQ's root) end
+# within a few hundred ulp, and theory's joint laws are exact to 1e-15 a factor.
+EXACT = 1e-12
+# theory states its optimum to 1e-10 (the race integral), and closed forms are held to ten times that.
+OPTIMUM = 1e-9
+# Float32: rows sum to 1 within V + n roundings of 6e-8; what is emitted on average is held to 1e-6, 8 ulp of 1.
+SINGLE = 1e-6
+
+Reason = str
+
+
+class Judged(NamedTuple):
+    """The laws of one rule on one set of cases.
+
+    Attributes:
+      wide: K [B, M, V^n, V] from float64 laws.
+      single: the same from float32 laws.
+      masks: [M, n], every mask; the full one alone for per-pair rules.
+    """
+
+    rule: Rule
+    cases: Cases
+    wide: Array
+    single: Array
+    masks: np.ndarray
+
+
+def is_law(judged: Judged) -> Reason:
+    """Every row is finite, non-negative and sums to 1: for every tuple, off the support of q too, and under every mask."""
+    return _row_reason(judged, judged.wide, EXACT, "") or _row_reason(judged, judged.single, SINGLE, "in float32 ")
+
+
+def _row_reason(judged: Judged, laws: Array, tolerance: float, precision: str) -> Reason:
+    sums = laws.sum(-1)
+    faults = (
+        (np.where(np.isfinite(laws).all(-1), 0, 1), "holds a number that is not finite"),
+        (np.maximum(-laws, 0).max(-1), "has a negative entry"),
+        (np.abs(sums - 1), "does not sum to 1"),
+    )
+    for error, words in faults:
+        b, mask, x = np.unravel_index(np.argmax(error), error.shape)
+        if error[b, mask, x] > tolerance:
+            drafts = _drafts(judged, mask, x)
+            return f"no law: {precision}it {words} (sum {sums[b, mask, x]:.6g}) for drafts {drafts} on {judged.cases.names[b]}"
+    return ""
+
+
+def ignores_masked_slots(judged: Judged) -> Reason:
+    """What masked slots hold is never read."""
+    n, vocabulary = judged.cases.n, judged.cases.vocabulary
+    for row, mask in enumerate(judged.masks):
+        grid = judged.wide[:, row].reshape(-1, *(vocabulary,) * n, vocabulary)
+        spread = max((np.ptp(grid, axis=1 + slot).max() for slot in np.flatnonzero(~mask)), default=0)
+        if spread > EXACT:
+            return f"reads a masked slot: with mask {_bits(mask)} its content moves the law by {spread:.3g}"
+    return ""
+
+
+def emits_p_without_drafts(judged: Judged) -> Reason:
+    """With every slot masked the law is p."""
+    if judged.masks[0].any():
+        return ""
+    error = np.abs(judged.wide[:, 0] - judged.cases.p[:, None]).max((1, 2))
+    return _worst(judged, error, EXACT, "with every slot masked it does not emit p")
+
+
+def is_that_of_the_live_slots(judged: Judged) -> Reason:
+    """Under a mask with m live slots, wherever they lie, the law is that of m drafts."""
+    cases, n = judged.cases, judged.cases.n
+    for row, mask in enumerate(judged.masks):
+        live = int(mask.sum())
+        if live in (0, n) or not judged.rule.claims.admits(live):
+            continue
+        q = cases.q[:, mask] if cases.q.ndim == 3 else cases.q
+        alone = _exact.laws(judged.rule, cases.p, q, live, _exact.patterns(live))[:, -1]
+        index = np.ravel_multi_index(tuple(_exact.tuples(cases.vocabulary, n)[:, mask].T), (cases.vocabulary,) * live)
+        error = np.abs(judged.wide[:, row] - alone[:, index]).max((1, 2))
+        if error.max() > EXACT:
+            return _worst(judged, error, EXACT, f"with mask {_bits(mask)} the law is not that of {live} drafts: the mask is misread")
+    return ""
+
+
+def is_lossless(judged: Judged) -> Reason:
+    """Under every mask that the scheme can leave, the emitted law is p."""
+    error, slots, b, token = max(_losses(judged, judged.wide))
+    if error <= EXACT:
+        return ""
+    name = judged.cases.names[b]
+    where = f"on {name} with {slots} drafts, worst at token {token}"
+    return f"not lossless under {judged.cases.scheme}: total variation {error:.3g} from p {where}"
+
+
+def _losses(judged: Judged, laws: Array) -> list[tuple[float, int, int, int]]:
+    """Per mask: the largest total variation between the emitted law and p, live slots, the pair, the token that is worst."""
+    found = []
+    for row, mass in _masses(judged):
+        loss = np.einsum("bx,bxy->by", mass, laws[:, row]) - judged.cases.p * mass.sum(axis=1, keepdims=True)
+        error = np.abs(loss).sum(1) / 2
+        b = int(np.argmax(error))
+        found.append((float(error[b]), int(judged.masks[row].sum()), b, int(np.argmax(np.abs(loss[b])))))
+    return found
+
+
+def loss(judged: Judged) -> float:
+    """The largest total variation between the emitted law and p, over pairs and masks."""
+    return max(_losses(judged, judged.wide))[0]
+
+
+def _masses(judged: Judged) -> list[tuple[int, Array]]:
+    """Each mask's row in the table of laws, with Q [B, V^n]."""
+    if judged.rule.claims.per_pair:
+        return [(0, _natural(judged.cases))]
+    return list(enumerate(judged.cases.mass))
+
+
+def _natural(cases: Cases) -> Array:
+    return cases.mass[cases.natural, np.arange(len(cases.names))]
+
+
+def acceptance(judged: Judged, laws: Array) -> Array:
+    """P(Y is one of the drafts) at every pair, under the mask that the scheme itself leaves: [B]."""
+    cases = judged.cases
+    drafts, every = _exact.tuples(cases.vocabulary, cases.n), _exact.patterns(cases.n)
+    values = np.empty(len(cases.names))
+    for b, (natural, mass) in enumerate(zip(cases.natural, _natural(cases), strict=True)):
+        law = laws[b, 0 if judged.rule.claims.per_pair else natural]
+        values[b] = mass @ np.where(_exact.members(drafts, every[natural], cases.vocabulary), law, 0).sum(1)
+    return values
+
+
+def meets_its_expectation(judged: Judged) -> Reason:
+    """`expected_acceptance` is the enumerated acceptance."""
+    rule, cases = judged.rule, judged.cases
+    if not hasattr(rule, "expected_acceptance") or cases.scheme not in (rule.claims.expectation_under or rule.claims.drafting):
+        return ""
+    stated = _exact.expectations(lambda p, q: rule.expected_acceptance(p, q, cases.n), cases.p, cases.q)
+    measured = acceptance(judged, judged.wide)
+    b = int(np.argmax(np.nan_to_num(np.abs(stated - measured), nan=np.inf)))
+    if abs(stated[b] - measured[b]) <= OPTIMUM:
+        return ""
+    return f"expected_acceptance says {stated[b]:.9g} on {cases.names[b]}, enumeration {measured[b]:.9g}"
+
+
+def is_no_better_than_the_optimum(judged: Judged) -> Reason:
+    """A lossless rule is a coupling: it cannot beat alpha*."""
+    return _against_optimum(judged, lambda value, best: value - best, "accepts more than the optimum")
+
+
+def attains_the_optimum(judged: Judged) -> Reason:
+    """A rule that claims the optimum for this n accepts as much."""
+    if not judged.rule.claims.optimal_at(judged.cases.n):
+        return ""
+    return _against_optimum(judged, lambda value, best: best - value, f"claims the optimum for n = {judged.cases.n} and misses it")
+
+
+def _against_optimum(judged: Judged, excess: Callable[[Array, Array], Array], words: str) -> Reason:
+    value, best = acceptance(judged, judged.wide), judged.cases.optimum
+    over = excess(value, best)
+    b = int(np.argmax(over))
+    if over[b] <= OPTIMUM:
+        return ""
+    return f"{words}: {value[b]:.9g} on {judged.cases.names[b]}, the optimum is {best[b]:.9g}"
+
+
+def holds_in_single_precision(judged: Judged) -> Reason:
+    """Laws computed in float32 emit p, and accept as much as those of float64, within 1e-6."""
+    error, slots, b, _ = max(_losses(judged, judged.single))
+    if error > SINGLE:
+        return f"in float32 not lossless: total variation {error:.3g} from p on {judged.cases.names[b]} with {slots} drafts"
+    shift = np.abs(acceptance(judged, judged.single) - acceptance(judged, judged.wide))
+    return _worst(judged, shift, SINGLE, "in float32 the acceptance differs from float64's")
+
+
+OF_LAWS = (is_law, ignores_masked_slots, emits_p_without_drafts, is_that_of_the_live_slots)
+OF_CLAIMS = (is_lossless, meets_its_expectation, is_no_better_than_the_optimum, attains_the_optimum, holds_in_single_precision)
+
+
+def _worst(judged: Judged, error: Array, tolerance: float, words: str) -> Reason:
+    b = int(np.argmax(error))
+    return f"{words}, by {error[b]:.3g} on {judged.cases.names[b]}" if error[b] > tolerance else ""
+
+
+def _drafts(judged: Judged, mask: np.intp, x: np.intp) -> str:
+    tokens = _exact.tuples(judged.cases.vocabulary, judged.cases.n)[x]
+    return "(" + ", ".join(str(t) if live else "masked" for t, live in zip(tokens, judged.masks[mask], strict=True)) + ")"
+
+
+def _bits(mask: np.ndarray) -> str:
+    return "".join("1" if live else "0" for live in mask)

@@ -1,0 +1,180 @@
+"""The laws of a rule by enumeration: at every tuple of drafts, under every mask, for every pair of laws."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+
+import jax
+import numpy as np
+from numpy.typing import NDArray
+
+import theory
+from specjax.rules import Rule
+
+Array = NDArray[np.float64]
+CELLS = 40_000_000  # numbers in one table of laws: 320 MB
+
+
+def tuples(vocabulary: int, n: int) -> NDArray[np.int32]:
+    """All V^n tuples of drafts in lexicographic order, [V^n, n]."""
+    return np.indices((vocabulary,) * n, dtype=np.int32).reshape(n, -1).T
+
+
+def patterns(n: int) -> NDArray[np.bool_]:
+    """All 2^n masks in lexicographic order: the first has no live slot, the last no masked one."""
+    return tuples(2, n).astype(bool)
+
+
+def prefix(n: int, live: int) -> int:
+    """The row of `patterns(n)` in which the first `live` slots are live."""
+    return 2**n - 2 ** (n - live)
+
+
+def members(drafts: NDArray[np.int32], mask: NDArray[np.bool_], vocabulary: int) -> NDArray[np.bool_]:
+    """Whether token y is one of the live drafts x: [V^n, V]."""
+    return (drafts[:, mask, None] == np.arange(vocabulary)).any(1)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Cases:
+    """The pairs at which a rule is judged under one scheme with n slots, and what theory says of them.
+
+    Attributes:
+      p: [B, V].
+      q: [B, V]; for the scheme `independent` [B, n, V].
+      mass: [2^n, B, V^n], Q of the drafts in the live slots of a mask, put at the tuples whose masked slots hold 0;
+        all zero where the scheme never leaves that many slots live.
+      natural: [B], the row of the mask that the scheme itself leaves: fewer than n slots are live where q has too few tokens.
+      optimum: [B], alpha*.
+    """
+
+    scheme: str
+    n: int
+    names: tuple[str, ...]
+    p: Array
+    q: Array
+    mass: Array
+    natural: NDArray[np.int64]
+    optimum: Array
+
+    @property
+    def vocabulary(self) -> int:
+        return self.p.shape[1]
+
+    def problem(self, row: int) -> theory.Problem:
+        """One of the pairs as a problem."""
+        return theory.Problem(self.p[row], self.q[row], self.n, self.scheme)
+
+
+def drafts(scheme: str, n: int) -> bool:
+    """Whether a scheme can draft n tokens (SpecHub drafts pairs)."""
+    uniform = np.full((n, 2) if scheme == "independent" else 2, 0.5)
+    try:
+        theory.drafting.get(scheme).live(uniform, n)
+    except ValueError:
+        return False
+    return True
+
+
+def cases(pairs: tuple[theory.battery.Pair, ...], scheme: str, n: int) -> Cases:
+    """The cases of a scheme: its joint law and its optimum, from `theory`.
+
+    Raises:
+      ValueError: the scheme does not draft n tokens, or there is too much to enumerate.
+    """
+    vocabulary = len(pairs[0].p)
+    if len(pairs) * 2**n * vocabulary ** (n + 1) > CELLS:
+        raise ValueError(f"n = {n} with V = {vocabulary}: too large to enumerate, expected at most {CELLS} probabilities")
+    problems = [theory.Problem(p, slots(q, n) if scheme == "independent" else q, n, scheme) for _, p, q in pairs]
+    live = [theory.drafting.get(scheme).live(problem.q, n) for problem in problems]
+    return Cases(
+        scheme=scheme,
+        n=n,
+        names=tuple(pair.name for pair in pairs),
+        p=np.stack([problem.p for problem in problems]),
+        q=np.stack([problem.q for problem in problems]),
+        mass=np.stack([[_mass(problem, mask) for problem in problems] for mask in patterns(n)]),
+        natural=np.array([prefix(n, count) for count in live]),
+        optimum=np.array([optimum(problem) for problem in problems]),
+    )
+
+
+def slots(q: Array, n: int) -> Array:
+    """One law for each of n slots: q, and q with its tokens moved round."""
+    return np.stack([np.roll(q, slot) for slot in range(n)])
+
+
+def _mass(problem: theory.Problem, mask: NDArray[np.bool_]) -> Array:
+    """Q [V^n] of the live slots' drafts, zero where the scheme does not leave these slots live."""
+    vocabulary, count = len(problem.p), int(mask.sum())
+    mass = np.zeros((vocabulary,) * problem.n)
+    if count == 0:
+        mass.flat[0] = 1
+        return mass.reshape(-1)
+    try:
+        q = problem.q[mask] if problem.q.ndim == 2 else problem.q
+        joint = theory.Problem(problem.p, q, count, problem.drafting).joint()
+    except ValueError:  # the scheme does not draft this many tokens (SpecHub's pairs)
+        return mass.reshape(-1)
+    if joint.tokens.shape[1] == count:
+        index = np.zeros((len(joint.tokens), problem.n), np.int64)
+        index[:, mask] = joint.tokens
+        mass[tuple(index.T)] = joint.mass
+    return mass.reshape(-1)
+
+
+def optimum(problem: theory.Problem) -> float:
+    """alpha* by the scheme's formula, else over all subsets, else by the linear program."""
+    if hasattr(theory.drafting.get(problem.drafting), "optimum"):
+        return theory.subsets.optimum(problem).value
+    small = len(problem.p) <= 12
+    return (theory.subsets.brute_force(problem) if small else theory.lp.solve(problem)).value
+
+
+def laws(rule: Rule, p: Array, q: Array, n: int, masks: NDArray[np.bool_], dtype: type = np.float64) -> Array:
+    """K[b, mask, x, y] of a rule, computed in `dtype`: [B, M, V^n, V]. A per-pair rule carries a leading axis B on its fields."""
+    with jax.enable_x64(dtype is np.float64):
+        rule = jax.tree.map(lambda leaf: np.asarray(leaf, dtype) if np.asarray(leaf).dtype.kind == "f" else leaf, rule)
+        return np.asarray(_laws(rule, tuples(p.shape[1], n), p.astype(dtype), q.astype(dtype), masks), np.float64)
+
+
+@jax.jit
+def _laws(rule: Rule, drafts: jax.Array, p: jax.Array, q: jax.Array, masks: jax.Array) -> jax.Array:
+    def at(rule: Rule, p: jax.Array, q: jax.Array, mask: jax.Array, tokens: jax.Array) -> jax.Array:
+        return rule.law(tokens, p, q, mask)
+
+    over_drafts = jax.vmap(at, (None, None, None, None, 0))
+    over_masks = jax.vmap(over_drafts, (None, None, None, 0, None))
+    return jax.vmap(over_masks, (0 if rule.claims.per_pair else None, 0, 0, None, None))(rule, p, q, masks, drafts)
+
+
+def expectations(expected: Callable[[jax.Array, jax.Array], jax.Array], p: Array, q: Array) -> Array:
+    """A closed form over a batch of pairs, in float64."""
+    with jax.enable_x64(True):
+        return np.asarray(jax.jit(jax.vmap(expected))(p, q), np.float64)
+
+
+def planned(make: Callable[[jax.Array], Rule], cases: Cases) -> Rule:
+    """The per-pair rule that holds the optimal plan of every case."""
+    with jax.enable_x64(True):
+        return make(jax.numpy.asarray(np.stack([theory.lp.plan(cases.problem(row)) for row in range(len(cases.names))])))
+
+
+@functools.partial(jax.jit, static_argnames="n")
+def _draft_masses(rule: Rule, drafts: jax.Array, live: jax.Array, p: jax.Array, q: jax.Array, n: int) -> jax.Array:
+    mask = jax.numpy.arange(n) < live
+
+    def mass(tokens: jax.Array) -> jax.Array:
+        hit = jax.numpy.zeros(p.shape, bool).at[jax.numpy.where(mask, tokens, p.shape[0])].set(True, mode="drop")
+        return jax.numpy.sum(jax.numpy.where(hit, rule.law(tokens, p, q, mask), 0))
+
+    return jax.lax.map(mass, drafts, batch_size=256)
+
+
+def acceptance(rule: Rule, problem: theory.Problem) -> float:
+    """The exact acceptance of a rule at one pair of laws, tuple by tuple. Cost: V^n laws, O(V) memory for each."""
+    joint = problem.joint()
+    live = joint.tokens.shape[1]
+    drafts = np.pad(joint.tokens, ((0, 0), (0, problem.n - live))).astype(np.int32)
+    with jax.enable_x64(True):
+        return float(joint.mass @ np.asarray(_draft_masses(rule, drafts, live, problem.p, problem.q, problem.n)))

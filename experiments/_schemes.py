@@ -1,0 +1,17 @@
+"""Under which drafting scheme a rule is taken where nobody names one."""
+
+from specjax import drafting
+from specjax._types import Claims
+
+PREFERRED = ("iid", "without_replacement", "greedy", "hub", "top_n")  # the public order; schemes dropped in later follow
+
+
+def from_one_law() -> tuple[str, ...]:
+    """The schemes that draft from one law q, in the order of preference."""
+    others = [name for name in drafting.names() if name not in (*PREFERRED, "independent")]
+    return (*PREFERRED, *others)
+
+
+def first(claims: Claims) -> str | None:
+    """The preferred scheme of those that a rule's proof covers; None if it covers none that drafts from one law."""
+    return next((scheme for scheme in from_one_law() if scheme in claims.drafting), None)

@@ -1,0 +1,92 @@
+"""The table of rules, generated from what their files claim."""
+
+import dataclasses
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+
+from specjax import rules
+from specjax.rules import Rule
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """How to print it.
+
+    Attributes:
+      markdown: print the table as README holds it.
+    """
+
+    markdown: bool = False
+
+
+class Row(NamedTuple):
+    """What one rule claims.
+
+    Attributes:
+      schemes: the drafting schemes that its proof covers.
+      optimal: the n for which it attains the optimum.
+      n: the numbers of drafts that it takes.
+      expectation: the schemes under which it states its exact acceptance.
+      summary: the first sentence of its documentation.
+    """
+
+    rule: str
+    schemes: list[str]
+    lossless: bool
+    optimal: str
+    n: str
+    expectation: list[str]
+    source: str
+    summary: str
+
+
+class Listing(NamedTuple):
+    """The rows, and how they were asked for."""
+
+    rows: list[Row]
+    markdown: bool
+
+
+def run(config: Config) -> Listing:
+    """One row per file in the folder of rules."""
+    return Listing([_row(rules.get(name)) for name in rules.names()], config.markdown)
+
+
+def _row(rule: type[Rule]) -> Row:
+    claims = rule.claims
+    low, high = claims.n_range
+    expectation = sorted(claims.expectation_under or claims.drafting) if hasattr(rule, "expected_acceptance") else []
+    optimal = {0: "-", -1: "every n"}.get(claims.optimal_for, f"n <= {claims.optimal_for}")
+    numbers = f"n >= {low}" if high is None else f"n = {low}" if low == high else f"{low} <= n <= {high}"
+    summary = " ".join((rule.__doc__ or "").partition("\n\n")[0].split())
+    return Row(rule.name, sorted(claims.drafting), claims.lossless, optimal, numbers, expectation, claims.source, summary)
+
+
+def document(listing: Listing) -> list[dict[str, object]]:
+    """The rows as JSON."""
+    return [row._asdict() for row in listing.rows]
+
+
+def markdown(rows: list[Row]) -> str:
+    """The table that README holds."""
+    head = ("rule", "what it does", "schemes", "lossless", "optimal for", "takes", "exact acceptance", "source")
+    lines = [head, ("---",) * len(head)]
+    for row in rows:
+        schemes, expectation = (", ".join(names) or "-" for names in (row.schemes, row.expectation))
+        lossless = "yes" if row.lossless else "no"
+        lines.append((f"`{row.rule}`", row.summary, schemes, lossless, row.optimal, row.n, expectation, row.source))
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+
+
+def show(listing: Listing, console: Console) -> None:
+    """The table."""
+    if listing.markdown:
+        print(markdown(listing.rows))
+        return
+    table = Table("rule", "schemes", "lossless", "optimal for", "takes", "exact acceptance", "source", "what it does", show_lines=True)
+    for row in listing.rows:
+        schemes, expectation = ("\n".join(names) or "-" for names in (row.schemes, row.expectation))
+        table.add_row(row.rule, schemes, "yes" if row.lossless else "no", row.optimal, row.n, expectation, row.source, row.summary)
+    console.print(table)

@@ -1,0 +1,67 @@
+"""The types that every room shares: array names, what a rule claims, what a rule and a drafting scheme are."""
+
+from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
+
+from jax import Array
+from jaxtyping import Bool, Float, Int, Key
+
+Scalar = Float[Array, ""]
+Count = Int[Array, ""]
+Law = Float[Array, " V"]
+Tokens = Int[Array, " n"]
+Mask = Bool[Array, " n"]
+RandomKey = Key[Array, ""]
+
+
+class Claims(NamedTuple):
+    """What a rule promises; every field is tested by the audit.
+
+    Attributes:
+      lossless: the emitted token has law p for every (p, q) under every scheme in `drafting`.
+      drafting: names of the drafting schemes that the proof covers.
+      source: key in references.bib (any text outside the package).
+      optimal_for: attains the optimum for every n up to it; 0 never, -1 every n.
+      n_range: smallest and largest number of drafts that the rule takes; None is no limit.
+      per_pair: the rule holds the plan of one (p, q, n) and serves no other.
+      expectation_under: the schemes for which `expected_acceptance` holds; None is all of `drafting`.
+    """
+
+    lossless: bool
+    drafting: frozenset[str]
+    source: str = ""
+    optimal_for: int = 0
+    n_range: tuple[int, int | None] = (1, None)
+    per_pair: bool = False
+    expectation_under: frozenset[str] | None = None
+
+    def admits(self, n: int) -> bool:
+        """Whether the rule takes n drafts."""
+        low, high = self.n_range
+        return low <= n and (high is None or n <= high)
+
+    def optimal_at(self, n: int) -> bool:
+        """Whether the rule claims to attain the optimum with n drafts."""
+        return self.lossless and (self.optimal_for == -1 or n <= self.optimal_for)
+
+
+@runtime_checkable
+class Rule(Protocol):
+    """A verification rule at one node: a conditional law, not a sampler.
+
+    `law(tokens[n], p[V], q[V], mask[n]) -> [V]` is the law of the emitted token given the drafts. `mask` is true at
+    live slots. A rule may also offer `expected_acceptance(p, q, n)`: its exact acceptance.
+    """
+
+    claims: ClassVar[Claims]
+    name: ClassVar[str]
+
+    def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law: ...
+
+
+@runtime_checkable
+class Drafting(Protocol):
+    """A scheme that draws the n drafts of one node: `sample(key, q[V], n) -> (tokens[n], mask[n])`."""
+
+    name: ClassVar[str]
+
+    def sample(self, key: RandomKey, q: Law, n: int) -> tuple[Tokens, Mask]: ...

@@ -1,0 +1,24 @@
+"""SpecHub's pairs."""
+
+import jax
+import jax.numpy as jnp
+
+from specjax.drafting._base import Law, Mask, RandomKey, Tokens, register
+from specjax.numerics import draw
+
+
+@register
+class Hub:
+    """Two drafts, one of them always the most likely token a: (i, a) with mass q_i, (a, i) with mass q_a q_i / (1 - q_a).
+
+    Where q is one-hot both drafts are a. Cost: two passes over V. Source: sun2024spechub.
+    """
+
+    def sample(self, key: RandomKey, q: Law, n: int) -> tuple[Tokens, Mask]:
+        if n != 2:
+            raise ValueError(f"hub: drafts pairs, expected n = 2, got n = {n}")
+        a = jnp.argmax(q).astype(jnp.int32)
+        u = jax.random.uniform(key, (2,), q.dtype)
+        first, other = draw(q, u[0]), draw(q.at[a].set(0), u[1])
+        other = jnp.where(q[other] > 0, other, a)
+        return jnp.stack([first, jnp.where(first == a, other, a)]), jnp.ones(2, bool)

@@ -1,0 +1,18 @@
+"""Different drafters at one node."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from specjax.drafting._base import Mask, RandomKey, Tokens, register
+from specjax.numerics import draw
+
+
+@register
+class Independent:
+    """Draft i is an independent draw from its own law q[i]. Cost: n passes over V."""
+
+    def sample(self, key: RandomKey, q: Float[Array, "n V"], n: int) -> tuple[Tokens, Mask]:
+        if q.shape[0] != n:
+            raise ValueError(f"independent: q has {q.shape[0]} laws, expected n = {n}")
+        return jax.vmap(draw)(q, jax.random.uniform(key, (n,), q.dtype)), jnp.ones(n, bool)

@@ -1,0 +1,16 @@
+"""The n most likely tokens."""
+
+import jax
+import jax.numpy as jnp
+
+from specjax.drafting._base import Law, Mask, RandomKey, Tokens, register
+
+
+@register
+class TopN:
+    """The n most likely tokens of q (ties to the lowest index): nothing is drawn. Slots beyond the support of q are masked."""
+
+    def sample(self, key: RandomKey, q: Law, n: int) -> tuple[Tokens, Mask]:
+        values, tokens = jax.lax.top_k(q, min(n, q.shape[0]))
+        missing = n - tokens.shape[0]
+        return jnp.pad(tokens, (0, missing)), jnp.pad(values > 0, (0, missing))

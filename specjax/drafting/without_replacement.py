@@ -1,0 +1,19 @@
+"""Gumbel-top-n."""
+
+import jax.numpy as jnp
+
+from specjax.drafting._base import Law, Mask, RandomKey, Tokens, register
+from specjax.numerics import gumbel_top_n
+
+
+@register
+class WithoutReplacement:
+    """n draws from q without replacement, in order; slots beyond the support of q are masked.
+
+    Cost: one pass of noise over V and one top_k. Source: kool2019stochastic.
+    """
+
+    def sample(self, key: RandomKey, q: Law, n: int) -> tuple[Tokens, Mask]:
+        tokens, values = gumbel_top_n(key, jnp.log(q), min(n, q.shape[0]))
+        missing = n - tokens.shape[0]
+        return jnp.pad(tokens, (0, missing)), jnp.pad(jnp.isfinite(values), (0, missing))

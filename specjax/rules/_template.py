@@ -1,0 +1,27 @@
+"""One line: the idea. Copy this file to specjax/rules/<name>.py, or anywhere: `specjax audit path/to/<name>.py` judges it."""
+
+import jax.numpy as jnp
+
+from specjax.numerics import acceptance_probability, deposit, residual, total
+from specjax.rules._base import Claims, Law, Mask, Scalar, Tokens, register
+
+
+@register
+class Template:
+    """One true sentence: what it accepts, and what it draws otherwise.
+
+    The maths. Cost in V and n. Source: key in references.bib, algorithm number.
+    """
+
+    claims = Claims(lossless=True, drafting=frozenset({"iid"}), source="leviathan2023fast", optimal_for=1)
+
+    def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
+        """[V]: law of the emitted token given the drafts; masked slots must not matter, and every input must give a law."""
+        first = tokens[jnp.argmax(mask)]
+        accept = acceptance_probability(p[first], q[first])
+        tried = deposit(residual(p, q) * (1 - accept), first[None], accept[None])
+        return jnp.where(jnp.any(mask), tried, p)
+
+    def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:
+        """Optional: the exact probability that the emitted token is one of the n drafts."""
+        return total(jnp.minimum(p, q) + jnp.maximum(p - q, 0) * (1 - (1 - q) ** (n - 1)))

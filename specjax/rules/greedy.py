@@ -1,0 +1,51 @@
+"""The optimal rule for greedy drafts, and for SpecHub's pairs."""
+
+import jax
+import jax.numpy as jnp
+
+from specjax._types import Count
+from specjax.numerics import acceptance_probability, deposit, normalise, residual, total
+from specjax.rules._base import Claims, Law, Mask, Scalar, Tokens, register
+
+
+@register
+class Greedy:
+    """Runs the one-draft rule on the drawn token against q restricted to the tokens outside Top, the n-1 most likely ones.
+
+    Top is always drafted, so its mass p(Top) is accepted whenever the residual lands there. Acceptance
+    p(Top) + sum over the rest of min(p, q/(1 - q(Top))): the optimum of the scheme; SpecHub's pairs have the same unordered law
+    at n = 2. Cost: two passes over V and a top_k. Source: hu2025towards; sun2024spechub.
+    """
+
+    claims = Claims(lossless=True, drafting=frozenset({"greedy", "hub"}), source="hu2025towards", optimal_for=-1)
+
+    def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
+        rest = _outside_top(q, len(tokens), jnp.sum(mask))
+        drawn = mask & (rest[tokens] > 0)
+        token, any_drawn = tokens[jnp.argmax(drawn)], jnp.any(drawn)
+        accept = acceptance_probability(p[token], rest[token])
+        tried = deposit(residual(p, rest) * (1 - accept), token[None], accept[None])
+        return jnp.where(any_drawn, tried, p)
+
+    def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:
+        live = jnp.minimum(n, jnp.sum(q > 0))
+        rest = _outside_top(q, n, live)
+        return total(jnp.where(rest > 0, jnp.minimum(p, rest), 0)) + _top_mass(p, q, n, live)
+
+
+def _top(q: Law, n: int, live: Count) -> tuple[Tokens, Mask]:
+    """The n - 1 most likely tokens (ties to the lowest index), true at the first live - 1."""
+    size = min(n - 1, q.shape[0])
+    return jax.lax.top_k(q, size)[1], jnp.arange(size) < live - 1
+
+
+def _outside_top(q: Law, n: int, live: Count) -> Law:
+    """q restricted to the tokens outside Top, a law; zero where Top holds all of q."""
+    top, kept = _top(q, n, live)
+    outside = q.at[jnp.where(kept, top, q.shape[0])].set(0, mode="drop")
+    return normalise(outside, outside)
+
+
+def _top_mass(p: Law, q: Law, n: int, live: Count) -> Scalar:
+    top, kept = _top(q, n, live)
+    return jnp.sum(jnp.where(kept, p[top], 0))

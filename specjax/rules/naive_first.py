@@ -1,0 +1,26 @@
+"""Try the first draft only."""
+
+import jax.numpy as jnp
+
+from specjax.numerics import acceptance_probability, deposit, residual, total
+from specjax.rules._base import Claims, Law, Mask, Scalar, Tokens, register
+
+
+@register
+class NaiveFirst:
+    """Runs the one-draft rule on the first live draft; its residual may still land on a later one.
+
+    Acceptance sum min(p, q) + sum (p - q)+ (1 - (1 - q)^(n-1)). Cost: one pass over V. Source: chen2024sequoia (naive tree).
+    """
+
+    claims = Claims(lossless=True, drafting=frozenset({"iid"}), source="chen2024sequoia", optimal_for=1)
+
+    def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
+        first = tokens[jnp.argmax(mask)]
+        accept = acceptance_probability(p[first], q[first])
+        tried = deposit(residual(p, q) * (1 - accept), first[None], accept[None])
+        return jnp.where(jnp.any(mask), tried, p)
+
+    def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:
+        missed = (1 - q) ** (n - 1)
+        return total(jnp.minimum(p, q) + jnp.maximum(p - q, 0) * (1 - missed))

@@ -1,0 +1,42 @@
+"""Recursive rejection without replacement (RSD)."""
+
+import jax.numpy as jnp
+
+from specjax.numerics import acceptance_probability, deposit, divide, tiny, total
+from specjax.rules._base import Claims, Law, Mask, Tokens, register
+
+
+@register
+class RecursiveRejectionWithoutReplacement:
+    """Recursive rejection in which q loses every rejected draft and is renormalised before the next is tried.
+
+    A token that was never drafted has the residual (p - c_i q)+ / Z_i with c_{i+1} = c_i + Z_i / (q mass left); a rejected
+    draft keeps the c of its own trial. Cost: n + 1 fused passes over V. Source: jeon2024recursive, algorithm 1.
+    """
+
+    claims = Claims(lossless=True, drafting=frozenset({"without_replacement"}), source="jeon2024recursive", optimal_for=1)
+
+    def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
+        n, slots = len(tokens), jnp.arange(len(tokens))
+        repeated = jnp.any((tokens[:, None] == tokens) & mask & (slots < slots[:, None]), 1)
+        live = mask & ~repeated  # a repeated draft has probability zero: the law passes over it
+        drafted = jnp.where(live, tokens, p.shape[0])  # out of range: dropped
+        others_p, others_q = p.at[drafted].set(0, mode="drop"), q.at[drafted].set(0, mode="drop")
+        token_p, token_q = jnp.where(live, p[tokens], 0), jnp.where(live, q[tokens], 0)
+        left = total(others_q) + jnp.cumsum(token_q[::-1])[::-1]  # q mass before each trial, as a sum of what remains
+        c, z, reached = jnp.zeros((), p.dtype), jnp.ones((), p.dtype), jnp.ones((), p.dtype)
+        token_c = jnp.zeros_like(token_p)  # the c that each drafted token has seen
+        accepted = []
+        for i in range(n):
+            r = jnp.maximum(token_p[i] - c * token_q[i], 0)
+            accept = jnp.where(live[i], acceptance_probability(r, z * divide(token_q[i], left[i])), 0)
+            accepted.append(reached * accept)
+            reached = reached * (1 - accept)
+            c = jnp.where(live[i], c + divide(z, left[i]), c)
+            token_c = jnp.where(slots >= i, c, token_c)
+            remaining = total(jnp.maximum(others_p - c * others_q, 0)) + jnp.sum(jnp.maximum(token_p - token_c * token_q, 0))
+            z = jnp.where(live[i], remaining, z)
+        scale = reached / jnp.maximum(z, tiny(z))
+        rest = jnp.where(z > 0, jnp.maximum(others_p - c * others_q, 0) * scale, p * reached)
+        rest_token = jnp.where(z > 0, jnp.maximum(token_p - token_c * token_q, 0) * scale, 0)
+        return deposit(rest, drafted, jnp.stack(accepted) + rest_token)

@@ -1,0 +1,30 @@
+"""One draft."""
+
+import jax.numpy as jnp
+
+from specjax.numerics import acceptance_probability, deposit, residual, total
+from specjax.rules._base import Claims, Law, Mask, Scalar, Tokens, register
+
+
+@register
+class Single:
+    """Accepts the draft with probability min(1, p/q), else draws from the residual (p - q)+.
+
+    Acceptance sum min(p, q), the optimum for one draft. Cost: one pass over V. Source: leviathan2023fast, algorithm 1.
+    """
+
+    claims = Claims(
+        lossless=True,
+        drafting=frozenset({"iid", "without_replacement", "greedy"}),
+        source="leviathan2023fast",
+        optimal_for=1,
+        n_range=(1, 1),
+    )
+
+    def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
+        accept = acceptance_probability(p[tokens], q[tokens])
+        rejected = residual(p, q) * (1 - jnp.sum(accept))
+        return jnp.where(mask[0], deposit(rejected, tokens, accept), p)
+
+    def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:
+        return total(jnp.minimum(p, q))

@@ -1,0 +1,27 @@
+"""SpecTr's exact optimal transport plan, one per pair of laws."""
+
+from jax import Array
+from jaxtyping import Float
+
+from specjax.rules._base import Claims, Law, Mask, Tokens, register
+
+
+@register
+class Transport:
+    """Reads the law of the emitted token off an optimal plan that was solved for this (p, q, n, scheme).
+
+    `plan` [V, ..., V, V] holds the law for every tuple of drafts, as `theory.plan` computes it. Attains the optimum; n is the
+    plan's, so no slot may be masked. Cost: one row of V; the plan itself needs V^n <= 1e5. Source: sun2023spectr, section 4.
+    """
+
+    claims = Claims(
+        lossless=True,
+        drafting=frozenset({"iid", "without_replacement", "greedy", "hub", "top_n", "independent"}),
+        source="sun2023spectr",
+        optimal_for=-1,
+        per_pair=True,
+    )
+    plan: Float[Array, "..."]
+
+    def law(self, tokens: Tokens, p: Law, q: Float[Array, "*slots V"], mask: Mask) -> Law:
+        return self.plan[tuple(tokens)]

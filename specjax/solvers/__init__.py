@@ -1,0 +1,1 @@
+"""Numerical work that bounds and rules share; knows no rule."""

@@ -1,0 +1,42 @@
+"""The drawn tree and the verdict on it: what drafters hand to verifiers, and verifiers to the decoding loop."""
+
+import dataclasses
+from typing import NamedTuple
+
+import jax
+from jax import Array
+from jaxtyping import Float, Int
+
+from specjax.trees.topology import Topology
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Draft:
+    """One object, so that the q that is verified is the q that was sampled.
+
+    Attributes:
+      topology: the tree; `active` marks the nodes that were drawn.
+      tokens: [N], row 0 is the last committed token.
+      q: [N, V], the law from which the children of node i were drawn (`independent`: [N, n, V]).
+      scheme: name of the drafting scheme, static.
+    """
+
+    topology: Topology
+    tokens: Int[Array, " N"]
+    q: Float[Array, "N ..."]
+    scheme: str = dataclasses.field(metadata={"static": True})
+
+
+class Verdict(NamedTuple):
+    """What a walk emitted.
+
+    Attributes:
+      tokens: [D + 1], the accepted drafts, then one token of the target; rows from `length` on are 0.
+      length: number of emitted tokens, from 1 to D + 1.
+      path: [D + 1], the nodes visited: ROOT, then the accepted nodes; NO_NODE from `length` on.
+    """
+
+    tokens: Int[Array, " D+1"]
+    length: Int[Array, ""]
+    path: Int[Array, " D+1"]

@@ -1,0 +1,39 @@
+"""One node of a drawn tree, as a rule sees it."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Bool, Float, Int
+
+from specjax._types import Law, Mask, Tokens
+from specjax.trees import NO_NODE, Draft
+
+
+class Node(NamedTuple):
+    """What a rule sees of node i: the drafts below it, which are live, and the nodes they lead to."""
+
+    tokens: Tokens
+    mask: Mask
+    children: Int[Array, " W"]
+
+
+def at(draft: Draft, node: Int[Array, ""]) -> Node:
+    """The drafts below a node."""
+    topology = draft.topology
+    children = jnp.asarray(topology.children)[node]
+    mask = (children != NO_NODE) & jnp.asarray(topology.active)[children]
+    return Node(jnp.where(mask, draft.tokens[children], 0), mask, children)
+
+
+def first_hit(view: Node, token: Int[Array, ""]) -> tuple[Bool[Array, ""], Int[Array, ""]]:
+    """Whether `token` is one of the drafts, and the slot of the first that equals it."""
+    hits = view.mask & (view.tokens == token)
+    return jnp.any(hits), jnp.argmax(hits)
+
+
+def draft_mass(view: Node, law: Law) -> Float[Array, " W"]:
+    """Mass of the law on each draft; of equal drafts the first holds it all."""
+    slots = jnp.arange(view.tokens.shape[0])
+    repeated = jnp.any((view.tokens[:, None] == view.tokens) & view.mask & (slots < slots[:, None]), 1)
+    return jnp.where(view.mask & ~repeated, law[view.tokens], 0)

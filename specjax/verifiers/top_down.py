@@ -1,0 +1,66 @@
+"""From the root down, one node rule at a time."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Bool, Float, Int
+
+from specjax._types import RandomKey, Rule
+from specjax.numerics import draw
+from specjax.trees import NO_NODE, ROOT, Draft, Verdict
+from specjax.verifiers._base import register
+from specjax.verifiers._nodes import at, draft_mass, first_hit
+from specjax.verifiers._report import Walk
+
+
+@register
+class TopDown:
+    """Runs a node rule at the root, then at the accepted child, until no child is hit: lossless wherever the rule is.
+
+    Cost: one law per accepted token and one more; a walk under vmap takes as long as its longest row.
+    """
+
+    rule: Rule
+
+    def law(self, draft: Draft, p: Float[Array, "N V"]) -> Float[Array, "N V"]:
+        topology = draft.topology
+        views = jax.vmap(at, (None, 0))(draft, jnp.arange(topology.nodes))
+        laws = jax.vmap(self.rule.law)(views.tokens, p, draft.q, views.mask)
+        branches = jax.vmap(draft_mass)(views, laws)
+        reach = jnp.zeros(topology.nodes, p.dtype).at[ROOT].set(1)
+        for node in range(topology.nodes):  # level order: a parent comes before its children
+            children = jnp.where(views.mask[node], views.children[node], topology.nodes)
+            reach = reach.at[children].set(reach[node] * branches[node], mode="drop")
+        drafted = jnp.where(views.mask, views.tokens, p.shape[1])
+        ends = jax.vmap(lambda law, tokens: law.at[tokens].set(0, mode="drop"))(laws, drafted)
+        return reach[:, None] * ends
+
+    def walk(self, uniforms: Float[Array, " S"], draft: Draft, p: Float[Array, "N V"]) -> Walk:
+        """The walk that D + 1 uniforms select, one for each depth, with the law's mass on the drafts of every visited node."""
+        steps = draft.topology.height + 1
+
+        def visit(state: _State) -> _State:
+            (verdict, proposed, mass), node, _ = state
+            depth = verdict.length
+            view = at(draft, node)
+            law = self.rule.law(view.tokens, p[node], draft.q[node], view.mask)
+            token = draw(law, uniforms[depth])
+            hit, slot = first_hit(view, token)
+            verdict = Verdict(verdict.tokens.at[depth].set(token), depth + 1, verdict.path.at[depth].set(node))
+            walk = Walk(verdict, proposed.at[depth].set(jnp.sum(view.mask)), mass.at[depth].set(jnp.sum(draft_mass(view, law))))
+            return _State(walk, jnp.where(hit, view.children[slot], node), hit)
+
+        verdict = Verdict(jnp.zeros(steps, jnp.int32), jnp.int32(0), jnp.full(steps, NO_NODE, jnp.int32))
+        start = Walk(verdict, jnp.zeros(steps, jnp.int32), jnp.zeros(steps, p.dtype))
+        return jax.lax.while_loop(lambda state: state.alive, visit, _State(start, jnp.int32(ROOT), jnp.bool_(True))).walk
+
+    def verify(self, key: RandomKey, draft: Draft, p: Float[Array, "N V"]) -> Verdict:
+        return self.walk(jax.random.uniform(key, (draft.topology.height + 1,), p.dtype), draft, p).verdict
+
+
+class _State(NamedTuple):
+    walk: Walk
+    node: Int[Array, ""]
+    alive: Bool[Array, ""]

@@ -1,0 +1,30 @@
+"""Run-time checks of shapes, one compile cache, and a seed from each test's own name."""
+
+import hashlib
+import os
+from pathlib import Path
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".cache" / "jax"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+
+from beartype import BeartypeConf, beartype
+from jaxtyping import install_import_hook
+
+checked = beartype(conf=BeartypeConf(is_pep484_tower=True))  # an int is a float, as for any type checker
+install_import_hook("specjax", "conftest.checked")
+
+import jax  # noqa: E402
+import pytest  # noqa: E402
+
+
+@pytest.fixture
+def seed(request) -> int:
+    """The hash of the test's id: fixed, and no test shares another's."""
+    return int.from_bytes(hashlib.sha256(request.node.nodeid.encode()).digest()[:4], "big")
+
+
+@pytest.fixture
+def key(seed) -> jax.Array:
+    """The random key of this test."""
+    return jax.random.key(seed)

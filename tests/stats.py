@@ -1,0 +1,32 @@
+"""Tests of laws by sampling that state their error."""
+
+import math
+
+import numpy as np
+
+DELTA = 1e-6  # chance that a sound sampler fails one test
+
+
+def allowance(outcomes: int, draws: int) -> float:
+    """What the total variation between a law and the frequencies of N draws stays below with probability 1 - DELTA.
+
+    Its mean is at most sqrt(V / N) / 2; one draw moves it by at most 1 / N, so McDiarmid bounds the rest.
+    """
+    return math.sqrt(outcomes / draws) / 2 + math.sqrt(math.log(1 / DELTA) / (2 * draws))
+
+
+def distance(outcomes, law) -> tuple[float, float]:
+    """Total variation between the frequencies of drawn outcomes (integers) and a law, and its allowance; prints both."""
+    outcomes, law = np.asarray(outcomes).reshape(-1), np.asarray(law, np.float64)
+    frequencies = np.bincount(outcomes, minlength=len(law)) / len(outcomes)
+    error, allowed = np.abs(frequencies - law).sum() / 2, allowance(np.count_nonzero(law), len(outcomes))
+    print(f"total variation {error:.4f}, allowed {allowed:.4f}: an error of {2 * allowed:.4f} would be caught")
+    return error, allowed
+
+
+def assert_drawn_from(outcomes, law) -> None:
+    """Fail if the outcomes were not drawn from the law; outcomes of probability 0 never come."""
+    drawn = np.bincount(np.asarray(outcomes).reshape(-1), minlength=len(law))
+    assert not drawn[np.asarray(law) == 0].any(), "an outcome of probability 0 was drawn"
+    error, allowed = distance(outcomes, law)
+    assert error <= allowed

@@ -1,0 +1,99 @@
+"""Who may know whom: the arrows between the rooms hold, and the files name nothing outside the repository."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FLOORS = [
+    {"_types", "_registry", "numerics"},
+    {"bounds", "solvers"},
+    {"trees", "drafting", "rules"},
+    {"verifiers"},
+    {"models", "drafters"},
+    {"decode"},
+    {"training", "sharding"},
+]
+RULE_SEES = {"jax", "jaxtyping", "typing", "math", "functools", "dataclasses"}
+RULE_SEES |= {f"specjax.{room}" for room in ("_types", "numerics", "bounds", "solvers", "rules._base")}
+TEXTS = [
+    path
+    for path in ROOT.rglob("*")
+    if path.suffix in {".py", ".md", ".toml", ".bib", ".cff", ".yaml", ".yml"}
+    and not any(part.startswith(".") or part == "node_modules" for part in path.relative_to(ROOT).parts)
+]
+
+
+def imports(path: Path) -> set[str]:
+    """The modules that a file imports, dotted; `from a import b` names a.b where that is a module of this repository."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        if isinstance(node, ast.ImportFrom):
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if is_module(name) else node.module for name in inner}
+    return found
+
+
+def is_module(name: str) -> bool:
+    path = ROOT / name.replace(".", "/")
+    return path.is_dir() or path.with_suffix(".py").exists()
+
+
+def within(name: str, allowed: set[str]) -> bool:
+    return any(name == prefix or name.startswith(prefix + ".") for prefix in allowed)
+
+
+def files(folder: str) -> list[Path]:
+    return sorted((ROOT / folder).rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", [p for p in files("specjax/rules") if p.name != "__init__.py"], ids=lambda p: p.stem)
+def test_a_rule_sees_the_ground_floor_only(path):
+    allowed = {"specjax._registry", "specjax._types"} if path.stem == "_base" else RULE_SEES
+    # the template is written as a stranger would write it
+    allowed = allowed | {"specjax.rules"} if path.stem == "_template" else allowed
+    assert {name for name in imports(path) if not within(name, allowed)} == set()
+
+
+@pytest.mark.parametrize("path", files("specjax"), ids=lambda p: str(p.relative_to(ROOT)))
+def test_arrows_point_down(path):
+    floors = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
+    parts = path.relative_to(ROOT / "specjax").with_suffix("").parts
+    seen = {name.split(".")[1] for name in imports(path) if name.startswith("specjax.")} - {parts[0]}
+    assert not any(within(name, {"theory", "experiments", "tests"}) for name in imports(path))
+    if parts[0] != "__init__":
+        assert {room for room in seen if floors[room] > floors[parts[0]]} == set()
+
+
+@pytest.mark.parametrize("path", files("theory"), ids=lambda p: str(p.relative_to(ROOT)))
+def test_the_referee_does_not_play(path):
+    assert {name for name in imports(path) if within(name, {"jax", "specjax", "experiments"})} == set()
+
+
+def test_importing_theory_loads_no_jax():
+    code = "import sys, theory; sys.exit('jax' in sys.modules or 'specjax' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_texts_name_nothing_outside():
+    """No absolute path of a machine, and no link that climbs out of the repository."""
+    outside = re.compile(r"(?<![\w.:/])/(?:home|root|work|tmp|mnt|Users)/\w|\]\(\.\./")
+    named = {str(path.relative_to(ROOT)) for path in TEXTS if path != Path(__file__) and outside.search(path.read_text("utf-8"))}
+    assert named == set()
+
+
+def test_no_file_is_too_long():
+    long = {str(path.relative_to(ROOT)) for path in TEXTS if path.suffix == ".py" and len(path.read_text("utf-8").splitlines()) > 500}
+    assert long == set()
+
+
+def test_a_wrong_import_is_caught(tmp_path):
+    path = tmp_path / "rule.py"
+    path.write_text("from specjax import models\nimport specjax.decode\nfrom specjax.rules._base import Claims")
+    assert {name for name in imports(path) if not within(name, RULE_SEES)} == {"specjax.models", "specjax.decode"}
