@@ -1,0 +1,204 @@
+"""Speculative decoding as one jitted program: draft a tree, score it, verify, commit, until EOS or the budget."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Bool, Float, Int, PyTree
+
+from specjax import rules
+from specjax._types import Count, RandomKey, Rule
+from specjax.drafters import Drafter, ModelDrafter
+from specjax.models import LanguageModel, Pair, prefill
+from specjax.numerics import AS_IS, Sampling
+from specjax.trees import NO_NODE, Draft, Topology, Verdict
+from specjax.verifiers import NodeReport, TopDown, optimum, report
+
+DRAFT, VERIFY = range(2)  # purposes of the random streams
+ROWS = 64  # caches come in multiples of this, so that trees of similar size share the prefill's trace
+
+Info = TypeVar("Info")
+
+
+class Params(NamedTuple):
+    """The weights of the target and of the drafter."""
+
+    target: PyTree
+    drafter: PyTree
+
+
+@dataclasses.dataclass(frozen=True)
+class Decoder:
+    """What is fixed while decoding: hashable by value, so that equal decoders share one trace.
+
+    Attributes:
+      target: the model whose law is emitted.
+      drafter: who proposes the tree.
+      sampling: how the target's logits become p.
+      eos: token that ends a text; -1 for none.
+    """
+
+    target: LanguageModel
+    drafter: Drafter
+    sampling: Sampling = AS_IS
+    eos: int = -1
+
+
+class DecodeState(NamedTuple):
+    """What the next step needs.
+
+    Attributes:
+      tokens: [S], the prompt and what was emitted; rows from `length` on are scratch.
+      length: committed tokens, the prompt included.
+      limit: no more than this many tokens in all.
+      done: EOS was emitted or the limit reached.
+      target, drafter: cache and state of the two.
+    """
+
+    tokens: Int[Array, " S"]
+    length: Count
+    limit: Count
+    done: Bool[Array, ""]
+    target: PyTree
+    drafter: PyTree
+
+
+class StepInfo(NamedTuple):
+    """What a reader wants to know of one step.
+
+    Attributes:
+      emitted: tokens kept of the verdict, 0 in rows of steps that did not run.
+      accepted: drafts accepted by the walk, before EOS or the limit cut it.
+      nodes: one row per depth of the walk.
+    """
+
+    emitted: Count
+    accepted: Count
+    nodes: NodeReport
+
+
+class Decoded(NamedTuple):
+    """The text and its history: `tokens` [S] of which `length` count, and StepInfo stacked over [budget] of which `steps` ran."""
+
+    tokens: Int[Array, " S"]
+    length: Count
+    steps: Count
+    info: StepInfo
+
+
+def decoder(pair: Pair, topology: Topology, scheme: str, sampling: Sampling = AS_IS) -> Decoder:
+    """The decoder in which the pair's draft model proposes `topology` by a drafting scheme."""
+    return Decoder(pair.target, ModelDrafter(pair.draft, topology, scheme, sampling), sampling, pair.eos)
+
+
+def verifier(rule: Rule, scheme: str, topology: Topology) -> TopDown:
+    """The top-down verifier of a rule, once its proof is seen to cover the scheme and every n of the tree.
+
+    Raises:
+      ValueError: it does not, or the rule holds the plan of one pair (p, q).
+    """
+    rules.check_decodes(rule)
+    for n in topology.arities:
+        if n > 0:
+            rules.check_scheme(rule, scheme, n)
+    return TopDown(rule)
+
+
+def init(decoder: Decoder, params: Params, prompt: Int[Array, " P"], length: Count, budget: int) -> DecodeState:
+    """The state after the first `length` >= 1 tokens of a padded prompt; `budget` more may follow.
+
+    The padding lets prompts of one bucket share a trace.
+    """
+    steps = decoder.drafter.topology.height + 1
+    rows = prompt.shape[0] + budget + steps + decoder.drafter.topology.nodes
+    rows = -(-rows // ROWS) * ROWS
+    return DecodeState(
+        tokens=jnp.pad(prompt.astype(jnp.int32), (0, budget + steps)),
+        length=length,
+        limit=length + budget,
+        done=jnp.bool_(False),
+        target=prefill(decoder.target, params.target, prompt, length, rows),
+        drafter=decoder.drafter.init(params.drafter, prompt, length, rows),
+    )
+
+
+def propose(decoder: Decoder, key: RandomKey, params: Params, state: DecodeState) -> tuple[Draft, Float[Array, "N V"], DecodeState]:
+    """Draft a tree and score it: the draft, the target's laws p after each node, and the state to hand to `commit`."""
+    draft, drafter = decoder.drafter.propose(_stream(key, DRAFT, state), params.drafter, state.drafter)
+    scores = decoder.target.score(params.target, state.target, draft.tokens, draft.topology)
+    return draft, decoder.sampling.law(scores.logits), state._replace(target=scores.cache, drafter=drafter)
+
+
+def uniforms(key: RandomKey, state: DecodeState, draft: Draft) -> Float[Array, " S"]:
+    """The uniforms of this position's walk, D + 1 of them; verifiers that are compared share them."""
+    return jax.random.uniform(_stream(key, VERIFY, state), (draft.topology.height + 1,), draft.q.dtype)
+
+
+def _stream(key: RandomKey, purpose: int, state: DecodeState) -> RandomKey:
+    """The key of a purpose at a position; no two share one."""
+    return jax.random.fold_in(key, 2 * state.length + purpose)
+
+
+def visited(paths: Int[Array, "..."], nodes: int) -> Bool[Array, " N"]:
+    """Which of the tree's nodes lie on any of the paths."""
+    return jnp.zeros(nodes, bool).at[paths].max(paths != NO_NODE)
+
+
+def commit(decoder: Decoder, state: DecodeState, verdict: Verdict) -> DecodeState:
+    """Append what was emitted, cut at EOS and at the limit, and let both models keep the accepted path."""
+    steps = jnp.arange(verdict.tokens.shape[0])
+    ends = (verdict.tokens == decoder.eos) & (steps < verdict.length)
+    kept = jnp.where(jnp.any(ends), jnp.argmax(ends) + 1, verdict.length)
+    kept = jnp.minimum(kept, state.limit - state.length)
+    length = state.length + kept
+    return DecodeState(
+        tokens=jax.lax.dynamic_update_slice(state.tokens, verdict.tokens, (state.length,)),
+        length=length,
+        limit=state.limit,
+        done=jnp.any(ends) | (length >= state.limit),
+        target=decoder.target.commit(state.target, verdict.path),
+        drafter=decoder.drafter.observe(state.drafter, verdict, ()),
+    )
+
+
+def step(decoder: Decoder, verifier: TopDown, key: RandomKey, params: Params, state: DecodeState) -> tuple[DecodeState, StepInfo]:
+    """One target call: from 1 to D + 1 tokens are emitted. Nothing happens to a state that is done, but the work."""
+    draft, p, scored = propose(decoder, key, params, state)
+    made = verifier.walk(uniforms(key, state, draft), draft, p)
+    after = commit(decoder, scored, made.verdict)
+    alpha_star = optimum(draft, p, visited(made.verdict.path, draft.topology.nodes))
+    nodes = report(verifier.rule, draft, p, made, alpha_star)
+    return after, StepInfo(after.length - state.length, made.verdict.length - 1, nodes)
+
+
+def run(step: Callable[[DecodeState], tuple[DecodeState, Info]], state: DecodeState, most: int) -> tuple[DecodeState, Count, Info]:
+    """Repeat a step until the state is done, `most` times at the most: the end, the steps made, their records stacked [most, ...]."""
+    records = jax.tree.map(lambda row: jnp.zeros((most, *row.shape), row.dtype), jax.eval_shape(step, state)[1])
+
+    def turn(carry: tuple[DecodeState, Count, Info]) -> tuple[DecodeState, Count, Info]:
+        state, count, records = carry
+        state, row = step(state)
+        return state, count + 1, jax.tree.map(lambda table, value: table.at[count].set(value), records, row)
+
+    return jax.lax.while_loop(lambda carry: ~carry[0].done & (carry[1] < most), turn, (state, jnp.int32(0), records))
+
+
+@functools.partial(jax.jit, static_argnames=("decoder", "budget"))
+def decode(
+    decoder: Decoder, verifier: TopDown, key: RandomKey, params: Params, prompt: Int[Array, " P"], length: Count, budget: int
+) -> Decoded:
+    """Decode up to `budget` tokens after the first `length` of a padded prompt, without leaving the device.
+
+    Batch it by vmap over key, prompt and length; a batch runs until its slowest row is done.
+
+    Args:
+      verifier: `decode.verifier(rule, scheme, topology)`; its rule's numbers are traced.
+      key: typed; streams are split by purpose and position, so the result depends on nothing else.
+    """
+    start = init(decoder, params, prompt, length, budget)
+    state, steps, info = run(functools.partial(step, decoder, verifier, key, params), start, budget)
+    return Decoded(state.tokens, state.length, steps, info)

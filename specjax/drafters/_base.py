@@ -1,0 +1,29 @@
+"""What the decoding loop asks of whoever proposes drafts."""
+
+from typing import Protocol, runtime_checkable
+
+from jax import Array
+from jaxtyping import Int, PyTree
+
+from specjax._types import Count, RandomKey
+from specjax.trees import Draft, Topology, Verdict
+
+
+@runtime_checkable
+class Drafter(Protocol):
+    """A frozen, hashable object: a model, an early exit, a lookup table are all this. `topology` has the largest tree it proposes."""
+
+    @property
+    def topology(self) -> Topology: ...
+
+    def init(self, params: PyTree, prompt: Int[Array, " P"], length: Count, rows: int) -> PyTree:
+        """The state after the first `length` >= 1 tokens of a padded prompt; `rows` is room for the whole text and one tree."""
+        ...
+
+    def propose(self, key: RandomKey, params: PyTree, state: PyTree) -> tuple[Draft, PyTree]:
+        """A tree of drafts below the last committed token."""
+        ...
+
+    def observe(self, state: PyTree, verdict: Verdict, features: PyTree) -> PyTree:
+        """Learn what became of the tree."""
+        ...

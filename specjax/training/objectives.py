@@ -1,0 +1,40 @@
+"""What training minimises, in nats per token: the next token's cross entropy, and the distance of a draft from its target."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import Array
+from jaxtyping import Float, Int, PyTree
+
+from specjax._types import Scalar
+from specjax.models.transformer import Transformer
+
+Objective = Callable[[PyTree, Int[Array, "B T"]], Scalar]
+
+
+def cross_entropy(model: Transformer) -> Objective:
+    """Mean -log p(next token) of a model."""
+
+    def loss(params: PyTree, windows: Int[Array, "B T"]) -> Scalar:
+        logits = model.forward(params, windows[:, :-1])
+        return optax.softmax_cross_entropy_with_integer_labels(logits, windows[:, 1:]).mean()
+
+    return loss
+
+
+def distillation(draft: Transformer, target: Transformer, target_params: PyTree) -> Objective:
+    """Mean KL(p || q) of the draft's laws q from the target's laws p on the same contexts; its gradient is zero at p = q."""
+
+    def loss(params: PyTree, windows: Int[Array, "B T"]) -> Scalar:
+        p = jax.nn.log_softmax(target.forward(target_params, windows[:, :-1]))
+        q = jax.nn.log_softmax(draft.forward(params, windows[:, :-1]))
+        return optax.losses.kl_divergence_with_log_targets(q, jax.lax.stop_gradient(p)).mean()
+
+    return loss
+
+
+def overlap(p_logits: Float[Array, "*B V"], q_logits: Float[Array, "*B V"]) -> Float[Array, "*B"]:
+    """sum min(p, q): the acceptance of one draft."""
+    return jnp.minimum(jax.nn.softmax(p_logits), jax.nn.softmax(q_logits)).sum(-1)

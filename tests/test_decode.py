@@ -1,0 +1,237 @@
+"""The decoding loop: its law, its greedy limit, its history, and that it is one program."""
+
+import functools
+import itertools
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import stats
+
+from specjax import decode, rules, trees
+from specjax.models import Pair, pairs
+from specjax.models.markov import Markov, random_tables
+from specjax.models.pairs.markov import Letters
+from specjax.numerics import AS_IS, Sampling
+
+PROMPT = jnp.array([2, 0, 1, 0, 0], jnp.int32)
+
+
+@functools.cache
+def small_pair(vocabulary=3, order=1):
+    model = Markov(vocabulary, order)
+    target, draft = random_tables(vocabulary, order, entropy=0.8, distance=0.25, seed=1)
+    return Pair(model, target, model, draft, Letters(), -1, ())
+
+
+def setting(pair, tree, rule, scheme, sampling=AS_IS):
+    topology = trees.parse(tree)
+    return decode.decoder(pair, topology, scheme, sampling), decode.verifier(rules.get(rule)(), scheme, topology)
+
+
+def weights(pair):
+    return decode.Params(pair.target_params, pair.draft_params)
+
+
+def sequence_law(pair, start, length):
+    """Exact probabilities of the next `length` tokens of an order-1 chain, as [V] * length."""
+    p = np.asarray(jax.nn.softmax(pair.target_params, -1), np.float64)
+    law = p[start]
+    for _ in range(length - 1):
+        law = law[..., None] * p
+    return law
+
+
+CASES = [
+    ("chain:2", "single", "iid"),
+    ("star:2", "kseq", "iid"),
+    ("full:2,2", "recursive_rejection_without_replacement", "without_replacement"),
+    ("full:2,1", "greedy", "greedy"),
+]
+
+
+@pytest.mark.parametrize(("tree", "rule", "scheme"), CASES)
+@pytest.mark.key_reuse
+def test_decoded_text_has_the_law_of_the_target(tree, rule, scheme, key):
+    pair, budget = small_pair(), 3
+    decoder, verifier = setting(pair, tree, rule, scheme)
+    run = jax.vmap(lambda key: decode.decode(decoder, verifier, key, weights(pair), PROMPT, jnp.int32(3), budget))
+    texts = np.asarray(run(jax.random.split(key, 20000)).tokens)[:, 3 : 3 + budget]
+    law = sequence_law(pair, 1, budget)
+    stats.assert_drawn_from(np.ravel_multi_index(texts.T, law.shape), law.ravel())
+
+
+def test_a_decode_that_reuses_the_drafts_noise_is_caught(key, monkeypatch):
+    """Planted error: the walk is drawn from the uniform that drew the draft."""
+    pair = small_pair()
+    decoder, verifier = setting(pair, "chain:1", "single", "iid")
+
+    def noise_of_the_draft(key, state, draft):
+        root = jax.random.fold_in(decode._stream(key, decode.DRAFT, state), trees.ROOT)
+        return jnp.repeat(jax.random.uniform(root, (1,)), 2)
+
+    monkeypatch.setattr(decode, "uniforms", noise_of_the_draft)
+    jax.clear_caches()
+    run = jax.vmap(lambda key: decode.decode(decoder, verifier, key, weights(pair), PROMPT, jnp.int32(3), 1))
+    tokens = run(jax.random.split(key, 20000)).tokens[:, 3]
+    jax.clear_caches()
+    error, allowed = stats.distance(tokens, sequence_law(pair, 1, 1))
+    assert error > allowed
+
+
+@pytest.mark.parametrize(("tree", "rule", "scheme"), CASES)
+def test_the_emitted_law_of_a_step_is_exact(tree, rule, scheme):
+    """Sum over every tree that can be drafted of P(tree) times the verifier's exact law = the target's law of the first token."""
+    pair = small_pair()
+    decoder, verifier = setting(pair, tree, rule, scheme)
+    emitted = _first_token_law(pair, decoder, verifier, scheme, pair.target_params)
+    np.testing.assert_allclose(emitted, sequence_law(pair, 1, 1), atol=2e-6)
+    shifted = _first_token_law(pair, decoder, verifier, scheme, jnp.roll(pair.target_params, 1, 0))  # planted: p of the wrong context
+    assert np.abs(shifted - sequence_law(pair, 1, 1)).max() > 1e-2
+
+
+def _first_token_law(pair, decoder, verifier, scheme, target_params):
+    import theory
+
+    topology, vocabulary = decoder.drafter.topology, pair.target.vocabulary
+    q_table = np.asarray(jax.nn.softmax(pair.draft_params, -1), np.float64)
+    children = [[c for c in row if c >= 0] for row in np.asarray(topology.children).tolist()]
+
+    def grow(tokens, node):
+        """(tokens, probability) of every way to draw the children of the nodes from `node` on."""
+        if node == topology.nodes:
+            yield tokens, 1.0
+            return
+        if not children[node]:
+            yield from grow(tokens, node + 1)
+            return
+        q = q_table[tokens[node]]
+        joint = theory.Problem(q / q.sum(), q / q.sum(), len(children[node]), scheme).joint()
+        for drawn, mass in zip(joint.tokens.tolist(), joint.mass, strict=True):
+            for full, rest in grow({**tokens, **dict(zip(children[node], drawn, strict=True))}, node + 1):
+                yield full, mass * rest
+
+    drawn = list(grow({0: 1}, 0))
+    tokens = jnp.array([[t[i] for i in range(topology.nodes)] for t, _ in drawn])
+    mass = np.array([m for _, m in drawn])
+    assert mass.sum() == pytest.approx(1, abs=1e-6)
+
+    def first_token(tokens):
+        draft = trees.Draft(topology, tokens, jax.nn.softmax(pair.draft_params[tokens]), scheme)
+        law = verifier.law(draft, jax.nn.softmax(target_params[tokens]))
+        below = jnp.asarray(topology.ancestors())
+        passed = jnp.zeros(vocabulary)
+        for child in children[0]:
+            passed = passed.at[tokens[child]].add(jnp.sum(jnp.where(below[:, child], law.sum(1), 0)))
+        return law[0] + passed
+
+    return mass @ np.asarray(jax.vmap(first_token)(tokens), np.float64)
+
+
+def test_greedy_decoding_equals_plain_greedy_decoding():
+    """Up to near-ties: where they part, the target's two best logits are closer than two forwards differ."""
+    pair, budget, tie = pairs.load("bytes"), 48, 1e-3
+    prompt = jnp.array(pair.tokenizer.encode(pair.prompts[0])[:32], jnp.int32)
+    decoder, verifier = setting(pair, "full:2,2,1", "recursive_rejection", "iid", Sampling(temperature=0))
+    decoded = decode.decode(decoder, verifier, jax.random.key(0), weights(pair), prompt, jnp.int32(32), budget)
+    text = np.asarray(decoded.tokens)[: 32 + budget]
+    logits = pair.target.score(pair.target_params, pair.target.init(96, 96), jnp.asarray(text), trees.chain(len(text) - 1)).logits[31:-1]
+    best = np.asarray(jax.lax.top_k(logits, 2)[0])
+    agree = text[32:] == np.asarray(jnp.argmax(logits, -1))
+    assert (agree | (best[:, 0] - best[:, 1] < tie)).all()
+    assert int(decoded.steps) < budget, "no draft was ever accepted"
+
+
+def test_two_decodes_of_one_shape_share_a_trace():
+    pair = small_pair()
+    verifier = setting(pair, "full:2,2", "kseq", "iid")[1]
+    chex.clear_trace_counter()
+    counted = jax.jit(chex.assert_max_traces(decode.decode.__wrapped__, n=1), static_argnames=("decoder", "budget"))
+    for seed, length in ((0, 3), (1, 2)):
+        again, _ = setting(pair, "full:2,2", "kseq", "iid")
+        counted(again, verifier, jax.random.key(seed), weights(pair), PROMPT, jnp.int32(length), budget=4)
+
+
+def test_the_loop_calls_no_host():
+    pair = small_pair()
+    decoder, verifier = setting(pair, "full:2,2", "kseq", "iid")
+    program = str(decode.decode.trace(decoder, verifier, jax.random.key(0), weights(pair), PROMPT, jnp.int32(3), 4).jaxpr)
+    assert "while" in program
+    assert "callback" not in program
+
+
+def test_a_batch_equals_a_loop():
+    pair = small_pair()
+    decoder, verifier = setting(pair, "full:2,2", "kseq", "iid")
+    run = functools.partial(decode.decode, decoder, verifier, params=weights(pair), prompt=PROMPT, budget=9)
+    keys, lengths = jax.random.split(jax.random.key(3), 4), jnp.array([1, 2, 3, 5])
+    batch = jax.vmap(lambda key, length: run(key=key, length=length))(keys, lengths)
+    for i, (key, length) in enumerate(zip(keys, lengths, strict=True)):
+        one = run(key=key, length=length)
+        np.testing.assert_array_equal(one.tokens[: one.length], batch.tokens[i, : one.length])
+        assert one.length == batch.length[i] == length + 9
+
+
+@pytest.mark.newest
+def test_the_history_agrees_with_the_text():
+    pair = pairs.load("markov")
+    decoder, verifier = setting(pair, "full:3,2", "kseq", "iid")
+    prompt = jnp.array(pair.tokenizer.encode("hello"), jnp.int32)
+    decoded = decode.decode(decoder, verifier, jax.random.key(5), weights(pair), prompt, jnp.int32(5), 40)
+    assert not decoded.info.emitted[decoded.steps :].any()
+    info = jax.tree.map(lambda rows: np.asarray(rows)[: decoded.steps], decoded.info)
+    assert info.emitted.sum() == int(decoded.length) - 5 == 40
+    assert (info.nodes.hit.sum(1) == info.accepted).all()
+    visited = info.nodes.proposed > 0
+    assert (visited.sum(1) == np.minimum(info.accepted + 1, 2)).all()
+    assert (info.nodes.expected[visited] <= info.nodes.alpha_star[visited] + 1e-6).all()
+    assert np.isnan(info.nodes.expected[~visited]).all()
+
+
+@pytest.mark.parametrize("budget", [1, 5])
+def test_decoding_stops_at_the_budget_or_at_eos(budget):
+    pair = small_pair()._replace(eos=2)
+    decoder, verifier = setting(pair, "full:2,2", "kseq", "iid")
+    keys = jax.random.split(jax.random.key(9), 200)
+    run = jax.vmap(lambda key: decode.decode(decoder, verifier, key, weights(pair), PROMPT, jnp.int32(3), budget))
+    tokens, lengths = (np.asarray(x) for x in run(keys)[:2])
+    for text, length in zip(tokens, lengths, strict=True):
+        emitted = text[3:length].tolist()
+        assert 1 <= len(emitted) <= budget
+        assert 2 not in emitted[:-1]
+        assert len(emitted) == budget or emitted[-1] == 2
+
+
+def test_rules_outside_their_proof_are_refused():
+    with pytest.raises(ValueError, match="its proof covers the schemes iid, not greedy"):
+        decode.verifier(rules.get("kseq")(), "greedy", trees.star(2))
+    with pytest.raises(ValueError, match="takes n from 1 to 1, got n = 2"):
+        decode.verifier(rules.get("single")(), "iid", trees.star(2))
+    with pytest.raises(ValueError, match="transport: holds the plan of one"):
+        decode.verifier(rules.get("transport")(jnp.zeros((2, 2))), "iid", trees.star(1))
+
+
+def test_markov_tables_have_the_entropy_and_distance_that_were_asked_for():
+    target, draft = random_tables(5, 2, entropy=1.1, distance=0.2, seed=4)
+    p, q = (np.asarray(jax.nn.softmax(x, -1), np.float64) for x in (target, draft))
+    assert -(p * np.log(p)).sum(-1).mean() == pytest.approx(1.1, abs=1e-4)
+    assert np.abs(p - q).sum(-1).mean() / 2 == pytest.approx(0.2, abs=1e-4)
+    with pytest.raises(ValueError, match="entropy"):
+        random_tables(5, 1, entropy=2.0, distance=0.1, seed=0)
+
+
+def test_a_markov_chain_reads_its_context_along_the_tree():
+    model, table = Markov(4, 2), random_tables(4, 2, entropy=1.0, distance=0.1, seed=2)[0]
+    topology = trees.full(2, 2)
+    tokens = jnp.array([1, 2, 3, 0, 1, 2, 3])
+    cache = model.init(8, topology.nodes)
+    cache = model.commit(model.score(table, cache, jnp.array([3]), trees.chain(0)).cache, jnp.array([0]))
+    logits = model.score(table, cache, tokens, topology).logits
+    parents = np.asarray(topology.parents)
+    for node, parent in itertools.islice(enumerate(parents), 1, None):
+        np.testing.assert_array_equal(logits[node], table[tokens[parent] * 4 + tokens[node]])
+    np.testing.assert_array_equal(logits[0], table[3 * 4 + 1])
+    cache = model.commit(model.score(table, cache, tokens, topology).cache, jnp.array([0, 2, 5, trees.NO_NODE]))
+    np.testing.assert_array_equal(cache.history, [3, 2])
