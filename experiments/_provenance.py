@@ -1,0 +1,38 @@
+"""Where numbers come from: what was asked, by which code, on what."""
+
+import dataclasses
+import importlib.metadata
+import platform
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import jax
+import jax.numpy as jnp
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+
+def provenance(config: "DataclassInstance") -> dict:
+    """The configuration, the versions, the git revision (`+` if files differ from it; None outside a checkout), backend and dtype."""
+    return {
+        "config": {name: _plain(value) for name, value in dataclasses.asdict(config).items()},
+        "specjax": importlib.metadata.version("specjax"),
+        "jax": jax.__version__,
+        "python": platform.python_version(),
+        "backend": jax.default_backend(),
+        "device": jax.devices()[0].device_kind,
+        "dtype": str(jnp.zeros(()).dtype),
+        "revision": _revision(),
+    }
+
+
+def _plain(value: object) -> object:
+    return str(value) if isinstance(value, Path) else value
+
+
+def _revision() -> str | None:
+    describe = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty=+", "--abbrev=12"]
+    result = subprocess.run(describe, capture_output=True, text=True, check=False)
+    return result.stdout.strip() or None

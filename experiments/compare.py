@@ -1,0 +1,268 @@
+"""Measured against theoretical acceptance of verification rules on a pair of language models."""
+
+import dataclasses
+import itertools
+import math
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import jax
+import numpy as np
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from experiments import _consistency, _schemes
+from experiments._console import track
+from experiments._measure import Records, clustered_mean, measure, pad_prompts
+from experiments._provenance import provenance
+from specjax import decode, rules, trees
+from specjax._types import Rule
+from specjax.models import pairs
+from specjax.numerics import Sampling
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+DELTA = 1e-3  # chance that a sound table shows any inconsistency
+BUCKET = 64  # tokens kept of a prompt
+VERDICTS = {True: "[green]ok[/]", False: "[bold red]NO[/]", None: ""}
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What to measure.
+
+    Attributes:
+      pair: target and draft model: bytes (embedded), smollm2 (make smollm2), markov.
+      rules: names of rules, or paths of Python files; all rules if none is named.
+      n: drafts at one node, one star of n drafts for each.
+      tree: draft trees in place of n: chain:D, star:N or full:b1,b2,..
+      temperature: of target and draft alike; 0 is greedy decoding.
+      top_p: nucleus of target and draft alike.
+      contexts: target calls behind each row, at least; if not given, 2048 where V is at most 1024, else 256.
+      prompts: a text file, one prompt a line, in place of the pair's held-out prompts.
+      seed: of all random streams.
+    """
+
+    pair: str = "bytes"
+    rules: tuple[str, ...] = ()
+    n: tuple[int, ...] = (1, 2, 4)
+    tree: tuple[str, ...] = ()
+    temperature: float = 1.0
+    top_p: float = 1.0
+    contexts: int | None = None
+    prompts: Path | None = None
+    seed: int = 0
+
+
+class Cell(NamedTuple):
+    """One program: the rules of one scheme on one tree."""
+
+    scheme: str
+    tree: str
+    rules: tuple[Rule, ...]
+
+
+def run(config: Config) -> dict:
+    """One row per rule and tree; see `Config`.
+
+    Raises:
+      ValueError: a pair, rule, tree or file that cannot be used; a named rule that fits none of the trees.
+    """
+    if config.contexts is not None and config.contexts < 1:
+        raise ValueError(f"contexts: expected >= 1, got {config.contexts}")
+    if min(config.n, default=0) < 1:
+        raise ValueError(f"n: expected numbers >= 1, got {config.n}")
+    sampling = Sampling(config.temperature, top_p=config.top_p)
+    cells = _cells(config)
+    texts = _prompts(config.prompts)
+    pair = pairs.load(config.pair)
+    prompts, lengths = pad_prompts([pair.tokenizer.encode(t) for t in texts or pair.prompts], BUCKET)
+    params = decode.Params(pair.target_params, pair.draft_params)
+    key = jax.random.key(config.seed)
+    contexts = config.contexts or (2048 if pair.target.vocabulary <= 1024 else 256)
+    delta = DELTA / sum(len(cell.rules) for cell in cells)
+
+    def rows(cell: Cell, key: jax.Array) -> list[dict]:
+        topology = trees.parse(cell.tree)
+        decoder = decode.decoder(pair, topology, cell.scheme, sampling)
+        judges = tuple(decode.verifier(rule, cell.scheme, topology) for rule in cell.rules)
+        steps = math.ceil(contexts / (len(judges) * len(prompts)))
+        led = [measure(decoder, judges, i, key, params, prompts, lengths, steps) for i in range(len(judges))]
+        return [_row(config, cell, rule, i, led, delta) for i, rule in enumerate(cell.rules)]
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # a program compiles on one core
+        jobs = [pool.submit(rows, cell, jax.random.fold_in(key, index)) for index, cell in enumerate(cells)]
+        done = [row for job in track(jobs, f"{config.pair}: {len(cells)} programs") for row in job.result()]
+    return {"rows": done, "provenance": provenance(config)}
+
+
+def _cells(config: Config) -> list[Cell]:
+    """The programs to run: every rule under its first scheme, on every tree that it fits."""
+    classes: list[type[Rule]] = [rules.get(name) for name in config.rules or rules.names()]
+    for cls in classes if config.rules else ():
+        rules.check_decodes(cls)
+    chosen = [cls() for cls in classes if not cls.claims.per_pair]
+    names = config.tree or tuple(f"star:{n}" for n in config.n)
+    by_scheme = sorted(chosen, key=lambda rule: _schemes.from_one_law().index(_scheme(rule)))
+    groups = [(scheme, tuple(group)) for scheme, group in itertools.groupby(by_scheme, key=_scheme)]
+    cells = [Cell(scheme, tree, tuple(r for r in group if _fits(r, tree))) for tree in names for scheme, group in groups]
+    cells = [cell for cell in cells if cell.rules]
+    placed = {rule.name for cell in cells for rule in cell.rules}
+    lost = [rule for rule in chosen if rule.name not in placed]
+    if config.rules and lost:
+        raise ValueError(f"rule {lost[0].name}: takes n in {lost[0].claims.n_range}, which fits none of {', '.join(names)}")
+    return cells
+
+
+def _scheme(rule: Rule) -> str:
+    scheme = _schemes.first(rule.claims)
+    if scheme is None:
+        raise ValueError(f"rule {rule.name}: covers {', '.join(sorted(rule.claims.drafting))}, none of which one draft model can draw")
+    return scheme
+
+
+def _fits(rule: Rule, tree: str) -> bool:
+    return all(rule.claims.admits(n) for n in trees.parse(tree).arities if n > 0)
+
+
+def _prompts(path: Path | None) -> list[str]:
+    if path is None:
+        return []
+    try:
+        lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: cannot be read as text: {error}") from None
+    if not any(lines):
+        raise ValueError(f"{path}: expected one prompt a line, found none")
+    return [line for line in lines if line]
+
+
+def _row(config: Config, cell: Cell, rule: Rule, index: int, led: list[Records], delta: float) -> dict:
+    """What rule `index` did at the contexts of all decodes, and how fast the decode that it led went."""
+    ran = np.concatenate([r.ran for r in led], 1)
+    nodes = jax.tree.map(lambda *parts: np.concatenate(parts, 1)[:, :, index], *(r.nodes for r in led))
+    used = ran[:, :, None] & (nodes.proposed > 0)
+    own = led[index]
+    mass, expected, alpha_star = (np.asarray(x, np.float64) for x in (nodes.law_mass, nodes.expected, nodes.alpha_star))
+    summaries = {
+        "acceptance_count": clustered_mean(nodes.hit.astype(float), used),
+        "acceptance_law_mass": clustered_mean(mass, used),
+        "expected": clustered_mean(expected, used),
+        "alpha_star": clustered_mean(alpha_star, used),
+        "gap": clustered_mean(alpha_star - mass, used),
+        "block_efficiency": clustered_mean(own.accepted[:, :, index] + 1.0, own.ran),
+    }
+    by_depth = [clustered_mean(mass[..., d], used[..., d]) for d in range(mass.shape[-1])]
+    consistent, stated = _verdict(rule, mass[used], expected[used], alpha_star[used], delta)
+    return {
+        "pair": config.pair,
+        "rule": rule.name,
+        "scheme": cell.scheme,
+        "n": trees.parse(cell.tree).width,
+        "tree": cell.tree,
+        "temperature": config.temperature,
+        "top_p": config.top_p,
+        "contexts": int(used.sum()),
+        **{name: _number(mean.value) for name, mean in summaries.items()},
+        **{f"{name}_se": _number(mean.error) for name, mean in summaries.items()},
+        "alpha_token": [_number(mean.value) for mean in by_depth],
+        "alpha_token_se": [_number(mean.error) for mean in by_depth],
+        "stated_error": _number(stated),
+        "consistent": consistent,
+    }
+
+
+def _verdict(rule: Rule, mass: np.ndarray, expected: np.ndarray, alpha_star: np.ndarray, delta: float) -> tuple[bool | None, float]:
+    """Whether the measured law mass agrees with theory, and the error within which it was held to; None where theory is silent."""
+    if not np.isnan(expected).any():
+        stated = _consistency.allowance(expected, delta)
+        above = rule.claims.lossless and _consistency.exceeds(expected, alpha_star)
+        return bool(abs(np.mean(mass - expected)) <= stated and not above), stated
+    if rule.claims.lossless and not np.isnan(alpha_star).any():
+        stated = _consistency.allowance_above(alpha_star, delta)
+        return bool(np.mean(mass - alpha_star) <= stated), stated
+    return None, math.nan
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def show(content: dict, console: Console) -> None:
+    """The table, and what its columns mean."""
+    rows = content["rows"]
+    table = Table(title=_title(rows), box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name in ("rule", "accepted", "law mass", "expected", "gap", "tokens/call", ""):
+        table.add_column(name, justify="left" if name == "rule" else "right", overflow="fold")
+    for (tree, scheme), group in itertools.groupby(rows, key=lambda row: (row["tree"], row["scheme"])):
+        cell = list(group)
+        best = "-" if cell[0]["alpha_star"] is None else f"{cell[0]['alpha_star']:.4f}"
+        table.add_section()
+        table.add_row(f"[bold]{tree}, {scheme}[/]")
+        table.add_row("  alpha*, the best rule", "", "", f"[bold]{best}[/]")
+        for row in cell:
+            names = ("acceptance_count", "acceptance_law_mass", "gap", "block_efficiency")
+            counted, mass, gap, speed = (_with_error(row, name) for name in names)
+            expected = "-" if row["expected"] is None else f"{row['expected']:.4f}"
+            table.add_row(f"  {row['rule']}", counted, mass, expected, gap, speed, VERDICTS[row["consistent"]])
+    console.print(table)
+    console.print(_legend(rows))
+
+
+def _title(rows: list[dict]) -> str:
+    return f"{rows[0]['pair']}, temperature {rows[0]['temperature']:g}, top-p {rows[0]['top_p']:g}"
+
+
+def _legend(rows: list[dict]) -> str:
+    fewest = min(row["contexts"] for row in rows)
+    worst = max((row["stated_error"] for row in rows if row["stated_error"] is not None), default=math.nan)
+    return (
+        "accepted: share of nodes at which a draft was emitted. law mass: the same with the draw averaged out. expected: exact, of the "
+        "rule. gap: alpha* - law mass. tokens/call: in the rule's own decode, with the bonus token. "
+        f"1.234(56) is 1.234 ± 0.056, one standard error, prompts as clusters; {fewest} nodes or more in each row.\n"
+        "ok: the expectation is at most alpha* at every node, and the law mass differs from it (or exceeds alpha*) by no more than "
+        f"chance allows: {worst:.3f} at the most, {DELTA:g} for the table to fail by chance."
+    )
+
+
+def _with_error(row: dict, name: str) -> str:
+    """1.234(56) for 1.234 ± 0.056."""
+    value, error = row[name], row[f"{name}_se"]
+    if value is None:
+        return "-"
+    return f"{value:.4f}({round(error * 1e4)})" if error < 0.00995 else f"{value:.3f}({round(error * 1e3)})"
+
+
+def plot(content: dict) -> "Figure":
+    """Acceptance against n, a panel per scheme, one line per rule and the optimum above them; and tokens per target call."""
+    from experiments import _style  # needs the extra `plots`
+
+    rows = content["rows"]
+    shown = list(dict.fromkeys(row["tree"] for row in rows))
+    schemes = list(dict.fromkeys(row["scheme"] for row in rows))
+    colours = {rule: f"C{i}" for i, rule in enumerate(dict.fromkeys(row["rule"] for row in rows))}
+    figure, axes = _style.panels(len(schemes) + 1, _title(rows))
+    for rule, colour in colours.items():
+        mine = [row for row in rows if row["rule"] == rule]
+        x = [shown.index(row["tree"]) for row in mine]
+        for panel, name in ((axes[schemes.index(mine[0]["scheme"])], "acceptance_law_mass"), (axes[-1], "block_efficiency")):
+            values, spread = [row[name] for row in mine], [2 * row[f"{name}_se"] for row in mine]
+            panel.errorbar(x, values, yerr=spread, color=colour, marker="o", capsize=2, label=rule)
+    for scheme, panel in zip(schemes, axes, strict=False):
+        best = {row["tree"]: row["alpha_star"] for row in rows if row["scheme"] == scheme and row["alpha_star"] is not None}
+        panel.plot([shown.index(tree) for tree in best], list(best.values()), "k--", marker="_", label="alpha*, the optimum")
+        panel.set_title(scheme)
+        panel.sharey(axes[0])
+        panel.set_ylabel("acceptance (law mass, ± 2 se)" if panel is axes[0] else "")
+    axes[-1].set_title("speed")
+    axes[-1].set_ylabel("emitted tokens per target call (± 2 se)")
+    for panel in axes:
+        panel.set_xticks(range(len(shown)), [tree.removeprefix("star:") for tree in shown])
+        panel.set_xlabel("drafts n at a node" if all(tree.startswith("star:") for tree in shown) else "draft tree")
+    legend = {label: handle for panel in axes for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)}
+    figure.legend(legend.values(), legend.keys(), loc="outside lower center", ncols=4)
+    return figure

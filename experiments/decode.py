@@ -1,0 +1,132 @@
+"""Decode a text speculatively, with the accepted drafts marked, and what was accepted at each step."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Annotated
+
+import jax
+import numpy as np
+import tyro
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from experiments import _schemes
+from experiments._measure import pad_prompts
+from experiments._provenance import provenance
+from specjax import decode, rules, trees
+from specjax.decode import Decoded
+from specjax.models import pairs
+from specjax.numerics import Sampling
+
+BUCKET = 64  # the prompt is padded to a multiple of this many tokens
+ACCEPTED, CHOSEN = "green", "bold"
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What to decode, and how.
+
+    Attributes:
+      text: the prompt.
+      pair: target and draft model: bytes (embedded), smollm2 (make smollm2), markov.
+      rule: name of a rule, or path of a Python file.
+      scheme: drafting scheme; the first that the rule's proof covers if none is named.
+      tree: draft tree: chain:D, star:N or full:b1,b2,..
+      tokens: how many to emit at the most.
+      temperature: of target and draft alike; 0 is greedy decoding.
+      top_p: nucleus of target and draft alike.
+      seed: of all random streams.
+    """
+
+    text: Annotated[str, tyro.conf.Positional]
+    pair: str = "bytes"
+    rule: str = "kseq"
+    scheme: str | None = None
+    tree: str = "full:3,2,1"
+    tokens: int = 120
+    temperature: float = 1.0
+    top_p: float = 1.0
+    seed: int = 0
+
+
+def run(config: Config) -> dict:
+    """The text, which of its tokens were accepted drafts, and one record per step.
+
+    Raises:
+      ValueError: an empty text, a budget below 1, or a pair, rule, scheme or tree that cannot be used.
+    """
+    if not config.text or config.tokens < 1:
+        raise ValueError("expected a text to continue and tokens >= 1")
+    rule_class = rules.get(config.rule)
+    rules.check_decodes(rule_class)
+    rule, topology = rule_class(), trees.parse(config.tree)
+    scheme = config.scheme or _schemes.first(rule.claims) or ""
+    verifier = decode.verifier(rule, scheme, topology)
+    pair = pairs.load(config.pair)
+    decoder = decode.decoder(pair, topology, scheme, Sampling(config.temperature, top_p=config.top_p))
+    tokens = pair.tokenizer.encode(config.text)
+    prompts, lengths = pad_prompts([tokens], -(-len(tokens) // BUCKET) * BUCKET)
+    params = decode.Params(pair.target_params, pair.draft_params)
+    decoded = decode.decode(decoder, verifier, jax.random.key(config.seed), params, prompts[0], lengths[0], config.tokens)
+    emitted = np.asarray(decoded.tokens)[len(tokens) : int(decoded.length)].tolist()
+    steps = _steps(decoded)
+    accepted = [i < step["accepted"] for step in steps for i in range(step["emitted"])]
+    return {
+        "prompt": config.text,
+        "tokens": emitted,
+        "accepted": accepted,
+        "spans": _spans(emitted, accepted, pair.tokenizer.decode),
+        "rule": rule.name,
+        "scheme": scheme,
+        "block_efficiency": float(np.mean([step["accepted"] + 1 for step in steps])),
+        "steps": steps,
+        "provenance": provenance(config),
+    }
+
+
+def _steps(decoded: Decoded) -> list[dict]:
+    """One record per target call; a row per depth of its walk at which something was proposed."""
+    info = jax.tree.map(np.asarray, decoded.info)
+    fields = info.nodes._fields
+    records = []
+    for t in range(int(decoded.steps)):
+        depths = np.flatnonzero(info.nodes.proposed[t])
+        nodes = {name: getattr(info.nodes, name)[t, depths].tolist() for name in fields}
+        records.append({"emitted": int(info.emitted[t]), "accepted": int(info.accepted[t]), **nodes})
+    return records
+
+
+def _spans(tokens: list[int], accepted: list[bool], to_text: Callable[[list[int]], str]) -> list[list]:
+    """Runs of tokens of one origin as [text, accepted], so that characters of several tokens stay whole where they can."""
+    starts = [i for i in range(len(tokens)) if i == 0 or accepted[i] != accepted[i - 1]]
+    return [[to_text(tokens[a:b]), accepted[a]] for a, b in zip(starts, [*starts[1:], len(tokens)], strict=True)]
+
+
+def show(content: dict, console: Console) -> None:
+    """The text, accepted drafts in green (in brackets where there is no colour); then acceptance by depth."""
+    text = Text(content["prompt"], style="dim")
+    for span, accepted in content["spans"]:
+        if console.is_terminal:
+            text.append(span, ACCEPTED if accepted else CHOSEN)
+        else:
+            text.append(f"[{span}]" if accepted else span)
+    console.print(text, soft_wrap=True)
+    console.print(_by_depth(content))
+    drafts = sum(content["accepted"])
+    console.print(
+        f"{content['rule']} under {content['scheme']}: {len(content['tokens'])} tokens, {drafts} of them accepted drafts, in "
+        f"{len(content['steps'])} target calls, {content['block_efficiency']:.3f} tokens per call. Accepted drafts by call: "
+        + " ".join(str(step["accepted"]) for step in content["steps"]),
+        highlight=False,
+    )
+
+
+def _by_depth(content: dict) -> Table:
+    table = Table("depth", "visited", "accepted", "law mass", "expected", "alpha*")
+    deepest = max(len(step["proposed"]) for step in content["steps"])
+    for depth in range(deepest):
+        rows = [step for step in content["steps"] if len(step["proposed"]) > depth]
+        means = [np.mean([row[name][depth] for row in rows]) for name in ("hit", "law_mass", "expected", "alpha_star")]
+        table.add_row(str(depth + 1), str(len(rows)), *("-" if np.isnan(m) else f"{m:.3f}" for m in means))
+    return table

@@ -1,0 +1,112 @@
+"""The main job: what it measures agrees with theory, and it says so where it does not."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from experiments import _consistency, compare
+from experiments._measure import clustered_mean
+from specjax import rules
+
+CONFIG = compare.Config(pair="markov", rules=("kseq", "recursive_rejection"), n=(2,), contexts=180)
+
+
+@pytest.fixture(scope="module")
+def content():
+    return compare.run(CONFIG)
+
+
+def test_rows_hold_what_the_contract_says(content):
+    means = {"acceptance_count", "acceptance_law_mass", "expected", "alpha_star", "block_efficiency"}
+    plain = {"pair", "rule", "scheme", "n", "tree", "temperature", "top_p", "contexts", "alpha_token", "alpha_token_se", "consistent"}
+    for row in content["rows"]:
+        assert plain | means | {f"{name}_se" for name in means} <= row.keys()
+        assert row["contexts"] >= 180
+        assert row["consistent"]
+        assert row["expected"] <= row["alpha_star"] <= 1 < row["block_efficiency"] <= 2
+    assert content["provenance"]["config"]["seed"] == 0
+
+
+def test_rules_of_one_scheme_judge_the_same_contexts(content):
+    kseq, recursive = content["rows"]
+    assert kseq["alpha_star"] == recursive["alpha_star"]
+
+
+def test_the_figure_and_the_table_draw(content, tmp_path, capsys):
+    from rich.console import Console
+
+    compare.show(content, Console(width=100))
+    assert "alpha*" in capsys.readouterr().out
+    compare.plot(content).savefig(tmp_path / "figure.png")
+
+
+class TestConsistency:
+    """Planted errors that the verdict must catch, and a sound table that it must pass."""
+
+    rng = np.random.default_rng(0)
+    expected = rng.uniform(0.5, 0.9, 2000)
+    mass = rng.beta(4 * expected, 4 * (1 - expected))
+    rule = rules.get("kseq")()
+
+    def verdict(self, mass, expected, alpha_star):
+        return compare._verdict(self.rule, mass, expected, alpha_star, 1e-4)[0]
+
+    def test_sound(self):
+        assert self.verdict(self.mass, self.expected, self.expected + 0.01)
+        assert self.verdict(self.mass, np.full(2000, np.nan), self.expected + 0.01)
+
+    def test_an_expectation_above_the_optimum_at_one_context(self):
+        alpha_star = self.expected + 0.01
+        alpha_star[7] = self.expected[7] - 1e-5
+        assert not self.verdict(self.mass, self.expected, alpha_star)
+
+    def test_a_law_mass_off_its_expectation(self):
+        assert not self.verdict(np.clip(self.mass + 0.06, 0, 1), self.expected, self.expected + 0.1)
+
+    def test_a_law_mass_above_the_optimum_where_no_expectation_is_known(self):
+        assert not self.verdict(np.clip(self.mass + 0.1, 0, 1), np.full(2000, np.nan), self.expected)
+
+    def test_no_theory_no_verdict(self):
+        unknown = np.full(2000, np.nan)
+        assert self.verdict(self.mass, unknown, unknown) is None
+
+    def test_the_allowance_holds_as_often_as_it_says(self):
+        e = np.full(400, 0.9)
+        draws = self.rng.random((5000, 400)) < e
+        assert (np.abs(draws.mean(1) - 0.9) > _consistency.allowance(e, 0.05)).mean() < 0.05
+
+
+def test_standard_errors_take_prompts_as_clusters():
+    values = np.repeat([[0.0], [1.0], [0.0], [1.0]], 50, 1)
+    mean = clustered_mean(values, np.ones_like(values, bool))
+    assert mean.value == 0.5
+    assert mean.error == pytest.approx(np.std([0, 1, 0, 1], ddof=1) / 2)
+    assert clustered_mean(values, np.zeros_like(values, bool)).value is not None
+    assert np.isnan(clustered_mean(values, np.zeros_like(values, bool)).value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"rules": ("nonsense",)}, "unknown rule 'nonsense'"),
+        ({"rules": ("single",), "n": (2,)}, "fits none of star:2"),
+        ({"rules": ("transport",)}, "cannot decode"),
+        ({"n": (0,)}, "n: expected"),
+        ({"tree": ("bush:3",)}, "tree: expected chain:D"),
+        ({"temperature": -1.0}, "temperature"),
+        ({"pair": "nonsense"}, "unknown pair"),
+        ({"contexts": 0}, "contexts"),
+    ],
+)
+def test_bad_input_is_refused_before_any_work(change, message):
+    with pytest.raises(ValueError, match=message):
+        compare.run(dataclasses.replace(CONFIG, **change))
+
+
+def test_a_file_of_prompts_must_hold_text(tmp_path):
+    empty, missing = tmp_path / "empty.txt", tmp_path / "missing.txt"
+    empty.write_text("\n\n")
+    for path, message in ((empty, "one prompt a line"), (missing, "cannot be read")):
+        with pytest.raises(ValueError, match=message):
+            compare.run(dataclasses.replace(CONFIG, prompts=path))

@@ -1,0 +1,32 @@
+"""What README shows is what happens."""
+
+import contextlib
+import io
+import re
+from pathlib import Path
+
+import pytest
+
+from experiments.__main__ import main
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+QUICKSTART, OWN_RULE = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_quickstart_prints_the_numbers_it_names():
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(QUICKSTART, "quickstart", "exec"), {"__name__": "quickstart"})
+    assert len(QUICKSTART.splitlines()) <= 20
+    assert printed.getvalue().split() == re.findall(r"# (\d\.\d+):", QUICKSTART)
+
+
+@pytest.mark.newest
+def test_the_own_rule_passes_the_audit_and_a_broken_one_does_not(tmp_path, capsys):
+    assert len(OWN_RULE.splitlines()) <= 15
+    path = tmp_path / "last_draft.py"
+    path.write_text(OWN_RULE)
+    assert main(["audit", str(path), "--n", "2"]) == 0
+    path.write_text(OWN_RULE.replace("residual(p, q)", "p"))
+    assert main(["audit", str(path), "--n", "2"]) == 1
+    assert "from p" in capsys.readouterr().out
