@@ -17,12 +17,14 @@ def tiny(x: Array) -> float:
 
 
 def total(x: Float[Array, "... V"]) -> Float[Array, "..."]:
-    """Sum over the last axis in two levels: the rounding error grows with sqrt(V), not with V. One fused pass."""
+    """Sum over the last axis in two levels: the rounding error grows with sqrt(V), not with V. One pass.
+
+    The inner level is a product with ones: XLA does not vectorise a batched sum on a CPU, and takes four times as long for it.
+    """
     size = x.shape[-1]
     block = _block(size)
-    if size % block:
-        return jnp.sum(x, -1)
-    return jnp.sum(jnp.sum(x.reshape(*x.shape[:-1], size // block, block), -2), -1)
+    rows = x.reshape(*x.shape[:-1], size // block, block) if size % block == 0 else x[..., None, :]
+    return jnp.sum(jnp.dot(rows, jnp.ones(rows.shape[-1], x.dtype), precision=jax.lax.Precision.HIGHEST), -1)
 
 
 def _block(size: int) -> int:
