@@ -1,5 +1,6 @@
 """Planted errors: rules that are not what they claim, each with the words of the reason for which it must be rejected."""
 
+import jax
 import jax.numpy as jnp
 
 from specjax.numerics import acceptance_probability, deposit, divide, normalise, residual, total
@@ -218,10 +219,10 @@ class OverflowsInSinglePrecision:
 
 @planted("float32")
 class CancelsInSinglePrecision:
-    """Renormalises a q without its likeliest token by 1 - sum, which has no digits in float32 on a peaked q."""
+    """Works with p + 1000: in float32 four digits of p are left."""
 
     def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
-        shifted = (p + 1e3) - jnp.asarray(1e3, p.dtype)
+        shifted = jax.lax.optimization_barrier(p + 1e3) - 1e3  # XLA may simplify the sum away otherwise
         return RecursiveRejection().law(tokens, normalise(shifted, p), q, mask)
 
 
