@@ -37,15 +37,24 @@ def divide(x: Array, y: Array) -> Array:
     return jnp.where(y > 0, x / jnp.maximum(y, tiny(y)), 0)
 
 
-def normalise(weights: Law, fallback: Law) -> Law:
-    """The law proportional to non-negative `weights`; where all are zero, `fallback`: the zero-mass case, decided here."""
+def normalise(weights: Law, fallback: Law, floor: float = 0.0) -> Law:
+    """The law proportional to non-negative `weights`; where their mass is at most `floor`, `fallback`: the zero-mass case, decided here.
+
+    The barrier makes the sum that of the very weights it divides: XLA may otherwise compute them twice and round them twice.
+    """
+    weights = jax.lax.optimization_barrier(weights)
     mass = total(weights)
-    return jnp.where(mass > 0, weights / jnp.maximum(mass, tiny(mass)), fallback)
+    return jnp.where(mass > floor, weights / jnp.maximum(mass, tiny(mass)), fallback)
+
+
+def rounding(law: Law) -> float:
+    """4 ulp of 1: what is left of a difference of laws below this mass is rounding, not law."""
+    return 4 * float(jnp.finfo(law.dtype).eps)
 
 
 def residual(p: Law, q: Law) -> Law:
     """The law proportional to (p - q)+; p itself where nothing is left (p = q)."""
-    return normalise(jnp.maximum(p - q, 0), p)
+    return normalise(jnp.maximum(p - q, 0), p, rounding(p))
 
 
 def acceptance_probability(p: Array, q: Array) -> Array:

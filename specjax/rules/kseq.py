@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from specjax.numerics import acceptance_probability, deposit, divide, normalise, tiny, total
+from specjax.numerics import acceptance_probability, deposit, divide, residual, total
 from specjax.rules._base import Claims, Law, Mask, Scalar, Tokens, register
 from specjax.solvers.threshold import threshold
 
@@ -20,11 +20,11 @@ class KSeq:
     claims = Claims(lossless=True, drafting=frozenset({"iid"}), source="sun2023spectr", optimal_for=1)
 
     def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
-        live = jnp.sum(mask).astype(p.dtype)
-        rho, missed = threshold(p, q, jnp.maximum(live, 1))
+        live = jnp.sum(mask)
+        rho, missed = threshold(p, q, jnp.maximum(live, 1).astype(p.dtype))
         accept = jnp.where(mask, acceptance_probability(p[tokens], rho * q[tokens]), 0)
         reached = jnp.concatenate([jnp.ones(1, p.dtype), jnp.cumprod(1 - accept)])
-        rest = _residual(p, jnp.minimum(p / rho, q), missed**live)
+        rest = _rest(p, jnp.minimum(p / rho, q), missed, jnp.arange(len(tokens)) < live)
         return deposit(reached[-1] * rest, tokens, reached[:-1] * accept)
 
     def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:
@@ -32,9 +32,9 @@ class KSeq:
         thinned = jnp.minimum(p / rho, q)
         # above rho* the residual may land on a rejected draft, whose law is (q - thinned) / S
         unseen = (1 - jnp.minimum(divide(q - thinned, missed), 1)) ** n
-        return 1 - missed**n * total(_residual(p, thinned, missed**n) * unseen)
+        return 1 - missed**n * total(_rest(p, thinned, missed, jnp.ones(n, bool)) * unseen)
 
 
-def _residual(p: Law, thinned: Law, all_missed: Scalar) -> Law:
-    beta = total(thinned)
-    return normalise(jnp.maximum(p - thinned * (1 - all_missed) / jnp.maximum(beta, tiny(beta)), 0), p)
+def _rest(p: Law, thinned: Law, missed: Scalar, live: Mask) -> Law:
+    """The residual law; (1 - S^n) / (1 - S) as 1 + S + .. + S^(n-1), which is 1 to the last digit for one draft."""
+    return residual(p, thinned * jnp.sum(jnp.where(live, missed ** jnp.arange(len(live)), 0)))

@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from specjax.numerics import acceptance_probability, deposit, normalise, total
+from specjax.numerics import acceptance_probability, deposit, residual, total
 from specjax.rules._base import Claims, Law, Mask, Scalar, Tokens, register
 
 
@@ -27,7 +27,7 @@ class RecursiveRejection:
             reached = reached * (1 - accept)
             c = jnp.where(live, c + z, c)
             z = jnp.where(live, total(jnp.maximum(p - c * q, 0)), z)
-        rest = normalise(jnp.maximum(p - c * q, 0), p)
+        rest = residual(p, c * q)
         return deposit(reached * rest, tokens, jnp.stack(accepted))
 
     def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:

@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from specjax.numerics import acceptance_probability, deposit, divide, tiny, total
+from specjax.numerics import acceptance_probability, deposit, divide, normalise, rounding, total
 from specjax.rules._base import Claims, Law, Mask, Tokens, register
 
 
@@ -36,7 +36,5 @@ class RecursiveRejectionWithoutReplacement:
             token_c = jnp.where(slots >= i, c, token_c)
             remaining = total(jnp.maximum(others_p - c * others_q, 0)) + jnp.sum(jnp.maximum(token_p - token_c * token_q, 0))
             z = jnp.where(live[i], remaining, z)
-        scale = reached / jnp.maximum(z, tiny(z))
-        rest = jnp.where(z > 0, jnp.maximum(others_p - c * others_q, 0) * scale, p * reached)
-        rest_token = jnp.where(z > 0, jnp.maximum(token_p - token_c * token_q, 0) * scale, 0)
-        return deposit(rest, drafted, jnp.stack(accepted) + rest_token)
+        weights = deposit(jnp.maximum(others_p - c * others_q, 0), drafted, jnp.maximum(token_p - token_c * token_q, 0))
+        return deposit(normalise(weights, p, rounding(p)) * reached, drafted, jnp.stack(accepted))
