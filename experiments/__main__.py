@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _dispatch(list(sys.argv[1:] if arguments is None else arguments))
     except ModuleNotFoundError as error:
         say(f"error: {_missing(error)}")
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RuntimeError) as error:
         say(f"error: {error}")
     except KeyboardInterrupt:
         say("interrupted")

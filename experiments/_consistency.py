@@ -15,7 +15,8 @@ def allowance(expected: NDArray[np.floating], delta: float) -> float:
     """How far the mean of (law mass - expectation) may stray with probability delta, by Freedman's inequality for martingales.
 
     Given its context, a law mass lies in [0, 1] with mean e, so its variance is at most e (1 - e), whatever the dependence
-    between contexts of one text. Two-sided; delta is that of one mean.
+    between contexts of one text. The sum of these stands for the bound on it that the inequality asks for, so delta is nominal where
+    the expectations vary from text to text. Two-sided; delta is that of one mean.
     """
     count, log = expected.size, np.log(2 / delta)
     variance = np.mean(np.clip(expected * (1 - expected), 0, 0.25))

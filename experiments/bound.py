@@ -13,12 +13,11 @@ from rich.console import Console
 from rich.table import Column, Table
 
 import theory
-from experiments import _exact, _laws
+from experiments import _exact, _laws, _schemes
 from experiments._console import track
 from specjax import bounds, rules
 from specjax.rules import Rule
 
-SCHEMES = ("iid", "without_replacement", "greedy", "hub", "top_n")  # a rule is taken under the first that it covers
 CHECKED = 4096  # up to this V theory computes every optimum again
 AGREEMENT = 1e-9  # between specjax.bounds in float64 and theory
 
@@ -66,12 +65,12 @@ def run(config: Config) -> Ladder:
     p, q = _laws.load_pair(config.target, config.draft)
     if config.n < 1:
         raise ValueError(f"n: expected >= 1, got {config.n}")
-    drafted = [scheme for scheme in SCHEMES if _exact.drafts(scheme, config.n)]
+    drafted = [scheme for scheme in _schemes.from_one_law() if _exact.drafts(scheme, config.n)]
     problems = {scheme: theory.Problem(p, q, config.n, scheme) for scheme in drafted}
     chosen: list[type[Rule]] = [rules.get(name) for name in config.rules or rules.names()]
     optima = {scheme: _optimum(problem) for scheme, problem in problems.items()}
     ladder = Ladder(config.n, {}, {}, {}, {})
-    for scheme in SCHEMES:
+    for scheme in _schemes.from_one_law():
         ladder.alpha_star[scheme], ladder.subset_size[scheme] = optima.get(scheme, (None, None))
     for make in track(chosen, "rules"):
         value, under, reason = _value(make, problems, config.n)

@@ -96,7 +96,11 @@ def run(config: Config) -> dict:
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # a program compiles on one core
         jobs = [pool.submit(rows, cell, jax.random.fold_in(key, index)) for index, cell in enumerate(cells)]
-        done = [row for job in track(jobs, f"{config.pair}: {len(cells)} programs") for row in job.result()]
+        try:
+            done = [row for job in track(jobs, f"{config.pair}: {len(cells)} programs") for row in job.result()]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)  # what has not begun shall not hold up the end
+            raise
     return {"rows": done, "provenance": provenance(config)}
 
 
@@ -156,7 +160,7 @@ def _row(config: Config, cell: Cell, rule: Rule, index: int, led: list[Records],
         "gap": clustered_mean(alpha_star - mass, used),
         "block_efficiency": clustered_mean(own.accepted[:, :, index] + 1.0, own.ran),
     }
-    by_depth = [clustered_mean(mass[..., d], used[..., d]) for d in range(mass.shape[-1])]
+    by_depth = [clustered_mean(mass[..., d], used[..., d]) for d in range(mass.shape[-1] - 1)]  # nothing is proposed below depth D
     consistent, stated = _verdict(rule, mass[used], expected[used], alpha_star[used], delta)
     return {
         "pair": config.pair,

@@ -6,7 +6,7 @@ import math
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from specjax._types import Law, RandomKey, Scalar
 
@@ -60,6 +60,12 @@ def residual(p: Law, q: Law) -> Law:
 def acceptance_probability(p: Array, q: Array) -> Array:
     """min(1, p / q) elementwise; where q = 0, one if p > 0 and zero otherwise (padding gathers such tokens)."""
     return jnp.where(q > 0, jnp.minimum(1, p / jnp.maximum(q, tiny(q))), jnp.where(p > 0, 1, 0).astype(p.dtype))
+
+
+def repeated(tokens: Int[Array, " n"], mask: Bool[Array, " n"]) -> Bool[Array, " n"]:
+    """Which slots hold a token that an earlier live slot holds."""
+    slots = jnp.arange(tokens.shape[0])
+    return jnp.any((tokens[:, None] == tokens) & mask & (slots < slots[:, None]), 1)
 
 
 def deposit(base: Law, tokens: Int[Array, " n"], mass: Float[Array, " n"]) -> Law:

@@ -24,6 +24,7 @@ def test_rows_hold_what_the_contract_says(content):
         assert plain | means | {f"{name}_se" for name in means} <= row.keys()
         assert row["contexts"] >= 180
         assert row["consistent"]
+        assert row["alpha_token"] == [row["acceptance_law_mass"]]
         assert row["expected"] <= row["alpha_star"] <= 1 < row["block_efficiency"] <= 2
     assert content["provenance"]["config"]["seed"] == 0
 

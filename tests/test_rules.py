@@ -90,3 +90,8 @@ def test_two_rules_never_share_a_program():
     """Rules with equal fields are different pytrees, or jit would now and then run one for the other."""
     structures = [jax.tree.structure(make()) for make in ALL if not make.claims.per_pair]
     assert all(one != other for i, one in enumerate(structures) for other in structures[:i])
+
+
+@pytest.mark.parametrize("make", ALL, ids=lambda cls: cls.name)
+def test_every_source_is_in_the_bibliography(make):
+    assert f"{{{make.claims.source}," in (ROOT / "references.bib").read_text()

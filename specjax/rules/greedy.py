@@ -3,8 +3,9 @@
 import jax
 import jax.numpy as jnp
 
+from specjax import bounds
 from specjax._types import Count
-from specjax.numerics import acceptance_probability, deposit, normalise, residual, total
+from specjax.numerics import acceptance_probability, deposit, normalise, residual
 from specjax.rules._base import Claims, Law, Mask, Scalar, Tokens, register
 
 
@@ -28,24 +29,11 @@ class Greedy:
         return jnp.where(any_drawn, tried, p)
 
     def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:
-        live = jnp.minimum(n, jnp.sum(q > 0))
-        rest = _outside_top(q, n, live)
-        return total(jnp.where(rest > 0, jnp.minimum(p, rest), 0)) + _top_mass(p, q, n, live)
-
-
-def _top(q: Law, n: int, live: Count) -> tuple[Tokens, Mask]:
-    """The n - 1 most likely tokens (ties to the lowest index), true at the first live - 1."""
-    size = min(n - 1, q.shape[0])
-    return jax.lax.top_k(q, size)[1], jnp.arange(size) < live - 1
+        return bounds.greedy(p, q, n)
 
 
 def _outside_top(q: Law, n: int, live: Count) -> Law:
-    """q restricted to the tokens outside Top, a law; zero where Top holds all of q."""
-    top, kept = _top(q, n, live)
-    outside = q.at[jnp.where(kept, top, q.shape[0])].set(0, mode="drop")
+    """q restricted to the tokens outside Top, a law; zero where Top holds all of q. Ties in Top go to the lowest index."""
+    top = jax.lax.top_k(q, min(n - 1, q.shape[0]))[1]
+    outside = q.at[jnp.where(jnp.arange(len(top)) < live - 1, top, q.shape[0])].set(0, mode="drop")
     return normalise(outside, outside)
-
-
-def _top_mass(p: Law, q: Law, n: int, live: Count) -> Scalar:
-    top, kept = _top(q, n, live)
-    return jnp.sum(jnp.where(kept, p[top], 0))

@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from specjax.numerics import acceptance_probability, deposit, divide, normalise, rounding, total
+from specjax.numerics import acceptance_probability, deposit, divide, normalise, repeated, rounding, total
 from specjax.rules._base import Claims, Law, Mask, Tokens, register
 
 
@@ -18,8 +18,7 @@ class RecursiveRejectionWithoutReplacement:
 
     def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
         n, slots = len(tokens), jnp.arange(len(tokens))
-        repeated = jnp.any((tokens[:, None] == tokens) & mask & (slots < slots[:, None]), 1)
-        live = mask & ~repeated  # a repeated draft has probability zero: the law passes over it
+        live = mask & ~repeated(tokens, mask)  # a repeated draft has probability zero: the law passes over it
         drafted = jnp.where(live, tokens, p.shape[0])  # out of range: dropped
         others_p, others_q = p.at[drafted].set(0, mode="drop"), q.at[drafted].set(0, mode="drop")
         token_p, token_q = jnp.where(live, p[tokens], 0), jnp.where(live, q[tokens], 0)

@@ -7,6 +7,7 @@ from jax import Array
 from jaxtyping import Bool, Float, Int
 
 from specjax._types import Law, Mask, Tokens
+from specjax.numerics import repeated
 from specjax.trees import NO_NODE, Draft
 
 
@@ -34,6 +35,4 @@ def first_hit(view: Node, token: Int[Array, ""]) -> tuple[Bool[Array, ""], Int[A
 
 def draft_mass(view: Node, law: Law) -> Float[Array, " W"]:
     """Mass of the law on each draft; of equal drafts the first holds it all."""
-    slots = jnp.arange(view.tokens.shape[0])
-    repeated = jnp.any((view.tokens[:, None] == view.tokens) & view.mask & (slots < slots[:, None]), 1)
-    return jnp.where(view.mask & ~repeated, law[view.tokens], 0)
+    return jnp.where(view.mask & ~repeated(view.tokens, view.mask), law[view.tokens], 0)
