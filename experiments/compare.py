@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 DELTA = 1e-3  # chance that a sound table shows any inconsistency
 BUCKET = 64  # tokens kept of a prompt
+WIDTHS = {"accepted": 10, "law mass": 10, "expected": 8, "gap": 11, "tok/call": 10, "": 2}  # of figures like -0.1234(56)
 VERDICTS = {True: "[green]ok[/]", False: "[bold red]NO[/]", None: ""}
 
 
@@ -200,14 +201,16 @@ def show(content: dict, console: Console) -> None:
     """The table, and what its columns mean."""
     rows = content["rows"]
     table = Table(title=_title(rows), box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for name in ("rule", "accepted", "law mass", "expected", "gap", "tokens/call", ""):
-        table.add_column(name, justify="left" if name == "rule" else "right", overflow="fold")
+    room = console.width - sum(WIDTHS.values()) - 2 * len(WIDTHS) - 3  # the spaces between and around
+    table.add_column("rule", no_wrap=True, overflow="ellipsis", max_width=max(room, 12))  # figures stay whole in a narrow terminal
+    for name, width in WIDTHS.items():
+        table.add_column(name, justify="right", no_wrap=True, min_width=width)
     for (tree, scheme), group in itertools.groupby(rows, key=lambda row: (row["tree"], row["scheme"])):
         cell = list(group)
         best = "-" if cell[0]["alpha_star"] is None else f"{cell[0]['alpha_star']:.4f}"
         table.add_section()
-        table.add_row(f"[bold]{tree}, {scheme}[/]")
-        table.add_row("  alpha*, the best rule", "", "", f"[bold]{best}[/]")
+        table.add_row(f"[bold]{tree} {scheme}[/]")
+        table.add_row("  alpha*", "", "", f"[bold]{best}[/]")
         for row in cell:
             names = ("acceptance_count", "acceptance_law_mass", "gap", "block_efficiency")
             counted, mass, gap, speed = (_with_error(row, name) for name in names)
@@ -226,7 +229,7 @@ def _legend(rows: list[dict]) -> str:
     worst = max((row["stated_error"] for row in rows if row["stated_error"] is not None), default=math.nan)
     return (
         "accepted: share of nodes at which a draft was emitted. law mass: the same with the draw averaged out. expected: exact, of the "
-        "rule. gap: alpha* - law mass. tokens/call: in the rule's own decode, with the bonus token. "
+        "rule. gap: alpha* - law mass. tok/call: emitted tokens per target call in the rule's own decode, with the bonus token. "
         f"1.234(56) is 1.234 ± 0.056, one standard error, prompts as clusters; {fewest} nodes or more in each row.\n"
         "ok: the expectation is at most alpha* at every node, and the law mass differs from it (or exceeds alpha*) by no more than "
         f"chance allows: {worst:.3f} at the most, {DELTA:g} for the table to fail by chance."
