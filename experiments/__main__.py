@@ -54,7 +54,8 @@ def _dispatch(arguments: list[str]) -> int:
     name, *rest = arguments
     if name in ("-h", "--help"):
         print("usage: specjax COMMAND [OPTIONS]\n")
-        print("\n".join(f"  {name:<10} {text}" for name, text in known.items()))
+        width = max(map(len, known))
+        print("\n".join(f"  {name:<{width}} {text}" for name, text in known.items()))
         print("\nspecjax COMMAND --help has the options of a command; specjax --version the version.")
         return 0
     if name == "--version":

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 from experiments import _exact
@@ -16,6 +17,7 @@ EXACT = 1e-12
 OPTIMUM = 1e-9
 # Float32: rows sum to 1 within V + n roundings of 6e-8; what is emitted on average is held to 1e-6, 8 ulp of 1.
 SINGLE = 1e-6
+CERTIFIED = 1e-5  # of a certificate in float32: the gap that it may leave, where a residual may hit a draft
 
 Reason = str
 
@@ -142,7 +144,7 @@ def acceptance(judged: Judged, laws: Array) -> Array:
 def meets_its_expectation(judged: Judged) -> Reason:
     """`expected_acceptance` is the enumerated acceptance."""
     rule, cases = judged.rule, judged.cases
-    if not hasattr(rule, "expected_acceptance") or cases.scheme not in (rule.claims.expectation_under or rule.claims.drafting):
+    if not hasattr(rule, "expected_acceptance") or not rule.claims.stated_at(cases.scheme, cases.n):
         return ""
     stated = _exact.expectations(lambda p, q: rule.expected_acceptance(p, q, cases.n), cases.p, cases.q)
     measured = acceptance(judged, judged.wide)
@@ -150,6 +152,30 @@ def meets_its_expectation(judged: Judged) -> Reason:
     if abs(stated[b] - measured[b]) <= OPTIMUM:
         return ""
     return f"expected_acceptance says {stated[b]:.9g} on {cases.names[b]}, enumeration {measured[b]:.9g}"
+
+
+def meets_its_certificate(judged: Judged) -> Reason:
+    """In either precision `certificate` states the enumerated acceptance, an upper end of alpha*, their gap and a bound on the bias."""
+    rule, cases = judged.rule, judged.cases
+    if not hasattr(rule, "certificate"):
+        return ""
+    rows = np.arange(len(cases.names))
+    for laws, dtype, slack, precision in ((judged.wide, np.float64, OPTIMUM, ""), (judged.single, np.float32, CERTIFIED, "in float32 ")):
+        stated = _exact.expectations(lambda p, q: jnp.stack(rule.certificate(p, q, cases.n)[:4]), cases.p, cases.q, dtype)
+        alpha, alpha_star, gap, tv_bound = stated.T
+        emitted = np.einsum("bx,bxy->by", _natural(cases), laws[rows, cases.natural])
+        bias = np.abs(emitted - cases.p.astype(dtype)).sum(1) / 2
+        faults = (
+            (np.abs(alpha - acceptance(judged, laws)), "alpha is not the enumerated acceptance"),
+            (cases.optimum - alpha_star, "alpha_star is below the optimum"),
+            (np.abs(gap - (alpha_star - alpha)), "gap is not alpha_star - alpha"),
+            (bias - tv_bound, "tv_bound is below the bias of the emitted law"),
+        )
+        for (error, words), allowed in zip(faults, (slack, slack, slack, EXACT), strict=True):
+            reason = _worst(judged, np.nan_to_num(error, nan=np.inf), allowed, f"{precision}its certificate's {words}")
+            if reason:
+                return reason
+    return ""
 
 
 def is_no_better_than_the_optimum(judged: Judged) -> Reason:
@@ -183,7 +209,14 @@ def holds_in_single_precision(judged: Judged) -> Reason:
 
 
 OF_LAWS = (is_law, ignores_masked_slots, emits_p_without_drafts, is_that_of_the_live_slots)
-OF_CLAIMS = (is_lossless, meets_its_expectation, is_no_better_than_the_optimum, attains_the_optimum, holds_in_single_precision)
+OF_CLAIMS = (
+    is_lossless,
+    meets_its_expectation,
+    meets_its_certificate,
+    is_no_better_than_the_optimum,
+    attains_the_optimum,
+    holds_in_single_precision,
+)
 
 
 def _worst(judged: Judged, error: Array, tolerance: float, words: str) -> Reason:

@@ -148,10 +148,10 @@ def _laws(rule: Rule, drafts: jax.Array, p: jax.Array, q: jax.Array, masks: jax.
     return jax.vmap(over_masks, (0 if rule.claims.per_pair else None, 0, 0, None, None))(rule, p, q, masks, drafts)
 
 
-def expectations(expected: Callable[[jax.Array, jax.Array], jax.Array], p: Array, q: Array) -> Array:
-    """A closed form over a batch of pairs, in float64."""
-    with jax.enable_x64(True):
-        return np.asarray(jax.jit(jax.vmap(expected))(p, q), np.float64)
+def expectations(expected: Callable[[jax.Array, jax.Array], jax.Array], p: Array, q: Array, dtype: type = np.float64) -> Array:
+    """A closed form over a batch of pairs, computed in `dtype`."""
+    with jax.enable_x64(dtype is np.float64):
+        return np.asarray(jax.jit(jax.vmap(expected))(p.astype(dtype), q.astype(dtype)), np.float64)
 
 
 def planned(make: Callable[[jax.Array], Rule], cases: Cases) -> Rule:

@@ -1,144 +1,141 @@
-"""The bound ladder of a pair of laws: the optimum of every drafting scheme, and what each rule attains of it, in exact numbers.
+"""The bound ladder of two laws, or of many contexts: the optimum of every drafting scheme, and what each rule attains of it.
 
 alpha* is the largest probability, over all lossless rules, that the emitted token is one of the n drafts. A rule is taken under the
-first scheme that its proof covers; nothing is sampled.
+first scheme that its proof covers. Two laws are computed in float64. Files of logits are streamed, in float32: one row per
+context, the same contexts in both files; -inf marks a masked token.
 """
 
 import dataclasses
+import itertools
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
-import jax
+import numpy as np
 from rich.console import Console
-from rich.table import Column, Table
 
-import theory
-from experiments import _exact, _laws, _schemes
-from experiments._console import track
-from specjax import bounds, rules
-from specjax.rules import Rule
+from experiments import _ladder_tables, _laws, _logits, _pair, _stream
+from experiments._ladder import Ladder, Study, Values, best_rule, best_scheme, chain, curves, interval, star
+from specjax.numerics import AS_IS, Sampling
 
-CHECKED = 4096  # up to this V theory computes every optimum again
-AGREEMENT = 1e-9  # between specjax.bounds in float64 and theory
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+MARKS = "osv^D<>pPX*hd"
+ATTAINED = 1e-6  # a smaller gap to alpha* is not drawn
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """The pair of laws.
+    """The laws.
 
     Attributes:
-      target: a .npy file with p, a vector of V probabilities.
-      draft: a .npy file with q.
-      n: number of drafts.
+      target: p as a vector of V probabilities (.npy), or the target's logits [T, V] (.npy, .npz, .safetensors).
+      draft: q likewise.
+      n: numbers of drafts.
       rules: names of rules, or paths of Python files; all rules if none is named.
+      temperature: of both files of logits; 0 is greedy decoding.
+      top_p: nucleus of both files of logits.
     """
 
     target: Path
     draft: Path
-    n: int
+    n: tuple[int, ...] = (1, 2, 4, 8)
     rules: tuple[str, ...] = ()
+    temperature: float = 1.0
+    top_p: float = 1.0
 
 
-class Ladder(NamedTuple):
-    """What can be accepted of n drafts.
-
-    Attributes:
-      alpha_star: the optimum of each scheme, None where the scheme does not draft n tokens.
-      subset_size: |H*| of each scheme, None where it has no optimum or V is too large for theory to name the set.
-      acceptance: of each rule, None where it does not take n drafts or its acceptance cannot be computed at this V and n.
-      under: the scheme of each rule's acceptance.
-    """
-
-    n: int
-    alpha_star: dict[str, float | None]
-    subset_size: dict[str, int | None]
-    acceptance: dict[str, float | None]
-    under: dict[str, str | None]
-
-
-def run(config: Config) -> Ladder:
-    """The ladder.
+def run(config: Config) -> Study:
+    """The ladders.
 
     Raises:
-      ValueError: a file does not hold a law, the vocabularies differ, n < 1, or a named rule has no value here.
+      ValueError: the files do not hold two laws, or logits of the same contexts; n < 1; a named rule has no value here.
     """
-    p, q = _laws.load_pair(config.target, config.draft)
-    if config.n < 1:
-        raise ValueError(f"n: expected >= 1, got {config.n}")
-    drafted = [scheme for scheme in _schemes.from_one_law() if _exact.drafts(scheme, config.n)]
-    problems = {scheme: theory.Problem(p, q, config.n, scheme) for scheme in drafted}
-    chosen: list[type[Rule]] = [rules.get(name) for name in config.rules or rules.names()]
-    optima = {scheme: _optimum(problem) for scheme, problem in problems.items()}
-    ladder = Ladder(config.n, {}, {}, {}, {})
-    for scheme in _schemes.from_one_law():
-        ladder.alpha_star[scheme], ladder.subset_size[scheme] = optima.get(scheme, (None, None))
-    for make in track(chosen, "rules"):
-        value, under, reason = _value(make, problems, config.n)
-        if config.rules and value is None:
-            raise ValueError(f"rule {make.name}: {reason}")
-        ladder.acceptance[make.name], ladder.under[make.name] = value, under
-    return ladder
+    if min(config.n, default=0) < 1:
+        raise ValueError(f"n: expected numbers >= 1, got {config.n}")
+    sampling = Sampling(config.temperature, top_p=config.top_p)
+    target, draft = _logits.find(config.target), _logits.find(config.draft)
+    for file in (target, draft):
+        if len(file.shape) not in (1, 2):
+            raise ValueError(f"{file.path}: expected probabilities [V] or logits [T, V], got shape {file.shape}")
+    if len(target.shape) != len(draft.shape):
+        raise ValueError(f"{target.path} has shape {target.shape} and {draft.path} {draft.shape}: expected two vectors or two matrices")
+    if len(target.shape) == 2:
+        return _stream.study(target, draft, config.n, config.rules, sampling)
+    if sampling != AS_IS:
+        raise ValueError("temperature and top-p act on logits [T, V], got two vectors of probabilities")
+    return _pair.study(*_laws.load_pair(config.target, config.draft), config.n, config.rules)
 
 
-def _optimum(problem: theory.Problem) -> tuple[float, int | None]:
-    """alpha* in float64, and |H*|; theory computes both again where it can do so quickly.
-
-    Raises:
-      RuntimeError: theory disagrees.
-    """
-    with jax.enable_x64(True):
-        optimal = jax.jit(bounds.optimal_acceptance, static_argnums=(2, 3))
-        value = float(optimal(problem.p, problem.q, problem.n, problem.drafting))
-    if len(problem.p) > CHECKED and problem.drafting == "without_replacement":
-        return value, None
-    again = theory.subsets.optimum(problem)
-    if abs(value - again.value) > AGREEMENT:
-        raise RuntimeError(f"alpha* under {problem.drafting}: specjax says {value:.12g}, theory {again.value:.12g}")
-    return value, int(again.subset.sum())
+def document(study: Study) -> object:
+    """The ladders as JSON: one object for one n, else a list."""
+    ladders = [_law_document(ladder) if study.seconds is None else _logits_document(study, ladder) for ladder in study.ladders]
+    return ladders[0] if len(ladders) == 1 else ladders
 
 
-def _value(make: type[Rule], problems: dict[str, theory.Problem], n: int) -> tuple[float | None, str | None, str]:
-    """A rule's acceptance and its scheme, or why it has none."""
-    claims = make.claims
-    scheme = next((scheme for scheme in problems if scheme in claims.drafting), None)
-    if not claims.admits(n):
-        return None, None, f"takes n in {claims.n_range}, got n = {n}"
-    if scheme is None:
-        return None, None, f"its proof covers {', '.join(sorted(claims.drafting))}, none of which drafts {n} tokens from one law"
-    problem = problems[scheme]
-    rule = None if claims.per_pair else make()
-    offered = getattr(rule, "expected_acceptance", None)
-    if offered and scheme in (claims.expectation_under or claims.drafting):
-        stated = _exact.expectations(lambda p, q: offered(p, q, n), problem.p[None], problem.q[None])
-        return float(stated[0]), scheme, ""
-    if len(problem.p) ** n > theory.lp.PLAN_CELLS:
-        return None, None, f"no closed form under {scheme}, and V^n = {len(problem.p)}^{n} is too large to enumerate"
-    if rule is None:
-        optimal = theory.lp.solve(problem)
-        return optimal.value - optimal.gap, scheme, ""
-    return _exact.acceptance(rule, problem), scheme, ""
+def _law_document(ladder: Ladder) -> dict[str, object]:
+    alpha_star, acceptance = (
+        {name: None if values is None else values[0] for name, values in table.items()} for table in (ladder.alpha_star, ladder.acceptance)
+    )
+    return {"n": ladder.n, "alpha_star": alpha_star, "acceptance": acceptance}
 
 
-def document(ladder: Ladder) -> dict[str, object]:
-    """The optima and the acceptances as JSON."""
-    return {"n": ladder.n, "alpha_star": ladder.alpha_star, "acceptance": ladder.acceptance}
+def _logits_document(study: Study, ladder: Ladder) -> dict[str, object]:
+    def document(values: Values | None) -> dict[str, float] | None:
+        return None if values is None else interval(values)._asdict()
+
+    best = {"star_best_rule": best_rule(ladder), "star_optimum": best_scheme(ladder)}
+    return {
+        "n": ladder.n,
+        "alpha_star": {scheme: document(values) for scheme, values in ladder.alpha_star.items()},
+        "acceptance": {rule: document(values) for rule, values in ladder.acceptance.items()},
+        "first_try_alpha": document(study.first_try),
+        "singleton": document(ladder.singleton),
+        "block_efficiency": {"chain": chain(interval(study.first_try), ladder.n)._asdict()}
+        | {name: None if alpha is None else star(alpha)._asdict() for name, alpha in best.items()},
+        "estimated": sorted(ladder.estimated),
+        "contexts": study.contexts,
+    }
 
 
-def show(ladder: Ladder, console: Console) -> None:
-    """Two tables: the schemes, the rules."""
-    optima = Table("scheme", Column("alpha*", justify="right"), Column("|H*|", justify="right"), title=f"n = {ladder.n}: the optimum")
-    for scheme, value in ladder.alpha_star.items():
-        size = ladder.subset_size[scheme]
-        optima.add_row(scheme, _number(value), "-" if size is None else str(size))
-    console.print(optima)
-    accepted = Table("rule", "scheme", Column("acceptance", justify="right"), Column("gap", justify="right"), title="the rules")
-    for rule, value in ladder.acceptance.items():
-        under = ladder.under[rule]
-        best = ladder.alpha_star[under] if under else None
-        gap = None if value is None or best is None else max(best - value, 0)
-        accepted.add_row(rule, under or "-", _number(value), _number(gap))
-    console.print(accepted)
+def show(study: Study, console: Console) -> None:
+    """Two tables for each n of two laws, one table of many contexts."""
+    if study.seconds is not None:
+        _ladder_tables.show_contexts(study, console)
+        return
+    for ladder in study.ladders:
+        _ladder_tables.show_laws(ladder, console)
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.6f}"
+def plot(study: Study) -> "Figure":
+    """The means and their intervals against n; and how far each rule stays below its alpha*, against the entropy of p."""
+    from experiments import _style  # needs the extra `plots`
+
+    figure, (left, right) = _style.panels(2, f"{study.contexts} contexts, V = {study.vocabulary}")
+    ladders, last = study.ladders, study.ladders[-1]
+
+    def line(label: str, values: list[Values | None], look: str, colour: str) -> None:
+        points = [(ladder.n, interval(column)) for ladder, column in zip(ladders, values, strict=True) if column is not None]
+        half = [np.nan_to_num(point.high - point.mean) for _, point in points]
+        left.errorbar([n for n, _ in points], [point.mean for _, point in points], half, fmt=look, color=colour, capsize=2, label=label)
+
+    looks = zip(itertools.cycle(MARKS), itertools.cycle(f"C{i}" for i in range(10)), strict=False)
+    line("1 - TV", [study.first_try] * len(ladders), ":", "0.6")
+    line("singleton bound, iid", [ladder.singleton for ladder in ladders], "-.", "0.6")
+    for (scheme, names), cross in zip(curves(ladders).items(), itertools.cycle("_x+12"), strict=False):
+        line(f"alpha* {scheme}", [ladder.alpha_star[scheme] for ladder in ladders], f"{cross}--", "k")
+        for name, (mark, colour) in zip(names, looks, strict=False):
+            line(name, [ladder.acceptance[name] if ladder.under[name] == scheme else None for ladder in ladders], f"{mark}-", colour)
+            best, attained = last.alpha_star[scheme], last.acceptance[name]
+            if best is not None and attained is not None and name in last.lossless - last.estimated:
+                right.plot(study.entropy, np.maximum(best - attained, ATTAINED), mark, color=colour, alpha=0.5, markersize=3)
+    left.set_xscale("log", base=2)
+    left.set_xticks([ladder.n for ladder in ladders], [str(ladder.n) for ladder in ladders])
+    left.set_xlabel("drafts n at a node")
+    left.set_ylabel("acceptance, mean over contexts (95 %)")
+    right.set_xlabel("entropy of p (nats)")
+    right.set_yscale("log")
+    right.set_ylabel(f"alpha* - rule, n = {last.n}")
+    figure.legend(loc="outside lower center", ncols=3, fontsize="small")
+    return figure

@@ -29,6 +29,7 @@ class Row(NamedTuple):
       optimal: the n for which it attains the optimum.
       n: the numbers of drafts that it takes.
       expectation: the schemes under which it states its exact acceptance.
+      expectation_up_to: the largest n for which it does; None is no limit.
       summary: the first sentence of its documentation.
     """
 
@@ -38,6 +39,7 @@ class Row(NamedTuple):
     optimal: str
     n: str
     expectation: list[str]
+    expectation_up_to: int | None
     source: str
     summary: str
 
@@ -61,7 +63,14 @@ def _row(rule: type[Rule]) -> Row:
     optimal = {0: "-", -1: "every n"}.get(claims.optimal_for, f"n <= {claims.optimal_for}")
     numbers = f"n >= {low}" if high is None else f"n = {low}" if low == high else f"{low} <= n <= {high}"
     summary = " ".join((rule.__doc__ or "").partition("\n\n")[0].split())
-    return Row(rule.name, sorted(claims.drafting), claims.lossless, optimal, numbers, expectation, claims.source, summary)
+    stated = expectation, claims.expectation_up_to
+    return Row(rule.name, sorted(claims.drafting), claims.lossless, optimal, numbers, *stated, claims.source, summary)
+
+
+def _stated(row: Row, separator: str) -> str:
+    """Where the exact acceptance is stated."""
+    limit = "" if row.expectation_up_to is None else f" (n <= {row.expectation_up_to})"
+    return separator.join(scheme + limit for scheme in row.expectation) or "-"
 
 
 def document(listing: Listing) -> list[dict[str, object]]:
@@ -74,9 +83,9 @@ def markdown(rows: list[Row]) -> str:
     head = ("rule", "what it does", "schemes", "lossless", "optimal for", "takes", "exact acceptance", "source")
     lines = [head, ("---",) * len(head)]
     for row in rows:
-        schemes, expectation = (", ".join(names) or "-" for names in (row.schemes, row.expectation))
         lossless = "yes" if row.lossless else "no"
-        lines.append((f"`{row.rule}`", row.summary, schemes, lossless, row.optimal, row.n, expectation, row.source))
+        claims = ", ".join(row.schemes), lossless, row.optimal, row.n, _stated(row, ", "), row.source
+        lines.append((f"`{row.rule}`", row.summary, *claims))
     return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
 
 
@@ -87,6 +96,6 @@ def show(listing: Listing, console: Console) -> None:
         return
     table = Table("rule", "schemes", "lossless", "optimal for", "takes", "exact acceptance", "source", "what it does", show_lines=True)
     for row in listing.rows:
-        schemes, expectation = ("\n".join(names) or "-" for names in (row.schemes, row.expectation))
-        table.add_row(row.rule, schemes, "yes" if row.lossless else "no", row.optimal, row.n, expectation, row.source, row.summary)
+        lossless = "yes" if row.lossless else "no"
+        table.add_row(row.rule, "\n".join(row.schemes), lossless, row.optimal, row.n, _stated(row, "\n"), row.source, row.summary)
     console.print(table)

@@ -24,6 +24,7 @@ class Claims(NamedTuple):
       n_range: smallest and largest number of drafts that the rule takes; None is no limit.
       per_pair: the rule holds the plan of one (p, q, n) and serves no other.
       expectation_under: the schemes for which `expected_acceptance` holds; None is all of `drafting`.
+      expectation_up_to: the largest n for which it holds; None is every n that the rule takes.
     """
 
     lossless: bool
@@ -33,6 +34,7 @@ class Claims(NamedTuple):
     n_range: tuple[int, int | None] = (1, None)
     per_pair: bool = False
     expectation_under: frozenset[str] | None = None
+    expectation_up_to: int | None = None
 
     def admits(self, n: int) -> bool:
         """Whether the rule takes n drafts."""
@@ -43,13 +45,36 @@ class Claims(NamedTuple):
         """Whether the rule claims to attain the optimum with n drafts."""
         return self.lossless and (self.optimal_for == -1 or n <= self.optimal_for)
 
+    def stated_at(self, scheme: str, n: int) -> bool:
+        """Whether `expected_acceptance`, if offered, holds for n drafts of this scheme."""
+        return scheme in (self.expectation_under or self.drafting) and (self.expectation_up_to is None or n <= self.expectation_up_to)
+
+
+class Certificate(NamedTuple):
+    """How near an optimal rule came to the optimum and to p at one pair of laws, as its own solve can prove it.
+
+    Attributes:
+      alpha: acceptance reached.
+      alpha_star: upper end of the certified bracket of the optimum.
+      gap: alpha_star - alpha; the optimum lies at most so far above what was reached.
+      tv_bound: bound on TV(emitted law, p) in the dtype of the computation.
+      status: whether the solve met its tolerance; the rule is lossless either way.
+    """
+
+    alpha: Scalar
+    alpha_star: Scalar
+    gap: Scalar
+    tv_bound: Scalar
+    status: Bool[Array, ""]
+
 
 @runtime_checkable
 class Rule(Protocol):
     """A verification rule at one node: a conditional law, not a sampler.
 
     `law(tokens[n], p[V], q[V], mask[n]) -> [V]` is the law of the emitted token given the drafts. `mask` is true at
-    live slots. A rule may also offer `expected_acceptance(p, q, n)`: its exact acceptance.
+    live slots. A rule may also offer `expected_acceptance(p, q, n)`: its exact acceptance, and, where a solver makes it optimal,
+    `certificate(p, q, n) -> Certificate`.
     """
 
     claims: ClassVar[Claims]

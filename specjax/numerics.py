@@ -34,7 +34,12 @@ def _block(size: int) -> int:
 
 def divide(x: Array, y: Array) -> Array:
     """x / y, and 0 where y = 0."""
-    return jnp.where(y > 0, x / jnp.maximum(y, tiny(y)), 0)
+    return jnp.where(y > 0, x / _divisor(y), 0)
+
+
+def _divisor(y: Array) -> Array:
+    """y where it is positive, lifted to a normal number; else 1: the branch not taken has a finite derivative, and so has `where`."""
+    return jnp.where(y > 0, jnp.maximum(y, tiny(y)), 1)
 
 
 def normalise(weights: Law, fallback: Law, floor: float = 0.0) -> Law:
@@ -44,7 +49,7 @@ def normalise(weights: Law, fallback: Law, floor: float = 0.0) -> Law:
     """
     weights = jax.lax.optimization_barrier(weights)
     mass = total(weights)
-    return jnp.where(mass > floor, weights / jnp.maximum(mass, tiny(mass)), fallback)
+    return jnp.where(mass > floor, weights / _divisor(mass), fallback)
 
 
 def rounding(law: Law) -> float:
@@ -59,7 +64,7 @@ def residual(p: Law, q: Law) -> Law:
 
 def acceptance_probability(p: Array, q: Array) -> Array:
     """min(1, p / q) elementwise; where q = 0, one if p > 0 and zero otherwise (padding gathers such tokens)."""
-    return jnp.where(q > 0, jnp.minimum(1, p / jnp.maximum(q, tiny(q))), jnp.where(p > 0, 1, 0).astype(p.dtype))
+    return jnp.where(q > 0, jnp.minimum(1, p / _divisor(q)), jnp.where(p > 0, 1, 0).astype(p.dtype))
 
 
 def repeated(tokens: Int[Array, " n"], mask: Bool[Array, " n"]) -> Bool[Array, " n"]:

@@ -45,6 +45,11 @@ def test_planted_error_is_rejected(wrong):
     assert status(audit(wrong, n)) == 1
 
 
+def test_a_true_certificate_passes():
+    true = wrong_rules.certifies(lambda made, p, q: made)(type("True", (), {"claims": Claims(True, frozenset({"iid"}))}))
+    assert [row.verdict for row in audit(register(true), 2)] == ["ok"]
+
+
 def test_a_lossy_rule_is_only_held_to_be_a_law():
     @register
     class Lossy:

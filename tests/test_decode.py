@@ -15,6 +15,7 @@ from specjax.models import Pair, pairs
 from specjax.models.markov import Markov, random_tables
 from specjax.models.pairs.markov import Letters
 from specjax.numerics import AS_IS, Sampling
+from specjax.rules import Certificate, Claims, register
 
 PROMPT = jnp.array([2, 0, 1, 0, 0], jnp.int32)
 
@@ -188,6 +189,37 @@ def test_the_history_agrees_with_the_text():
     assert (visited.sum(1) == np.minimum(info.accepted + 1, 2)).all()
     assert (info.nodes.expected[visited] <= info.nodes.alpha_star[visited] + 1e-6).all()
     assert np.isnan(info.nodes.expected[~visited]).all()
+    assert np.isnan(info.nodes.gap).all(), "K-SEQ offers no certificate"
+
+
+@register
+class Certified:
+    """Recursive rejection that certifies how far its acceptance is from 1."""
+
+    claims = Claims(lossless=True, drafting=frozenset({"iid"}))
+
+    def law(self, tokens, p, q, mask):
+        return rules.get("recursive_rejection")().law(tokens, p, q, mask)
+
+    def expected_acceptance(self, p, q, n):
+        return rules.get("recursive_rejection")().expected_acceptance(p, q, n)
+
+    def certificate(self, p, q, n):
+        alpha = self.expected_acceptance(p, q, n)
+        return Certificate(alpha, jnp.ones(()), 1 - alpha, jnp.zeros(()), jnp.bool_(True))
+
+
+def test_the_history_holds_the_gap_of_the_certificate():
+    pair, topology = small_pair(), trees.full(2, 1)
+    decoder, verifier = decode.decoder(pair, topology, "iid"), decode.verifier(Certified(), "iid", topology)
+    decoded = decode.decode(decoder, verifier, jax.random.key(0), weights(pair), PROMPT, jnp.int32(3), 8)
+    nodes = jax.tree.map(lambda rows: rows[: int(decoded.steps)], decoded.info.nodes)
+    visited = np.asarray(nodes.proposed) > 0
+    assert visited.any(0).tolist() == [True, True, False]
+    np.testing.assert_allclose(nodes.gap[visited], 1 - nodes.expected[visited], atol=1e-6)
+    assert np.isnan(nodes.gap[~visited]).all()
+    assert rules.certificate(Certified(), nodes.gap[0], nodes.gap[0], 2, "greedy") is None
+    assert rules.certificate(rules.get("kseq")(), nodes.gap[0], nodes.gap[0], 2, "iid") is None
 
 
 @pytest.mark.parametrize("budget", [1, 5])

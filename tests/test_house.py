@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS = [
     {"_types", "_registry", "numerics"},
     {"bounds", "solvers"},
-    {"trees", "drafting", "rules"},
+    {"trees", "drafting", "rules", "couplings"},
     {"verifiers"},
     {"models", "drafters"},
     {"decode"},

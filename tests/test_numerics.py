@@ -145,3 +145,16 @@ def test_a_biased_draw_is_caught(key):
     tokens = jax.random.categorical(key, jnp.log(jnp.array([0.43, 0.27, 0.2, 0.1])), shape=(40_000,))
     error, allowed = distance(tokens, [0.4, 0.3, 0.2, 0.1])
     assert error > allowed
+
+
+def careless(x, y):
+    """The divisor is guarded, the derivative of the branch not taken is not: x / tiny^2 is infinite, times zero nan."""
+    return jnp.where(y > 0, x / jnp.maximum(y, numerics.tiny(y)), 0)
+
+
+@pytest.mark.parametrize("divide", [numerics.divide, numerics.acceptance_probability, lambda x, y: numerics.normalise(x * y, x)])
+def test_the_gradient_at_a_zero_divisor_is_finite(divide):
+    x, y = jnp.array([0.0, 0.5, 0.5]), jnp.array([0.0, 0.0, 0.5])
+    gradients = [jax.grad(lambda x, y: jnp.sum(divide(x, y)), (0, 1))(x, y) for y in (y, jnp.zeros(3))]
+    assert all(np.isfinite(part).all() for pair in gradients for part in pair)
+    assert np.isnan(jax.grad(lambda y: jnp.sum(careless(x, y)))(y)).any()

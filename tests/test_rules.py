@@ -28,8 +28,9 @@ STATED = [
 @pytest.mark.parametrize(("make", "scheme"), STATED)
 def test_expected_acceptance_is_that_of_theory(make, scheme):
     formula = getattr(theory.closed_form, make.name)
-    p, q = (np.stack([getattr(pair, field) for pair in battery()]) for field in ("p", "q"))
-    for n in (n for n in (1, 2, 3) if make.claims.admits(n) and _exact.drafts(scheme, n)):
+    p = np.stack([pair.p for pair in battery()])
+    for n in (n for n in (1, 2, 3) if make.claims.admits(n) and make.claims.stated_at(scheme, n) and _exact.drafts(scheme, n)):
+        q = np.stack([_exact.slots(pair.q, n) if scheme == "independent" else pair.q for pair in battery()])
         stated = _exact.expectations(lambda p, q, n=n: make().expected_acceptance(p, q, n), p, q)
         exact = np.array([formula(*pair, n, scheme) for pair in zip(p, q, strict=True)])
         error = np.abs(stated - exact)

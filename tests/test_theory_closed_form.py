@@ -1,9 +1,11 @@
 """Closed forms against the enumerated law of each rule, written here once more, straight from its sequential description."""
 
+import itertools
+
 import numpy as np
 import pytest
 
-from theory import Problem, battery, closed_form, is_lossless, subsets
+from theory import Problem, battery, closed_form, expectation, is_lossless, subsets
 
 
 def residual(weights, fallback):
@@ -64,7 +66,61 @@ def greedy(x, p, q):
     return single([drawn], p, last)
 
 
+def recursive_rejection_without_replacement(x, p, q):
+    target, draft, probability = p, q, []
+    for token in x:
+        probability.append(clip_ratio(target[token], draft[token]))
+        target = residual(np.maximum(target - draft, 0), target)
+        draft = residual(np.where(np.arange(len(q)) == token, 0, draft), q)
+    return accepting(x, probability, target)
+
+
+def hub(x, p, q):
+    """SpecHub step by step: what the target and the pairs still hold is written down after each offer."""
+    a, other = np.argmax(q), x[1] if x[0] == np.argmax(q) else x[0]
+    first = np.where(np.arange(len(q)) == a, 0, q)
+    second = first * q[a] / first.sum() if first.any() else first
+    after_first = np.where(np.arange(len(q)) == a, 0, np.maximum(p - first, 0))
+    after_second = np.maximum(after_first - second, 0)
+    open_second = np.maximum(second - after_first, 0).sum() if first.any() else 1.0
+    open_first = np.maximum(first - p, 0).sum()
+    hub_left = max(p[a] - open_second, 0)
+    rest = after_second.copy()
+    rest[a] = max(hub_left - open_first, 0)
+    if x[0] == a:
+        offers = [0.0 if other == a else clip_ratio(after_first[other], second[other]), clip_ratio(p[a], open_second)]
+    else:
+        offers = [clip_ratio(p[other], first[other]), clip_ratio(hub_left, open_first)]
+    return accepting([other, a], offers, residual(rest, p))
+
+
+def one_hot(x, p, q):
+    left, probability = p.copy(), []
+    for token in x:
+        probability.append(left[token] / left.sum() if left.sum() > 0 else 0.0)
+        left[token] = 0
+    return accepting(x, probability, residual(left, p))
+
+
+def importance_weighted(x, p, q):
+    with np.errstate(divide="ignore", invalid="ignore"):
+        level = np.floor(64 * np.log(np.where(p > 0, p / q, 0)) + np.sqrt(0.5))
+    order = sorted(range(len(q)), key=lambda i: (-level[i], i))
+    largest = np.empty_like(q)
+    for place, token in enumerate(order):
+        onward = q[order[place:]].sum()
+        largest[token] = onward ** len(x) - (q[order[place + 1 :]].sum()) ** len(x)
+    weight = expectation.selection_weight(p, q, largest)
+    law = q + weight * (largest - q)
+    best = min(x, key=order.index)
+    return weight * single([best], p, law) + (1 - weight) * single(x[:1], p, law)
+
+
 COVERED = [
+    (importance_weighted, "iid", (1, 2, 3)),
+    (recursive_rejection_without_replacement, "without_replacement", (1, 2)),
+    (hub, "hub", (2,)),
+    (one_hot, "top_n", (1, 2, 3)),
     (single, "iid", (1,)),
     (single, "greedy", (1,)),
     (single, "without_replacement", (1,)),
@@ -128,6 +184,68 @@ def test_kseq_keeps_its_promise_and_its_side_of_the_root(n, v):
         assert ((excess + rho - 1) / rho) ** n >= excess - 4 * n * np.finfo(float).eps, pair.name
 
 
+@pytest.mark.parametrize(("rule", "scheme"), [("optimal", "iid")])
+def test_the_optimal_rules_accept_the_optimum(rule, scheme):
+    for n, pair in itertools.product((1, 2, 3), battery.laws(5, seed=0)):
+        optimum = subsets.brute_force(Problem(pair.p, pair.q, n, scheme)).value
+        assert abs(getattr(closed_form, rule)(pair.p, pair.q, n, scheme) - optimum) < 1e-10, pair.name
+
+
+def multi_drafter(x, p, q):
+    target, probability = p, []
+    for token, own in zip(x, q, strict=True):
+        probability.append(clip_ratio(target[token], own[token]))
+        target = residual(np.maximum(target - own, 0), target)
+    return accepting(x, probability, target)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_the_closed_form_for_different_drafters(n):
+    worst = 0.0
+    for pair in battery.laws(4, seed=n):
+        several = pair._replace(q=np.stack([pair.q, pair.p, pair.q[::-1]])[:n])
+        joint, laws, accepted = enumerated(multi_drafter, several, n, "independent")
+        assert is_lossless(laws, joint.mass, pair.p, 1e-12), pair.name
+        stated = closed_form.multi_drafter(*several[1:], n, "independent")
+        assert stated <= subsets.brute_force(Problem(*several[1:], n, "independent")).value + 1e-12, pair.name
+        worst = max(worst, abs(stated - accepted))
+    print(f"largest difference {worst:.1e}")
+    assert worst < 1e-12
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_weight_of_the_selection_is_the_best_one(seed):
+    """sum min(p, q + w (largest - q)) is nowhere on a fine grid larger by more than the slope that is let go."""
+    for pair in battery.laws(6, seed=seed):
+        largest = expectation.largest_of(pair.q, np.argsort(-pair.q, kind="stable"), 3)
+        weight = expectation.selection_weight(pair.p, pair.q, largest)
+        grid = np.append(np.linspace(0, 1, 501), weight)[:, None]
+        accepted = np.minimum(pair.p, pair.q + grid * (largest - pair.q)).sum(axis=1)
+        assert accepted[-1] >= accepted.max() - 1.001 * expectation.SLOPE, pair.name
+
+
+@pytest.mark.parametrize("kept", [1, 3, 5])
+def test_the_truncated_program_reaches_its_guarantee_and_the_optimum_where_nothing_is_left_out(kept):
+    for pair in battery.laws(5, seed=kept):
+        optimum = subsets.optimum(Problem(pair.p, pair.q, 2, "iid")).value
+        found = expectation.truncated_linear(pair.p, pair.q, kept, optimum)
+        assert found.guarantee - 1e-7 <= found.acceptance <= optimum + 1e-7, pair.name
+        assert kept < 5 or abs(found.acceptance - optimum) < 1e-6, pair.name
+
+
+def test_on_a_long_tail_the_truncated_program_is_below_one_draft():
+    """Its published guarantee by far, and what it accepts of its pick as well, where one common weight comes close to the optimum."""
+    rng = np.random.default_rng(0)
+    logits = -1.1 * np.log1p(np.arange(32000.0))
+    p, q = (np.exp(x) / np.exp(x).sum() for x in (logits, logits + rng.normal(0, 1, logits.shape)))
+    one, optimum = 1 - closed_form.total_variation(p, q), subsets.optimum(Problem(p, q, 2, "iid")).value
+    found = expectation.truncated_linear(p, q, 15, optimum)
+    weighted, kseq = (getattr(closed_form, rule)(p, q, 2, "iid") for rule in ("importance_weighted", "kseq"))
+    print(f"one draft {one:.4f}, guarantee {found.guarantee:.4f}, the program {found.acceptance:.4f}, K-SEQ {kseq:.4f}", end=", ")
+    print(f"one weight {weighted:.4f}, optimum {optimum:.4f}")
+    assert found.guarantee < found.acceptance < one < kseq < weighted < optimum
+
+
 def test_equal_laws_accept_everything():
     law = battery.laws(6, seed=0)[0].p
     for rule in ("naive_first", "recursive_rejection", "kseq"):
@@ -174,6 +292,7 @@ def test_a_wrong_closed_form_is_caught():
     ("rule", "n", "scheme", "message"),
     [
         ("kseq", 2, "greedy", "scheme: kseq has a closed form under iid, got 'greedy'"),
+        ("recursive_rejection_without_replacement", 3, "without_replacement", "closed form for at most 2 drafts, got 3"),
         ("recursive_rejection", 2, "without_replacement", "scheme: recursive_rejection has a closed form under iid"),
         ("single", 2, "iid", "n: single verifies one draft, expected 1, got 2"),
         ("greedy", 2, "iid", "scheme: greedy has a closed form under greedy, hub, got 'iid'"),

@@ -44,7 +44,6 @@ def test_a_bad_problem_is_one_clear_line(arguments, message):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: subsets.optimum(Problem(P, [Q, P], 2, "independent")), "scheme 'independent' has no formula"),
         (lambda: subsets.brute_force(Problem(np.ones(21) / 21, np.ones(21) / 21, 2, "iid")), "at most 20 tokens, got 21"),
         (lambda: lp.plan(Problem(np.ones(320) / 320, np.ones(320) / 320, 2, "iid")), "V\\^n of at most 100000, got 320\\^2"),
         (lambda: closed_form.total_variation(P, [0.5, 0.5]), "q: expected the shape of p"),
@@ -99,3 +98,9 @@ def test_a_copy_of_the_template_is_a_scheme(tmp_path):
     shutil.copy(package / "drafting" / "_template.py", package / "drafting" / "mine.py")
     code = "import theory; print(*theory.drafting.names(), theory.lp.solve(theory.Problem([.5, .5], [.5, .5], 2, 'mine')).value)"
     assert printed(code, tmp_path) == {*drafting.names(), "mine", "1.0"}
+
+
+def test_a_scheme_without_a_formula_is_one_clear_line(monkeypatch):
+    monkeypatch.delattr(drafting.get("hub"), "optimum")
+    with pytest.raises(ValueError, match="scheme 'hub' has no formula for its optimum"):
+        subsets.optimum(Problem(P, Q, 2, "hub"))

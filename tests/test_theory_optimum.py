@@ -118,5 +118,5 @@ def test_loose_flow_is_made_feasible():
 @pytest.mark.parametrize("scheme", solved())
 def test_more_drafts_never_hurt(scheme):
     for pair in battery.laws(5, seed=0):
-        values = [subsets.optimum(Problem(pair.p, pair.q, n, scheme)).value for n in lengths(scheme)]
+        values = [subsets.optimum(problem(scheme, pair, n)).value for n in lengths(scheme)]
         assert (np.diff(values) > -1e-12).all(), pair.name

@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 
 from specjax.numerics import acceptance_probability, deposit, divide, normalise, residual, total
-from specjax.rules import Claims, Law, Mask, Scalar, Tokens, get, register
+from specjax.rules import Certificate, Claims, Law, Mask, Scalar, Tokens, get, register
+from specjax.solvers.selection import select
 
 RecursiveRejection, KSeq = get("recursive_rejection"), get("kseq")
 REASONS: dict[type, str] = {}
@@ -205,6 +206,87 @@ class MiscountsDuplicates:
             spread = spread.at[token].set(jnp.where(live, reached * a, spread[token]))
             reached, r = reached * (1 - a), jnp.where(live, residual(r, q), r)
         return jnp.where(jnp.any(mask), spread + reached * r, law)
+
+
+@planted("not lossless")
+class ForgetsTheSelection:
+    """Picks the draft of largest p/q and verifies it against q, not against the law of the picked draft."""
+
+    def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
+        order = select(p, q, len(tokens), jnp.sum(mask)).order
+        rank = jnp.zeros_like(order).at[order].set(jnp.arange(len(p)))
+        picked = tokens[jnp.argmin(jnp.where(mask, rank[tokens], len(p)))]
+        accept = acceptance_probability(p[picked], q[picked])
+        return jnp.where(jnp.any(mask), deposit(residual(p, q) * (1 - accept), picked[None], accept[None]), p)
+
+
+@planted("not lossless", "top_n")
+class NeverRenormalises:
+    """Offers fixed drafts with probability p(x_i) each, as if none had been rejected before."""
+
+    def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
+        accept = jnp.where(mask, p[tokens], 0)
+        reached = jnp.concatenate([jnp.ones(1, p.dtype), jnp.cumprod(1 - accept)])
+        rest = normalise(p.at[jnp.where(mask, tokens, len(p))].set(0, mode="drop"), p)
+        return deposit(reached[-1] * rest, tokens, reached[:-1] * accept)
+
+
+@planted("not lossless", "independent")
+class OneDrafterForAll:
+    """Verifies the drafts of all drafters against the law of the first live one."""
+
+    def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
+        return get("multi_drafter")().law(tokens, p, jnp.broadcast_to(q[jnp.argmax(mask)], q.shape), mask)
+
+
+@planted("not lossless", "hub", n_range=(2, 2))
+class OffersTheHubTwice:
+    """SpecHub that accepts the hub with its whole mass after either draft order."""
+
+    def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
+        law, hub = get("hub")().law(tokens, p, q, mask), jnp.argmax(q)
+        return jnp.where(jnp.all(mask) & (tokens[0] != hub), law * (1 - p[hub]) + p[hub] * jnp.zeros_like(p).at[hub].set(1), law)
+
+
+def certified(p: Law, q: Law) -> Certificate:
+    """A true certificate of recursive rejection with two drafts, in whatever precision: it claims to be no nearer than alpha* = 1."""
+    alpha = RecursiveRejection().expected_acceptance(p, q, 2)
+    return Certificate(alpha, jnp.ones_like(alpha), 1 - alpha, jnp.full_like(alpha, 1e-6), jnp.bool_(True))
+
+
+def certifies(change):
+    """Recursive rejection with a certificate that is changed."""
+
+    def enter(cls: type) -> type:
+        cls.law = lambda self, tokens, p, q, mask: RecursiveRejection().law(tokens, p, q, mask)
+        cls.certificate = lambda self, p, q, n: change(certified(p, q), p, q)
+        return cls
+
+    return enter
+
+
+@planted("certificate's alpha is not the enumerated acceptance")
+@certifies(lambda made, p, q: made._replace(alpha=made.alpha + 1e-5, gap=made.gap - 1e-5))
+class OverstatesItsAcceptance:
+    """Certifies more than it accepts."""
+
+
+@planted("certificate's alpha_star is below the optimum")
+@certifies(lambda made, p, q: made._replace(alpha_star=made.alpha, gap=made.gap * 0))
+class CertifiesItselfOptimal:
+    """Takes what it accepts for the optimum."""
+
+
+@planted("certificate's gap is not alpha_star - alpha")
+@certifies(lambda made, p, q: made._replace(gap=made.gap / 2))
+class HalvesItsGap:
+    """Understates how far it is from the optimum."""
+
+
+@planted("in float32 its certificate's tv_bound is below the bias")
+@certifies(lambda made, p, q: made._replace(tv_bound=made.gap * 0))
+class SaysThatItDoesNotRound:
+    """Takes the rounding of its law for none."""
 
 
 @planted("float32")

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 
-from theory import drafting
+from theory import drafting, expectation
 from theory.problem import Problem, as_law
 
 Law = NDArray[np.float64]
@@ -89,6 +89,63 @@ def kseq_rho(problem: Problem) -> float:
 def greedy(problem: Problem) -> float:
     """The optimum of the greedy and hub schemes, which their rule attains. Cost: O(V log V). Source: hu2025towards, sun2024spechub."""
     return drafting.solved(problem.drafting).optimum(problem.p, problem.q, problem.n)[0]
+
+
+@_under("iid")
+def optimal(problem: Problem) -> float:
+    """The optimum of independent drafts, which their optimal rule attains. Cost: O(V log V). Source: hu2025towards."""
+    return drafting.solved(problem.drafting).optimum(problem.p, problem.q, problem.n)[0]
+
+
+@_under("hub")
+def hub(problem: Problem) -> float:
+    """p_a + sum over the rest of min(p, q / (1 - q_a)), a the most likely token of q: its scheme's optimum. Source: sun2024spechub."""
+    p, q = problem.p, problem.q
+    rest = np.arange(len(q)) != np.argmax(q)
+    spread = q[rest] / q[rest].sum() if q[rest].any() else q[rest]
+    return float(p[~rest].sum() + np.minimum(p[rest], spread).sum())
+
+
+@_under("top_n")
+def one_hot(problem: Problem) -> float:
+    """1 - prod_i (1 - p(x_i) / (1 - p(x_1) - .. - p(x_{i-1}))), which telescopes to p of the drafted set. Source: li2024eagle."""
+    missed = 1.0
+    for token in problem.joint().tokens[0]:
+        missed = max(missed - problem.p[token], 0.0)
+    return 1.0 - missed
+
+
+@_under("independent")
+def multi_drafter(problem: Problem) -> float:
+    """1 - prod_i sum (r_i - q_i)+, with r_1 = p and r_{i+1} ~ (r_i - q_i)+. Cost: O(V n). Source: miao2024specinfer."""
+    residual, rejected = problem.p, 1.0
+    for own in problem.q:
+        residual = np.maximum(residual - own, 0.0)
+        stay = float(residual.sum())
+        if stay == 0.0:
+            return 1.0
+        residual, rejected = residual / stay, rejected * stay
+    return 1.0 - rejected
+
+
+@_under("iid")
+def importance_weighted(problem: Problem) -> float:
+    """The draft of largest p/q, or the first, before the one-draft rule: see `theory.expectation`. Source: khisti2024multidraft."""
+    return expectation.importance_weighted(problem.p, problem.q, problem.n)
+
+
+@_under("without_replacement")
+def recursive_rejection_without_replacement(problem: Problem) -> float:
+    """Of one draft 1 - sum (p - q)+, of two `theory.expectation.pairs_without_replacement`. Source: jeon2024recursive.
+
+    Raises:
+      ValueError: n is above 2.
+    """
+    if problem.n > 2:
+        raise ValueError(f"n: recursive_rejection_without_replacement has a closed form for at most 2 drafts, got {problem.n}")
+    if problem.n == 1:
+        return 1.0 - total_variation(problem.p, problem.q)
+    return expectation.pairs_without_replacement(problem.p, problem.q)
 
 
 @_under()

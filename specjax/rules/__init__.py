@@ -1,7 +1,18 @@
 """Verification rules at one node, one per file; a file dropped in here is a rule everywhere."""
 
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Float
+
+from specjax import drafting
 from specjax._registry import discover, load_file, registered
-from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, register
+from specjax._types import RandomKey
+from specjax.numerics import repeated
+from specjax.rules._base import Certificate, Claims, Law, Mask, Rule, Scalar, Tokens, register
 
 _CLASSES = {name: registered(module, "claims") for name, module in discover(__name__).items()}
 
@@ -24,12 +35,53 @@ def get(name: str) -> type:
     raise ValueError(f"unknown rule {name!r}: expected a path to a .py file or one of {', '.join(_CLASSES)}")
 
 
-def expected_acceptance(rule: Rule, p: Law, q: Law, n: int, scheme: str) -> Scalar | None:
-    """The rule's own exact acceptance, or None where it offers none under this scheme."""
-    covered = rule.claims.expectation_under or rule.claims.drafting
-    if not hasattr(rule, "expected_acceptance") or scheme not in covered:
+def expected_acceptance(rule: Rule, p: Law, q: Float[Array, "*slots V"], n: int, scheme: str) -> Scalar | None:
+    """The rule's own exact acceptance, or None where it offers none for this scheme and n (see `estimate_acceptance`)."""
+    if not hasattr(rule, "expected_acceptance") or not rule.claims.stated_at(scheme, n):
         return None
     return rule.expected_acceptance(p, q, n)
+
+
+def certificate(rule: Rule, p: Law, q: Float[Array, "*slots V"], n: int, scheme: str) -> Certificate | None:
+    """What the rule's solve reached at this pair of laws, or None where it offers no certificate under this scheme."""
+    if not hasattr(rule, "certificate") or scheme not in rule.claims.drafting:
+        return None
+    return rule.certificate(p, q, n)
+
+
+class Estimate(NamedTuple):
+    """A mean and its standard error."""
+
+    mean: Scalar
+    standard_error: Scalar
+
+
+@functools.partial(jax.jit, static_argnames=("n", "scheme", "samples"))
+def estimate_acceptance(key: RandomKey, rule: Rule, p: Law, q: Float[Array, "*slots V"], n: int, scheme: str, samples: int) -> Estimate:
+    """P(the emitted token is one of the n drafts), at any V and under any scheme, without bias.
+
+    The law's mass on the distinct live drafts, averaged over drawn drafts: the token itself is never drawn (Rao-Blackwell).
+
+    Args:
+      q: [V]; for the scheme `independent` [n, V].
+      samples: how often the drafts are drawn, at least 2.
+
+    Raises:
+      ValueError: fewer than 2 samples, or the rule's proof does not cover this scheme or this n.
+
+    Cost: one law a sample, one after the other, in memory O(V n).
+    """
+    check_scheme(rule, scheme, n)
+    if samples < 2:
+        raise ValueError(f"samples: expected at least 2, got {samples}")
+
+    def mass(key: RandomKey) -> Scalar:
+        tokens, mask = drafting.get(scheme).sample(key, q, n)
+        live = mask & ~repeated(tokens, mask)
+        return jnp.sum(jnp.where(live, rule.law(tokens, p, q, mask)[tokens], 0))
+
+    masses = jax.lax.map(mass, jax.random.split(key, samples))
+    return Estimate(jnp.mean(masses), jnp.std(masses, ddof=1) / samples**0.5)
 
 
 def check_decodes(rule: Rule | type[Rule]) -> None:
@@ -57,14 +109,18 @@ def check_scheme(rule: Rule | type[Rule], scheme: str, n: int) -> None:
 
 
 __all__ = [
+    "Certificate",
     "Claims",
+    "Estimate",
     "Law",
     "Mask",
     "Rule",
     "Scalar",
     "Tokens",
+    "certificate",
     "check_decodes",
     "check_scheme",
+    "estimate_acceptance",
     "expected_acceptance",
     "get",
     "names",

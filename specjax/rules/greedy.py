@@ -1,6 +1,5 @@
 """The optimal rule for greedy drafts, and for SpecHub's pairs."""
 
-import jax
 import jax.numpy as jnp
 
 from specjax import bounds
@@ -34,6 +33,6 @@ class Greedy:
 
 def _outside_top(q: Law, n: int, live: Count) -> Law:
     """q restricted to the tokens outside Top, a law; zero where Top holds all of q. Ties in Top go to the lowest index."""
-    top = jax.lax.top_k(q, min(n - 1, q.shape[0]))[1]
+    top = bounds.likeliest(q, min(n - 1, q.shape[0]))
     outside = q.at[jnp.where(jnp.arange(len(top)) < live - 1, top, q.shape[0])].set(0, mode="drop")
     return normalise(outside, outside)

@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from specjax.numerics import acceptance_probability, deposit, divide, residual, total
+from specjax.numerics import acceptance_probability, deposit, residual, rounding, total
 from specjax.rules._base import Claims, Law, Mask, Scalar, Tokens, register
 from specjax.solvers.threshold import threshold
 
@@ -24,17 +24,20 @@ class KSeq:
         rho, missed = threshold(p, q, jnp.maximum(live, 1).astype(p.dtype))
         accept = jnp.where(mask, acceptance_probability(p[tokens], rho * q[tokens]), 0)
         reached = jnp.concatenate([jnp.ones(1, p.dtype), jnp.cumprod(1 - accept)])
-        rest = _rest(p, jnp.minimum(p / rho, q), missed, jnp.arange(len(tokens)) < live)
+        rest = residual(p, jnp.minimum(p / rho, q) * _series(missed, jnp.arange(len(tokens)) < live))
         return deposit(reached[-1] * rest, tokens, reached[:-1] * accept)
 
     def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:
         rho, missed = threshold(p, q, jnp.asarray(n, p.dtype))
         thinned = jnp.minimum(p / rho, q)
+        rest = jnp.maximum(p - thinned * _series(missed, jnp.ones(n, bool)), 0)
+        left = total(rest) > rounding(p)
+        mass, stay = jnp.where(left, total(rest), 1), jnp.where(left, missed, 1)
         # above rho* the residual may land on a rejected draft, whose law is (q - thinned) / S
-        unseen = (1 - jnp.minimum(divide(q - thinned, missed), 1)) ** n
-        return 1 - missed**n * total(_rest(p, thinned, missed, jnp.ones(n, bool)) * unseen)
+        unseen = (1 - jnp.minimum((q - thinned) / stay, 1)) ** n
+        return 1 - jnp.where(left, missed**n * total(rest * unseen) / mass, 0)
 
 
-def _rest(p: Law, thinned: Law, missed: Scalar, live: Mask) -> Law:
-    """The residual law; (1 - S^n) / (1 - S) as 1 + S + .. + S^(n-1), which is 1 to the last digit for one draft."""
-    return residual(p, thinned * jnp.sum(jnp.where(live, missed ** jnp.arange(len(live)), 0)))
+def _series(missed: Scalar, live: Mask) -> Scalar:
+    """(1 - S^n) / (1 - S) as 1 + S + .. + S^(n-1), which is 1 to the last digit for one draft."""
+    return jnp.sum(jnp.where(live, missed ** jnp.arange(len(live)), 0))

@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from specjax.numerics import acceptance_probability, deposit, residual, total
+from specjax.numerics import acceptance_probability, deposit, divide, residual, total
 from specjax.rules._base import Claims, Law, Mask, Scalar, Tokens, register
 
 
@@ -36,5 +36,5 @@ class RecursiveRejection:
         for _ in range(n):
             c, before = c + z, z
             z = total(jnp.maximum(p - c * q, 0))
-            missed = missed * jnp.where(before > 0, z / jnp.where(before > 0, before, 1), 0)
+            missed = missed * divide(z, before)
         return 1 - missed

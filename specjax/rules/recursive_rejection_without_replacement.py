@@ -3,7 +3,8 @@
 import jax.numpy as jnp
 
 from specjax.numerics import acceptance_probability, deposit, divide, normalise, repeated, rounding, total
-from specjax.rules._base import Claims, Law, Mask, Tokens, register
+from specjax.rules._base import Claims, Law, Mask, Scalar, Tokens, register
+from specjax.solvers.pairs import acceptance_of_pairs
 
 
 @register
@@ -14,7 +15,13 @@ class RecursiveRejectionWithoutReplacement:
     draft keeps the c of its own trial. Cost: n + 1 fused passes over V. Source: jeon2024recursive, algorithm 1.
     """
 
-    claims = Claims(lossless=True, drafting=frozenset({"without_replacement"}), source="jeon2024recursive", optimal_for=1)
+    claims = Claims(
+        lossless=True,
+        drafting=frozenset({"without_replacement"}),
+        source="jeon2024recursive",
+        optimal_for=1,
+        expectation_up_to=2,
+    )
 
     def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
         n, slots = len(tokens), jnp.arange(len(tokens))
@@ -37,3 +44,13 @@ class RecursiveRejectionWithoutReplacement:
             z = jnp.where(live[i], remaining, z)
         weights = deposit(jnp.maximum(others_p - c * others_q, 0), drafted, jnp.maximum(token_p - token_c * token_q, 0))
         return deposit(normalise(weights, p, rounding(p)) * reached, drafted, jnp.stack(accepted))
+
+    def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:
+        """For one or two drafts; from the third on no formula is known: use `rules.estimate_acceptance`.
+
+        Raises:
+          ValueError: n is above 2.
+        """
+        if n > 2:
+            raise ValueError(f"n: recursive_rejection_without_replacement has a closed form for at most 2 drafts, got {n}")
+        return acceptance_of_pairs(p, q) if n == 2 else total(jnp.minimum(p, q))

@@ -8,17 +8,19 @@ from jax import Array
 from jaxtyping import Bool
 
 from specjax._types import Count, Law, Scalar
-from specjax.numerics import tiny, total
+from specjax.numerics import divide, tiny, total
 
 STEPS = 60  # bracketed Newton steps at most; the median over the battery is 5 in float32 (27 at worst) and 6 in float64
 SLACK = 4  # ulp of 1: where S^n exceeds R by no more, the acceptance lost to rho > rho* is no larger
 
 
+@jax.custom_jvp
 def threshold(p: Law, q: Law, n: Scalar) -> tuple[Scalar, Scalar]:
     """(rho, S): rho at or just above the root of S^n = R, and S = P(one draft is rejected) at it, for n >= 1 drafts.
 
     R = sum (p - rho q)+ and S = (R + rho - 1) / rho. The residual stays a law iff S^n >= R, which holds from the root on; the
-    upper end of the bracket is returned, once S^n - R there is down to rounding. Cost: some seven fused passes over V.
+    upper end of the bracket is returned, once S^n - R there is down to rounding. Differentiable in p and q, at a constant n.
+    Cost: some seven fused passes over V.
     """
 
     def measure(rho: Scalar) -> tuple[Scalar, Scalar, Scalar]:
@@ -46,6 +48,23 @@ def threshold(p: Law, q: Law, n: Scalar) -> tuple[Scalar, Scalar]:
     start = _Search(jnp.ones_like(n), n, 1 + 0.35 * (n - 1), jnp.ones_like(n), jnp.int32(0))
     high = jax.lax.while_loop(unfinished, step, start).high
     return high, measure(high)[1]
+
+
+@threshold.defjvp
+def _slopes(primals: tuple[Law, Law, Scalar], tangents: tuple[Law, Law, Scalar]) -> tuple[tuple[Scalar, Scalar], tuple[Scalar, Scalar]]:
+    """By the implicit function theorem, at the root of F = S^n - R.
+
+    At fixed rho, dR = sum over p > rho q of (dp - rho dq) and dS = dR / rho. dR/drho = -q(p > rho q) and dS/drho = p(p <= rho q) / rho^2,
+    so that dF/drho is a sum of terms of one sign. It is 0 where nothing exceeds rho q (p = q): rho then stays.
+    """
+    (p, q, n), (dp, dq, _) = primals, tangents
+    rho, s = threshold(p, q, n)
+    above = p > rho * q
+    dr = total(jnp.where(above, dp - rho * dq, 0))
+    gain = n * s ** (n - 1)
+    s_slope = total(jnp.where(above, 0, p)) / rho**2
+    drho = dr * divide(1 - gain / rho, gain * s_slope + total(jnp.where(above, q, 0)))
+    return (rho, s), (drho, dr / rho + s_slope * drho)
 
 
 class _Search(NamedTuple):

@@ -10,8 +10,8 @@ from jax import Array
 from jaxtyping import Bool, Float, Int
 
 from specjax import bounds
-from specjax._types import Law, Rule, Scalar
-from specjax.rules import expected_acceptance
+from specjax._types import Law, Rule
+from specjax.rules import certificate, expected_acceptance
 from specjax.trees import NO_NODE, Draft, Verdict
 
 
@@ -36,6 +36,7 @@ class NodeReport(NamedTuple):
       hit: [D + 1], whether one of the drafts was accepted.
       expected: [D + 1], the rule's exact acceptance at this (p, q); nan where it offers none.
       alpha_star: [D + 1], the optimum of the scheme at this (p, q); nan where no bound is known.
+      gap: [D + 1], how far the rule's certificate says that it may be below the optimum; nan where it offers none.
     """
 
     proposed: Int[Array, " D+1"]
@@ -43,22 +44,23 @@ class NodeReport(NamedTuple):
     law_mass: Float[Array, " D+1"]
     expected: Float[Array, " D+1"]
     alpha_star: Float[Array, " D+1"]
+    gap: Float[Array, " D+1"]
 
 
 def report(rule: Rule, draft: Draft, p: Float[Array, "N V"], walk: Walk, alpha_star: Float[Array, " N"]) -> NodeReport:
-    """A walk beside theory; `alpha_star` as `optimum` gives it. Cost: one expectation for each visited node."""
+    """A walk beside theory; `alpha_star` as `optimum` gives it. Cost: one expectation and certificate for each visited node."""
     path, proposed = walk.verdict.path, walk.proposed
     steps = jnp.arange(path.shape[0])
-    values = [functools.partial(_expected, rule, draft.scheme, n) for n in _arities(draft)]
+    values = [functools.partial(_stated, rule, draft.scheme, n) for n in _arities(draft)]
 
-    def look(depth: Int[Array, ""], expected: Float[Array, " S"]) -> Float[Array, " S"]:
+    def look(depth: Int[Array, ""], stated: Float[Array, "S 2"]) -> Float[Array, "S 2"]:
         node = path[depth]
-        return expected.at[depth].set(jax.lax.switch(_arity_index(draft, node), values, p[node], draft.q[node]))
+        return stated.at[depth].set(jax.lax.switch(_arity_index(draft, node), values, p[node], draft.q[node]))
 
-    unknown = jnp.full(path.shape[0], jnp.nan, p.dtype)
-    expected = jax.lax.fori_loop(0, jnp.sum(proposed > 0), look, unknown)
+    unknown = jnp.full((path.shape[0], 2), jnp.nan, p.dtype)
+    expected, gap = jax.lax.fori_loop(0, jnp.sum(proposed > 0), look, unknown).T
     best = jnp.where(proposed > 0, alpha_star[path], jnp.nan)
-    return NodeReport(proposed, steps + 1 < walk.verdict.length, walk.law_mass, expected, best)
+    return NodeReport(proposed, steps + 1 < walk.verdict.length, walk.law_mass, expected, best, gap)
 
 
 def optimum(draft: Draft, p: Float[Array, "N V"], visited: Bool[Array, " N"]) -> Float[Array, " N"]:
@@ -77,9 +79,10 @@ def optimum(draft: Draft, p: Float[Array, "N V"], visited: Bool[Array, " N"]) ->
     return jax.lax.fori_loop(0, inner, lambda i, table: jax.lax.cond(wanted[i], look, lambda _, t: t, i, table), unknown)
 
 
-def _expected(rule: Rule, scheme: str, n: int, p: Law, q: Law) -> Scalar:
-    value = expected_acceptance(rule, p, q, n, scheme)
-    return jnp.asarray(jnp.nan if value is None else value, p.dtype)
+def _stated(rule: Rule, scheme: str, n: int, p: Law, q: Law) -> Float[Array, " 2"]:
+    """The rule's exact acceptance and its certificate's gap, nan for what it does not offer."""
+    expected, proof = expected_acceptance(rule, p, q, n, scheme), certificate(rule, p, q, n, scheme)
+    return jnp.stack([jnp.asarray(jnp.nan if x is None else x, p.dtype) for x in (expected, None if proof is None else proof.gap)])
 
 
 def _children(draft: Draft) -> Int[Array, " N"]:

@@ -1,0 +1,134 @@
+"""What a bound ladder holds: per number of drafts, the optimum of every scheme and what every rule attains of it, context by context."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from specjax import rules
+from specjax.rules import Law, Rule, Scalar
+
+LEVEL = 0.95
+
+Values = NDArray[np.float64]
+Expectation = Callable[[Law, Law], Scalar]
+
+
+class Interval(NamedTuple):
+    """A mean over contexts and where it may lie; a single context has no interval (nan)."""
+
+    mean: float
+    low: float
+    high: float
+
+
+class Ladder(NamedTuple):
+    """What can be accepted of n drafts, at each of T contexts.
+
+    Attributes:
+      singleton: sum min(p, 1 - (1 - q)^n) [T], which no rule for iid drafts exceeds.
+      alpha_star: the optimum of each scheme [T], None where the scheme does not draft n tokens.
+      subset_size: |H*| of each scheme for one context, None where it has no optimum or nobody asked theory for the set.
+      acceptance: of each rule [T], None where it does not take n drafts or its acceptance cannot be computed at this V and n.
+      under: the scheme of each rule's acceptance.
+      lossless: the rules that claim it, so that alpha* bounds their acceptance.
+      estimated: the rules whose acceptance is an unbiased estimate at each context; that of all others is exact.
+    """
+
+    n: int
+    singleton: Values
+    alpha_star: dict[str, Values | None]
+    subset_size: dict[str, int | None]
+    acceptance: dict[str, Values | None]
+    under: dict[str, str | None]
+    lossless: frozenset[str]
+    estimated: frozenset[str] = frozenset()
+
+
+class Study(NamedTuple):
+    """The ladders of T contexts, one for each n.
+
+    Attributes:
+      first_try: 1 - TV(p, q) [T].
+      entropy: of p [T], in nats.
+      seconds: that the contexts took once all was compiled; None for two laws in files.
+    """
+
+    vocabulary: int
+    first_try: Values
+    entropy: Values
+    ladders: tuple[Ladder, ...]
+    seconds: float | None = None
+
+    @property
+    def contexts(self) -> int:
+        """T."""
+        return len(self.entropy)
+
+
+def closed_form(rule: Rule, n: int, scheme: str, vocabulary: int) -> Expectation | None:
+    """The rule's exact acceptance of n drafts under a scheme as a function of p and q; None where it states none."""
+
+    def expectation(p: Law, q: Law) -> Scalar:
+        stated = rules.expected_acceptance(rule, p, q, n, scheme)
+        if stated is None:
+            raise LookupError
+        return stated
+
+    law = jax.ShapeDtypeStruct((vocabulary,), np.float32)
+    try:
+        jax.eval_shape(expectation, law, law)
+    except LookupError:
+        return None
+    return expectation
+
+
+def interval(values: Values) -> Interval:
+    """The mean over contexts with its 95 % t interval, the contexts taken as independent.
+
+    Contexts of one text are not: where rows are the consecutive positions of a few texts the interval is too narrow. The noise of an
+    estimate at each context is part of the spread between contexts, so it is in the interval.
+    """
+    mean, count = float(np.mean(values)), len(values)
+    if count == 1:
+        return Interval(mean, np.nan, np.nan)
+    half = float(stats.t.ppf((1 + LEVEL) / 2, count - 1) * np.std(values, ddof=1) / np.sqrt(count))
+    return Interval(mean, mean - half, mean + half)
+
+
+def chain(first_try: Interval, depth: int) -> Interval:
+    """Block efficiency sum_{k=0}^{depth} a^k of a chain of drafts of which each is accepted with the mean a of 1 - TV.
+
+    It stands for decoding if the acceptances of one step are independent of each other.
+    """
+    return Interval(*(float(np.sum(alpha ** np.arange(depth + 1))) for alpha in first_try))
+
+
+def curves(ladders: tuple[Ladder, ...]) -> dict[str, list[str]]:
+    """The schemes that have an optimum or a rule at some n, each with the rules that have a value under it."""
+    held = {
+        scheme: [rule for rule in ladders[0].under if any(one.under[rule] == scheme for one in ladders)] for scheme in ladders[0].alpha_star
+    }
+    return {scheme: names for scheme, names in held.items() if names or any(one.alpha_star[scheme] is not None for one in ladders)}
+
+
+def best_rule(ladder: Ladder) -> Interval | None:
+    """The largest mean of a lossless rule."""
+    return _best([values for rule, values in ladder.acceptance.items() if rule in ladder.lossless])
+
+
+def best_scheme(ladder: Ladder) -> Interval | None:
+    """The largest mean optimum."""
+    return _best(list(ladder.alpha_star.values()))
+
+
+def _best(columns: list[Values | None]) -> Interval | None:
+    return max((interval(values) for values in columns if values is not None), default=None)
+
+
+def star(alpha: Interval) -> Interval:
+    """Block efficiency 1 + alpha of n drafts at one node."""
+    return Interval(*(1 + value for value in alpha))

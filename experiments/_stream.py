@@ -1,0 +1,191 @@
+"""The ladders of many contexts whose logits lie in files: in float32, a few rows in memory at a time, one program for each n."""
+
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.stages import Lowered
+from jaxtyping import Array, Float, Int
+from numpy.typing import NDArray
+
+from experiments import _exact, _logits, _schemes
+from experiments._console import track
+from experiments._ladder import Expectation, Ladder, Study, Values, closed_form
+from specjax import bounds, rules
+from specjax._types import Count
+from specjax.numerics import Sampling, total
+from specjax.rules import Law, Rule
+
+SIDE_BY_SIDE = 2**17  # probabilities that a program works on at once
+IN_MEMORY = 2**20  # logits in a chunk: 4 MiB in float32
+SAMPLES = 4  # sets of drafts drawn at each context for a rule without a closed form
+SEED = 0  # of these draws
+ROUNDING = 1e-5  # of an exact expectation in float32: the tests hold every rule to it at V = 131072
+FAULTS = ("", "holds NaN", "holds +inf", "is -inf everywhere")
+
+At = Callable[[Count, Law, Law], dict]  # what is wanted of one context, given its row
+
+
+class Plan(NamedTuple):
+    """What is computed with n drafts: alpha* of the schemes; the acceptance of rules, each under its scheme, exactly or by an estimate."""
+
+    n: int
+    schemes: tuple[str, ...]
+    under: dict[str, str]
+    exact: dict[str, Expectation]
+    estimated: dict[str, Rule]
+
+
+def study(target: _logits.FloatArray, draft: _logits.FloatArray, ns: tuple[int, ...], names: tuple[str, ...], sampling: Sampling) -> Study:
+    """Every ladder of the contexts in two files of logits [T, V].
+
+    Raises:
+      ValueError: the shapes differ, a row holds no law, or a named rule has no value at some n.
+      RuntimeError: an exact expectation exceeds its optimum.
+
+    Cost: the bounds and the rules' closed forms once per context and n; memory does not grow with T.
+    """
+    if target.shape != draft.shape or 0 in target.shape:
+        raise ValueError(
+            f"{target.path} has shape {target.shape} and {draft.path} {draft.shape}: expected the same contexts and tokens, at least one"
+        )
+    contexts, vocabulary = target.shape
+    rows, together = chunk(contexts, vocabulary)
+    chosen: list[type[Rule]] = [rules.get(name) for name in names or rules.names()]
+    plans = [_plan(n, chosen, bool(names), vocabulary) for n in ns]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # a program mostly runs on one core
+        logits = jax.ShapeDtypeStruct((rows, vocabulary), np.float32)
+        to_laws = jax.jit(lambda logits: (sampling.law(logits), _faults(logits))).lower(logits)
+        lowered = [_lower(_common, logits, together), *(_lower(_at(plan), logits, together) for plan in plans)]
+        law, *programs = [program.compile() for program in (to_laws, *lowered)]  # side by side they would take twice the memory
+        streams, chunks = (target.read(rows), draft.read(rows)), []
+        begin = time.perf_counter()
+        for start in track(range(0, contexts, rows), f"{contexts} contexts"):
+            pair = []
+            for file, stream in zip((target, draft), streams, strict=True):
+                read = next(stream)
+                values, faults = law(_padded(read, rows))
+                _check_rows(file.path, np.asarray(faults)[: len(read)], start)
+                pair.append(values)
+            inputs = (jnp.asarray(start, np.int32), *pair)
+            done = pool.map(lambda program, inputs=inputs: jax.tree.map(np.asarray, program(*inputs)), programs)
+            chunks.append(tuple(done))
+        seconds = time.perf_counter() - begin
+    common, *values = jax.tree.map(lambda *parts: np.concatenate(parts)[:contexts].astype(np.float64), *chunks)
+    ladders = tuple(_ladder(plan, columns, chosen) for plan, columns in zip(plans, values, strict=True))
+    for ladder, columns in zip(ladders, values, strict=True):
+        check_optimum(ladder, columns["upper"])
+    return Study(vocabulary, common["first_try"], common["entropy"], ladders, seconds)
+
+
+def chunk(contexts: int, vocabulary: int) -> tuple[int, int]:
+    """How many rows are in memory at once, and how many of these, a divisor, go through a program side by side."""
+    together = min(max(SIDE_BY_SIDE // vocabulary, 1), contexts)
+    return together * min(max(IN_MEMORY // (together * vocabulary), 1), -(-contexts // together)), together
+
+
+def _plan(n: int, chosen: list[type[Rule]], named: bool, vocabulary: int) -> Plan:
+    """The schemes that draft n tokens and have an optimum; every rule under the first scheme that it covers.
+
+    Raises:
+      ValueError: a rule that was named takes no such drafts, or serves one pair of laws only.
+    """
+    drafted = [scheme for scheme in _schemes.from_one_law() if _exact.drafts(scheme, n)]
+    plan = Plan(n, tuple(scheme for scheme in drafted if scheme in bounds.schemes()), {}, {}, {})
+    for make in chosen:
+        claims = make.claims
+        scheme = next((scheme for scheme in drafted if scheme in claims.drafting), None)
+        if scheme is None or not claims.admits(n) or claims.per_pair:
+            if named:
+                raise ValueError(f"rule {make.name}: does not judge {n} drafts of one law at every context")
+            continue
+        plan.under[make.name], rule = scheme, make()
+        stated = closed_form(rule, n, scheme, vocabulary)
+        if stated:
+            plan.exact[make.name] = stated
+        else:
+            plan.estimated[make.name] = rule
+    return plan
+
+
+def _faults(logits: Float[Array, "R V"]) -> Int[Array, " R"]:
+    """The index in FAULTS of what keeps each row from being the logits of a law."""
+    tests = (jnp.isnan(logits).any(-1), jnp.isposinf(logits).any(-1), jnp.isneginf(logits).all(-1))
+    return jnp.select(tests, (1, 2, 3), 0)
+
+
+def _check_rows(path: Path, faults: NDArray[np.integer], start: int) -> None:
+    bad = np.flatnonzero(faults)
+    if len(bad):
+        raise ValueError(f"{path}: row {start + bad[0]} {FAULTS[faults[bad[0]]]}: expected logits, -inf where a token is masked")
+
+
+def _padded(logits: _logits.Rows, rows: int) -> NDArray[np.float32]:
+    """The rows in float32, and flat ones after them: every chunk has one shape, so nothing compiles twice."""
+    padded = np.zeros((rows, logits.shape[1]), np.float32)
+    padded[: len(logits)] = logits
+    return padded
+
+
+def _lower(at: At, law: jax.ShapeDtypeStruct, together: int) -> Lowered:
+    """The program that evaluates `at` in the rows of a chunk, given the number of the first."""
+
+    def program(start: Count, p: Float[Array, "R V"], q: Float[Array, "R V"]) -> dict:
+        return jax.lax.map(lambda context: at(*context), (start + jnp.arange(len(p)), p, q), batch_size=together)
+
+    return jax.jit(program).lower(jax.ShapeDtypeStruct((), np.int32), law, law)
+
+
+def _common(row: Count, p: Law, q: Law) -> dict:
+    return {"first_try": bounds.first_try(p, q), "entropy": -total(jax.scipy.special.xlogy(p, p))}
+
+
+def _at(plan: Plan) -> At:
+    def columns(row: Count, p: Law, q: Law) -> dict:
+        key = jax.random.fold_in(jax.random.key(SEED), row)  # rules of one scheme judge the same drafts
+        brackets = {scheme: bounds.bracket(p, q, plan.n, scheme) for scheme in plan.schemes}
+        optima, upper = ({scheme: getattr(found, end) for scheme, found in brackets.items()} for end in ("value", "upper"))
+        attained = {name: expectation(p, q) for name, expectation in plan.exact.items()}
+        for name, rule in plan.estimated.items():
+            attained[name] = rules.estimate_acceptance(key, rule, p, q, plan.n, plan.under[name], SAMPLES).mean
+        return {"singleton": bounds.singleton(p, q, plan.n), "alpha_star": optima, "upper": upper, "acceptance": attained}
+
+    return columns
+
+
+def _ladder(plan: Plan, columns: dict, chosen: list[type[Rule]]) -> Ladder:
+    return Ladder(
+        n=plan.n,
+        singleton=columns["singleton"],
+        alpha_star={scheme: columns["alpha_star"].get(scheme) for scheme in _schemes.from_one_law()},
+        subset_size=dict.fromkeys(_schemes.from_one_law()),
+        acceptance={make.name: columns["acceptance"].get(make.name) for make in chosen},
+        under={make.name: plan.under.get(make.name) for make in chosen},
+        lossless=frozenset(make.name for make in chosen if make.claims.lossless),
+        estimated=frozenset(plan.estimated),
+    )
+
+
+def check_optimum(ladder: Ladder, upper: dict[str, Values]) -> None:
+    """The exact expectation of no lossless rule exceeds the upper end of its scheme's alpha* at any context by more than rounding.
+
+    Raises:
+      RuntimeError: one does; its contexts are counted and the worst is named.
+    """
+    for rule, expected in ladder.acceptance.items():
+        optimum = upper.get(ladder.under[rule] or "")
+        if expected is None or optimum is None or rule not in ladder.lossless - ladder.estimated:
+            continue
+        above = np.nan_to_num(expected - optimum, nan=np.inf)
+        count, worst = int(np.sum(above > ROUNDING)), int(np.argmax(above))
+        if count:
+            raise RuntimeError(
+                f"rule {rule}: its expected acceptance of n = {ladder.n} drafts exceeds alpha* under {ladder.under[rule]} "
+                f"at {count} of {len(above)} contexts, most in row {worst}: {expected[worst]:.9g} above {optimum[worst]:.9g}"
+            )

@@ -1,0 +1,255 @@
+"""The best draft law: how q's temperature, its top-k truncation, and a free change of it move the optimum on real contexts.
+
+A free change has a formula. For n iid drafts alpha* >= a says q(S) <= (p(S) + 1 - a)^(1/n) for all S: q lies in the base polytope of a
+submodular function, and the total variation from q to such a polytope is the largest excess of q(S) over the function. Hence
+- the laws at which alpha* = 1 are the base polytope of p(S)^(1/n). Its vertices: for an order of the tokens, the q of which the last of n
+  draws in that order has law p, whose distribution function is the n-th root of p's; q = p is inside. From q they are
+  max_S [q(S) - p(S)^(1/n)] away in total variation;
+- the largest alpha* within total variation d of q is 1 + min_H [p(H) - (q(H) - d)+^n], for n = 1 it is min(1, 1 - TV(p, q) + d).
+Both H are prefixes of the tokens sorted by p/q, as q(H) enters through a convex function and p(H) through a concave one.
+"""
+
+import dataclasses
+import functools
+import itertools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, PyTree
+from numpy.typing import NDArray
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from scipy import stats
+
+from experiments._console import track
+from experiments._measure import clustered_mean, pad_prompts
+from experiments._provenance import provenance
+from specjax import bounds, decode, rules
+from specjax._types import Law, Scalar
+from specjax.models import LanguageModel, pairs
+from specjax.numerics import AS_IS, Sampling
+from specjax.trees import chain
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+BUCKET = 64  # tokens kept of a prompt
+LEVEL = 0.95
+TOGETHER = 16  # contexts side by side
+SHOWN = 1e-4  # less than that is not drawn
+SCHEMES = ("iid", "without_replacement")
+STUDIES = {"temperature": "temperature of q", "top_k": "tokens kept of q", "budget": "total variation from q, freely spent (iid)"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What to draft with.
+
+    Attributes:
+      pair: target and draft model: bytes (embedded), smollm2 (make smollm2), markov.
+      n: numbers of drafts.
+      temperature: of q, that of p stays 1.
+      top_k: how many of q's most likely tokens are kept.
+      budget: total variation by which q may be changed freely.
+      contexts: tokens drawn from the target after each prompt; what stands before each of them is a context.
+      seed: of these draws.
+    """
+
+    pair: str = "bytes"
+    n: tuple[int, ...] = (1, 2, 4, 8)
+    temperature: tuple[float, ...] = (0.2, 0.4, 0.6, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.8, 2.0, 2.5, 3.0)
+    top_k: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64, 128)
+    budget: tuple[float, ...] = (0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4)
+    contexts: int = 32
+    seed: int = 0
+
+
+class Contexts(NamedTuple):
+    """Logits [B, C, V] of C contexts in each of B texts; `used` [B, C] is false once a text has ended."""
+
+    target: NDArray[np.float32]
+    draft: NDArray[np.float32]
+    used: NDArray[np.bool_]
+
+
+def run(config: Config) -> dict:
+    """One row per study, scheme, n and value: the mean alpha* over the contexts, and its gain over q as it is.
+
+    Raises:
+      ValueError: a setting out of its range, or a pair that cannot be used.
+    """
+    if min(config.n, default=0) < 1 or min(config.top_k, default=1) < 1 or config.contexts < 1:
+        raise ValueError(f"expected n, top_k and contexts >= 1, got {config}")
+    if min(config.budget, default=0) < 0:
+        raise ValueError(f"budget: expected numbers >= 0, got {config.budget}")
+    variants = [("temperature", t, Sampling(t)) for t in config.temperature] + [("top_k", k, Sampling(top_k=k)) for k in config.top_k]
+    contexts = read(config)
+    p, q = _laws(contexts.target), _laws(contexts.draft)
+    cells, rows = list(itertools.product(SCHEMES, config.n)), []
+    plain = {cell: _optimum(p, q, cell[1], cell[0]) for cell in cells}
+    for study, value, sampling in track(variants, config.pair):
+        changed = _laws(contexts.draft, sampling)
+        for scheme, n in cells:
+            alpha_star = _optimum(p, changed, n, scheme)
+            rows.append(_row(config, study, scheme, n, value, alpha_star, plain[scheme, n], contexts.used))
+    for n in config.n:
+        as_is = within(p, q, n, 0.0)
+        for budget in config.budget:
+            rows.append(_row(config, "budget", "iid", n, budget, within(p, q, n, budget), as_is, contexts.used))
+        rows.append(_row(config, "distance", "iid", n, None, distance(p, q, n), distance(p, q, 1), contexts.used))
+    return {"rows": rows, "provenance": provenance(config)}
+
+
+def read(config: Config) -> Contexts:
+    """Logits of both models in the texts that follow the pair's held-out prompts, drawn from the target, each read in one forward."""
+    pair = pairs.load(config.pair)
+    prompts, lengths = pad_prompts([pair.tokenizer.encode(text) for text in pair.prompts], BUCKET)
+    decoder, judge = decode.decoder(pair, chain(1), "iid"), decode.verifier(rules.get("single")(), "iid", chain(1))
+    params, size = decode.Params(pair.target_params, pair.draft_params), BUCKET + config.contexts
+    models = ((pair.target, pair.target_params), (pair.draft, pair.draft_params))
+    target: list[Array] = []
+    draft: list[Array] = []
+    used: list[Array] = []
+    for index, (prompt, length) in enumerate(zip(prompts, lengths, strict=True)):
+        key = jax.random.fold_in(jax.random.key(config.seed), index)
+        text = decode.decode(decoder, judge, key, params, prompt, length, config.contexts)
+        positions = length - 1 + jnp.arange(config.contexts)
+        for model, rows in zip(models, (target, draft), strict=True):
+            rows.append(_logits(*model, text.tokens[:size], positions))
+        used.append(positions + 1 < text.length)
+    return Contexts(np.stack(target), np.stack(draft), np.stack(used))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _logits(model: LanguageModel, params: PyTree, tokens: Int[Array, " P"], positions: Int[Array, " C"]) -> Float[Array, "C V"]:
+    """Logits of what follows some positions of a text."""
+    return model.score(params, model.init(len(tokens), 0), tokens, chain(len(tokens) - 1)).logits[positions]
+
+
+def _laws(logits: NDArray[np.float32], sampling: Sampling = AS_IS) -> NDArray[np.float64]:
+    return np.asarray(sampling.law(jnp.asarray(logits)), np.float64)
+
+
+def _optimum(p: NDArray[np.float64], q: NDArray[np.float64], n: int, scheme: str) -> NDArray[np.float64]:
+    """alpha* [B, C], in float32 as all that runs beside a model."""
+    return np.stack([_optima(*text, n, scheme) for text in zip(p.astype(np.float32), q.astype(np.float32), strict=True)]).astype(float)
+
+
+@functools.partial(jax.jit, static_argnames=("n", "scheme"))
+def _optima(p: Float[Array, "C V"], q: Float[Array, "C V"], n: int, scheme: str) -> Float[Array, " C"]:
+    def optimum(pair: tuple[Law, Law]) -> Scalar:
+        p, q = pair
+        return bounds.optimal_acceptance(p, q, n, scheme)
+
+    return jax.lax.map(optimum, (p, q), batch_size=TOGETHER)
+
+
+def within(p: NDArray[np.float64], q: NDArray[np.float64], n: int, budget: float) -> NDArray[np.float64]:
+    """The largest alpha* of n iid drafts from any law within total variation `budget` of q. Cost: a sort of V."""
+    return 1 + np.minimum(_prefixes(p, q, lambda p, q: p - np.maximum(q - budget, 0) ** n).min(-1), 0)
+
+
+def distance(p: NDArray[np.float64], q: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+    """The total variation from q to the nearest law of which n iid drafts reach alpha* = 1. Cost: a sort of V."""
+    return np.maximum(_prefixes(p, q, lambda p, q: q - p ** (1 / n)).max(-1), 0)
+
+
+def _prefixes(p: NDArray[np.float64], q: NDArray[np.float64], at: Callable[..., NDArray[np.float64]]) -> NDArray[np.float64]:
+    """A function of p(H) and q(H) at the prefixes H of the tokens sorted by p/q, over the last axis."""
+    ratio = np.divide(p, q, out=np.full_like(p, np.inf), where=q > 0)
+    order = np.argsort(np.where(p > 0, ratio, 0), -1)
+    masses = (np.minimum(np.cumsum(np.take_along_axis(law, order, -1), -1), 1) for law in (p, q))
+    return at(*masses)
+
+
+def _row(
+    config: Config,
+    study: str,
+    scheme: str,
+    n: int,
+    value: float | None,
+    values: NDArray[np.float64],
+    as_is: NDArray[np.float64],
+    used: NDArray[np.bool_],
+) -> dict:
+    """Means over contexts with their 95 % intervals, the contexts of one text taken as one cluster; the gain is paired."""
+    mean, gain = clustered_mean(values, used), clustered_mean(values - as_is, used)
+    width = float(stats.t.ppf((1 + LEVEL) / 2, max(len(used) - 1, 1)))
+    name = "distance" if study == "distance" else "alpha_star"
+    return {
+        "pair": config.pair,
+        "study": study,
+        "scheme": scheme,
+        "n": n,
+        "value": value,
+        name: mean.value,
+        "low": mean.value - width * mean.error,
+        "high": mean.value + width * mean.error,
+        "gain": gain.value,
+        "gain_low": gain.value - width * gain.error,
+        "gain_high": gain.value + width * gain.error,
+        "contexts": int(used.sum()),
+    }
+
+
+def best(rows: list[dict]) -> list[dict]:
+    """For each study of a setting, scheme and n the row of largest alpha*."""
+    cells = dict.fromkeys(_cell(row) for row in rows if row["study"] in ("temperature", "top_k"))
+    return [max((row for row in rows if _cell(row) == cell), key=lambda row: row["alpha_star"]) for cell in cells]
+
+
+def _cell(row: dict) -> tuple[str, str, int]:
+    return row["study"], row["scheme"], row["n"]
+
+
+def show(content: dict, console: Console) -> None:
+    """The best settings; and what a free change of q is worth."""
+    rows = content["rows"]
+    console.print(f"{rows[0]['pair']}: the best draft law among those tried, {rows[0]['contexts']} contexts, 95 % intervals")
+    chosen = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name in ("of q", "scheme", "n", "best", "alpha*", "gain over q as it is"):
+        chosen.add_column(name, justify="left" if name in ("of q", "scheme") else "right", no_wrap=True)
+    for row in best(rows):
+        gain = f"{row['gain']:+.4f} ± {row['gain_high'] - row['gain']:.4f}"
+        chosen.add_row(row["study"], row["scheme"], str(row["n"]), f"{row['value']:g}", f"{row['alpha_star']:.4f}", gain)
+    console.print(chosen)
+    console.print("iid, q changed freely: alpha* at best within a budget of total variation from q; distance of the laws with alpha* = 1")
+    free = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    ns = list(dict.fromkeys(row["n"] for row in rows))
+    for name in ("budget", *(f"n = {n}" for n in ns)):
+        free.add_column(name, justify="right", no_wrap=True)
+    for budget in dict.fromkeys(row["value"] for row in rows if row["study"] == "budget"):
+        free.add_row(f"{budget:g}", *(f"{row['alpha_star']:.4f}" for row in rows if (row["study"], row["value"]) == ("budget", budget)))
+    needed = [row for row in rows if row["study"] == "distance"]
+    free.add_section()
+    free.add_row("distance", *(f"{row['distance']:.4f}±{row['high'] - row['distance']:.4f}" for row in needed))
+    console.print(free)
+
+
+def plot(content: dict) -> "Figure":
+    """1 - alpha* against each setting with its interval, a colour per n; iid drafts solid, without replacement dashed."""
+    from experiments import _style  # needs the extra `plots`
+
+    rows = content["rows"]
+    shown = [study for study in STUDIES if any(row["study"] == study for row in rows)]
+    figure, axes = _style.panels(len(shown), f"{rows[0]['pair']}: what the best rule misses, {rows[0]['contexts']} contexts (95 %)")
+    for study, panel in zip(shown, axes, strict=True):
+        for scheme, look in zip(SCHEMES, ("-", "--"), strict=True):
+            for index, n in enumerate(dict.fromkeys(row["n"] for row in rows)):
+                line = [row for row in rows if _cell(row) == (study, scheme, n)]
+                if line:
+                    missed, above, below = (1 - np.array([row[name] for row in line]) for name in ("alpha_star", "low", "high"))
+                    x = [row["value"] for row in line]
+                    panel.plot(x, np.maximum(missed, SHOWN), f"C{index}o{look}", label=f"n = {n}, {scheme}")
+                    panel.fill_between(x, np.maximum(below, SHOWN), np.maximum(above, SHOWN), color=f"C{index}", alpha=0.12)
+        panel.set_xlabel(STUDIES[study])
+        panel.set_yscale("log")
+        if study == "top_k":
+            panel.set_xscale("log", base=2)
+    axes[0].set_ylabel("1 - alpha*, mean over contexts")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    return figure

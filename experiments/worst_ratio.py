@@ -1,0 +1,293 @@
+"""The worst ratio of each rule's acceptance to the optimum, over all pairs of laws: found by gradient search, proven where it can be.
+
+Recursive rejection, each draft with a law q_i of its own. Let S be the tokens of which some p is left in the end, T the others,
+x = p(T), C = prod q_i(T). Before draft i no more is left on S than in all, Z_i, and the draft takes Z_i q_i(S) there: so
+1 - alpha <= (q_1(T) - x) C / q_1(T), while alpha* <= min(1, 1 + x - C). The ratio is least at x = C: 1 - C + C^2 / q_1(T).
+- multi_drafter: 3/4, at q_1(T) = 1, C = 1/2;
+- recursive_rejection, where C = c^n: 1 - c n (n-1) / (2n-1)^2 at c^(n-1) = n / (2n-1), which falls to 3/4.
+
+K-SEQ. Let P(u) be the p mass of the tokens of smallest p/q that hold the q mass u: a convex function, and alpha* >= a iff
+P(u) >= u^n - (1 - a) for all u. The acceptance A is min_u [P(u) + rho (1 - u)] at the rho = A / (1 - (1 - A)^(1/n)), which falls in A:
+so the smaller P, the smaller A, and the polygon through (0, 0), (u, P(u)), (1, 1), u the minimiser, has the same A. Two tokens
+suffice, q = (c, 1 - c). The smallest P, max(0, u^n - (1 - a)), gives A(a) with rho = n c^(n-1). With s = (1 - A)^(1/n), dA/da <= A / a
+comes down to c >= s, which holds as rho = 1 + s + .. + s^(n-1) >= n s^(n-1): A / a falls in a, hence a = 1 and p = (c^n, 1 - c^n).
+- kseq: A = c^n + n c^(n-1) (1 - c) = 1 - ((1 - 1/n) c)^n at the c where the two agree; it falls to 1 - e^(-1-y), e^y = 1 + y + 1/e,
+  which is .82636. The theorem's 1 - 1/e is not tight: it is what rho = n, its choice, accepts where p = q.
+
+Nothing better than 1/n holds for naive_first, whose alpha >= sum min(p, q) >= sum min(p, n q) / n >= alpha* / n (p even on many tokens
+that q hardly drafts), and nothing at all for naive_membership (p = q, flat).
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float
+from numpy.typing import NDArray
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from scipy.optimize import brentq
+
+import theory
+from experiments import _exact, _schemes
+from experiments._console import track
+from experiments._provenance import provenance
+from specjax import bounds, rules
+from specjax.numerics import tiny
+from specjax.rules import Law, Rule, Scalar
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PROMISED = 1 - np.exp(-1)  # SpecTr's theorem for K-SEQ
+FIRST, LAST = 0.3, 1e-9  # step sizes of Adam: the worst pairs lie at kinks, so that steps must shrink to nothing
+STEEPEST = 9.0  # no logit is larger: an acceptance of 1e-7 still has nine digits
+SAME = 1e-4  # starts whose ratios differ by no more reached the same worst pair
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Where to search.
+
+    Attributes:
+      rules: names of rules, or paths of Python files; all that state their acceptance and do not claim the optimum if none is named.
+      n: numbers of drafts.
+      vocabulary: values of V.
+      starts: random pairs to start from at each V, beside those of the battery.
+      steps: of Adam from each start.
+      seed: of the starts.
+    """
+
+    rules: tuple[str, ...] = ()
+    n: tuple[int, ...] = (2, 3, 4, 8)
+    vocabulary: tuple[int, ...] = (2, 3, 5, 16)
+    starts: int = 32
+    steps: int = 600
+    seed: int = 0
+
+
+class Case(NamedTuple):
+    """A rule with n drafts of a scheme."""
+
+    rule: Rule
+    n: int
+    scheme: str
+
+    def laws(self, logits: Float[Array, "slots V"]) -> tuple[Law, Array]:
+        """p, and q: one law, or one for each slot."""
+        p, *q = jax.nn.softmax(STEEPEST * jnp.tanh(logits / STEEPEST) + jnp.where(jnp.isneginf(logits), -jnp.inf, 0))
+        return p, jnp.stack(q) if self.scheme == "independent" else q[0]
+
+    def log_ratio(self, logits: Float[Array, "slots V"]) -> Scalar:
+        """Log of what the rule attains of alpha*."""
+        p, q = self.laws(logits)
+        attained = jnp.asarray(rules.expected_acceptance(self.rule, p, q, self.n, self.scheme))
+        optimum = bounds.optimal_acceptance(p, q, self.n, self.scheme)
+        return jnp.log(jnp.maximum(attained, tiny(p))) - jnp.log(jnp.maximum(optimum, tiny(p)))
+
+
+def run(config: Config) -> dict:
+    """One row per rule, n and V: the worst pair that was found, and what theory says of it.
+
+    Raises:
+      ValueError: a number out of its range; a named rule that states no acceptance at some n, or attains the optimum there.
+      RuntimeError: theory disagrees with `specjax`.
+    """
+    if min(config.n, default=0) < 1 or min(config.vocabulary, default=0) < 2 or config.starts < 1 or config.steps < 1:
+        raise ValueError(f"expected n >= 1, vocabulary >= 2, starts >= 1 and steps >= 1, got {config}")
+    cases = _cases(config)
+    with jax.enable_x64(True):
+        rows = [row for case in track(cases, f"{len(cases)} searches") for row in _rows(case, config)]
+        return {"rows": rows, "provenance": provenance(config)}
+
+
+def _cases(config: Config) -> list[Case]:
+    cases = []
+    for name in config.rules or rules.names():
+        make: type[Rule] = rules.get(name)
+        claims = make.claims
+        scheme = _schemes.first(claims) or "independent"
+        for n in config.n:
+            below = claims.lossless and claims.admits(n) and not claims.per_pair and not claims.optimal_at(n) and scheme in bounds.schemes()
+            if below and _states(case := Case(make(), n, scheme)):
+                cases.append(case)
+            elif config.rules:
+                raise ValueError(f"rule {name}: states no acceptance below the optimum for n = {n}")
+    return cases
+
+
+def _states(case: Case) -> bool:
+    flat = jnp.full(2, 0.5)
+    q = jnp.stack([flat] * case.n) if case.scheme == "independent" else flat
+    return rules.expected_acceptance(case.rule, flat, q, case.n, case.scheme) is not None
+
+
+def _rows(case: Case, config: Config) -> list[dict]:
+    slots = 1 + (case.n if case.scheme == "independent" else 1)
+    starts = [_starts(vocabulary, slots, config) for vocabulary in config.vocabulary]
+    widest = max(config.vocabulary)
+    padded = [np.pad(s, ((0, 0), (0, 0), (0, widest - s.shape[-1])), constant_values=-np.inf) for s in starts]
+    p, q, values = jax.tree.map(np.asarray, _search(case, config.steps)(jnp.asarray(np.concatenate(padded))))
+    edges = np.cumsum([0, *map(len, starts)])
+    parts = zip(config.vocabulary, edges[:-1], edges[1:], strict=True)
+    return [_row(case, vocabulary, p[a:b, :vocabulary], q[a:b, ..., :vocabulary], values[a:b]) for vocabulary, a, b in parts]
+
+
+def _starts(vocabulary: int, slots: int, config: Config) -> NDArray[np.float64]:
+    """Logits [R, slots, V]: normal ones of several widths, and the battery's."""
+    rng = np.random.default_rng((config.seed, vocabulary, slots))
+    drawn = rng.normal(size=(config.starts, slots, vocabulary)) * rng.choice((0.1, 1.0, 4.0), (config.starts, 1, 1))
+    with np.errstate(divide="ignore"):
+        known = [np.log([p, *[q] * (slots - 1)]) for _, p, q in theory.battery.laws(vocabulary, config.seed)]
+    return np.concatenate((drawn, np.clip(known, -STEEPEST, None)))
+
+
+def _search(case: Case, steps: int) -> Callable[[Array], tuple[Array, Array, Array]]:
+    """From each start the pair of smallest ratio on Adam's way, and its log ratio."""
+    optimiser = optax.adam(optax.exponential_decay(FIRST, steps, LAST / FIRST))
+    slope = jax.vmap(jax.value_and_grad(case.log_ratio))
+
+    def step(state: tuple, _: None) -> tuple[tuple, None]:
+        logits, moments, best, least = state
+        value, gradient = slope(logits)
+        better = value < least
+        best, least = jnp.where(better[:, None, None], logits, best), jnp.where(better, value, least)
+        change, moments = optimiser.update(jnp.nan_to_num(gradient, posinf=0, neginf=0), moments)
+        return (logits + change, moments, best, least), None
+
+    @jax.jit
+    def search(starts: Float[Array, "R slots V"]) -> tuple[Array, Array, Array]:
+        state = (starts, optimiser.init(starts), starts, jnp.full(len(starts), jnp.inf))
+        (_, _, best, least), _ = jax.lax.scan(step, state, None, steps)
+        return (*jax.vmap(case.laws)(best), least)
+
+    return search
+
+
+def _row(case: Case, vocabulary: int, p: NDArray[np.float64], q: NDArray[np.float64], values: NDArray[np.float64]) -> dict:
+    """Raises RuntimeError where theory does not say the same of the worst pair."""
+    worst = int(np.argmin(values))
+    problem = theory.Problem(p[worst], q[worst], case.n, case.scheme)
+    alpha, alpha_star = referee(case.rule, problem)
+    ratio, found = alpha / alpha_star, float(np.exp(values[worst]))
+    if abs(ratio - found) > 1e-6:
+        raise RuntimeError(f"rule {case.rule.name}, n = {case.n}, V = {vocabulary}: specjax has the ratio {found:.9g}, theory {ratio:.9g}")
+    return {
+        "rule": case.rule.name,
+        "scheme": case.scheme,
+        "n": case.n,
+        "vocabulary": vocabulary,
+        "ratio": ratio,
+        "alpha": alpha,
+        "alpha_star": alpha_star,
+        "floor": floor(case.rule.name, case.n),
+        "starts": len(values),
+        "agreeing": int(np.sum(np.exp(values) <= found + SAME)),
+        "p": problem.p.tolist(),
+        "q": problem.q.tolist(),
+    }
+
+
+def referee(rule: Rule, problem: theory.Problem) -> tuple[float, float]:
+    """The rule's acceptance and alpha*, in float64 by theory; the acceptance of a rule unknown to theory by enumeration.
+
+    Raises:
+      ValueError: there is too much to enumerate.
+    """
+    p, q, n, scheme = problem.p, problem.q, problem.n, problem.drafting
+    alpha_star = theory.subsets.optimum(problem).value
+    if hasattr(theory.closed_form, rule.name):
+        return getattr(theory.closed_form, rule.name)(p, q, n, scheme), alpha_star
+    if len(p) ** n > theory.lp.PLAN_CELLS:
+        raise ValueError(f"rule {rule.name}: unknown to theory, and V^n = {len(p)}^{n} is too large to enumerate")
+    return _exact.acceptance(rule, problem), alpha_star
+
+
+def floor(rule: str, n: int) -> float | None:
+    """The proven minimum of the ratio over all pairs of laws; None where there is no proof."""
+    if rule not in WORST or n < 2:
+        return None
+    problem = WORST[rule](n)
+    return getattr(theory.closed_form, rule)(problem.p, problem.q, n, problem.drafting)
+
+
+def _two_tokens(n: int, c: float) -> theory.Problem:
+    return theory.Problem(np.array([c**n, 1 - c**n]), np.array([c, 1 - c]), n, "iid")
+
+
+def _kseq(n: int) -> theory.Problem:
+    def gap(c: float) -> float:
+        return c**n + n * c ** (n - 1) * (1 - c) - 1 + ((1 - 1 / n) * c) ** n
+
+    return _two_tokens(n, float(brentq(gap, 0.5, 1 - 0.1 / n, xtol=1e-16)))
+
+
+def _recursive_rejection(n: int) -> theory.Problem:
+    return _two_tokens(n, (n / (2 * n - 1)) ** (1 / (n - 1)))
+
+
+def _multi_drafter(n: int) -> theory.Problem:
+    sure, even = np.array([1.0, 0.0]), np.array([0.5, 0.5])
+    return theory.Problem(even, np.stack([sure, even, *[sure] * (n - 2)]), n, "independent")
+
+
+# the pairs of laws at which the minimum that the head of this file proves is attained; alpha* = 1 at all of them
+WORST: dict[str, Callable[[int], theory.Problem]] = {
+    "kseq": _kseq,
+    "multi_drafter": _multi_drafter,
+    "recursive_rejection": _recursive_rejection,
+}
+
+
+def show(content: dict, console: Console) -> None:
+    """For each rule and n the worst pair over all V."""
+    starts = content["rows"][0]["starts"]
+    console.print(f"worst acceptance / alpha* found, its proven minimum, and how many of {starts} starts came to the same")
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name in ("rule, n", "V", "ratio", "proven", "alpha*", "same"):
+        table.add_column(name, justify="left" if name == "rule, n" else "right", no_wrap=True)
+    for rule, group in itertools.groupby(_worst(content["rows"]), key=lambda row: row["rule"]):
+        table.add_section()
+        table.add_row(f"[bold]{rule}[/]")
+        for row in group:
+            proven = "-" if row["floor"] is None else f"{row['floor']:.6f}"
+            figures = (f"{row['ratio']:.6f}", proven, f"{row['alpha_star']:.4f}", str(row["agreeing"]))
+            table.add_row(f"  {row['n']}", str(row["vocabulary"]), *figures)
+    console.print(table)
+
+
+def _worst(rows: list[dict]) -> list[dict]:
+    cells = dict.fromkeys((row["rule"], row["n"]) for row in rows)
+    return [min((row for row in rows if (row["rule"], row["n"]) == cell), key=lambda row: row["ratio"]) for cell in cells]
+
+
+def plot(content: dict) -> "Figure":
+    """The worst ratio against n; and against V at the largest n. Lines without marks are proven."""
+    from experiments import _style  # needs the extra `plots`
+
+    rows, worst = content["rows"], _worst(content["rows"])
+    figure, (left, right) = _style.panels(2, "worst pair of laws found; lines: proven minimum")
+    for index, rule in enumerate(dict.fromkeys(row["rule"] for row in rows)):
+        mine = [row for row in worst if row["rule"] == rule]
+        left.plot([row["n"] for row in mine], [row["ratio"] for row in mine], f"C{index}o", label=rule)
+        if rule in WORST:
+            ns = np.unique(np.geomspace(2, 512, 60).astype(int))
+            left.plot(ns, np.array([floor(rule, int(n)) for n in ns], float), f"C{index}-")
+        deepest = [row for row in rows if row["rule"] == rule and row["n"] == mine[-1]["n"]]
+        right.plot([row["vocabulary"] for row in deepest], [row["ratio"] for row in deepest], f"C{index}o:")
+    for panel, name in ((left, "drafts n at a node"), (right, "vocabulary V, at the largest n of each rule")):
+        panel.axhline(PROMISED, color="k", linestyle="--", label="1 - 1/e, promised for K-SEQ" if panel is left else None)
+        panel.set_xscale("log", base=2)
+        panel.set_ylim(0, 1)
+        panel.set_xlabel(name)
+    ticks = sorted({row["vocabulary"] for row in rows})
+    right.set_xticks(ticks, [str(tick) for tick in ticks])
+    left.set_ylabel("worst acceptance / alpha*")
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return figure

@@ -1,0 +1,24 @@
+"""Gumbel list sampling."""
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Int
+
+from specjax.couplings._base import Law, RandomKey, Tokens, register
+
+
+@register
+class GumbelList:
+    """n races for n drafts, and the token wins them taken together: x_k = argmin E^k / q, Y = argmin min_k E^k / p.
+
+    E^k iid Exp(1); min_k E^k is Exp(n), a race as well. P(hit) >= sum_j n / (sum_i max(p_i / p_j, q_i / q_j) + (n - 1) / p_j), with
+    equality for n = 1, the shared Gumbel noise. Cost: n passes of noise over V. Source: rowan2025list.
+    """
+
+    n_range = (1, None)
+    source = "rowan2025list"
+
+    def couple(self, key: RandomKey, p: Law, q: Law, n: int) -> tuple[Tokens, Int[Array, ""]]:
+        noise = jax.random.gumbel(key, (n, *p.shape), p.dtype, mode="high")
+        return jnp.argmax(noise + jnp.log(q), -1), jnp.argmax(jnp.max(noise, 0) + jnp.log(p))

@@ -1,0 +1,48 @@
+"""Weighted MinHash."""
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Float, Int
+
+from specjax.couplings._base import Law, RandomKey, Tokens, check_one, register
+
+
+@register
+class Minhash:
+    """Points fall on tokens x [0, 1] one after another: the draft is the token of the first below q, the token that of the first below p.
+
+    The first point below max(p, q) is below both with probability sum min(p, q) / sum max(p, q), where drafter and target agree on
+    the point; where it serves one of them only, the other may still come to the same token. P(hit) =
+    (sum min(p, q) + sum (q - p)+ p + sum (p - q)+ q) / sum max(p, q). Per token, the points that lie lower than all before
+    them are a Markov chain of (time, height), so that some log(1 / min p) passes over V stand for V / p points: exact for real weights.
+    Source: daliri2024coupling.
+    """
+
+    n_range = (1, 1)
+    source = "daliri2024coupling"
+
+    def couple(self, key: RandomKey, p: Law, q: Law, n: int) -> tuple[Tokens, Int[Array, ""]]:
+        check_one("minhash", n)
+        return jnp.argmin(_arrivals(key, q))[None], jnp.argmin(_arrivals(key, p))
+
+
+def _arrivals(key: RandomKey, law: Law) -> Float[Array, " V"]:
+    """When each token's first point below its mass falls; infinite where it has none.
+
+    From height h the next lower point comes after Exp(h), uniform on [0, h). Step k uses the same noise for every law.
+    """
+
+    def descend(state: tuple[Int[Array, ""], Array, Array]) -> tuple[Int[Array, ""], Array, Array]:
+        step, time, height = state
+        wait, fall = jax.random.split(jax.random.fold_in(key, step))
+        high = height >= law
+        time = time + jnp.where(high, jax.random.exponential(wait, law.shape, law.dtype) / height, 0)
+        return step + 1, time, jnp.where(high, height * jax.random.uniform(fall, law.shape, law.dtype), height)
+
+    def above(state: tuple[Int[Array, ""], Array, Array]) -> Array:
+        return jnp.any((state[2] >= law) & (law > 0))
+
+    start = (jnp.int32(0), jnp.zeros_like(law), jnp.ones_like(law))
+    _, time, height = jax.lax.while_loop(above, descend, start)
+    return jnp.where((law > 0) & (height < law), time, jnp.inf)

@@ -1,0 +1,39 @@
+"""Recursive rejection of drafts from different drafters."""
+
+import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Float
+
+from specjax.numerics import acceptance_probability, deposit, residual, total
+from specjax.rules._base import Claims, Law, Mask, Scalar, Tokens, register
+
+
+@register
+class MultiDrafter:
+    """Tries the drafts in turn, each against its own law: accepts x_i with probability min(1, r_i/q_i); r_1 = p, r_{i+1} ~ (r_i - q_i)+.
+
+    Every residual is (p - c_i)+ / Z_i with c_1 = 0, c_{i+1} = c_i + Z_i q_i, so that acceptance is 1 - Z_{n+1}, the product of the
+    1 - sum min(r_i, q_i). The order of the drafters matters. Cost: n passes over V. Source: miao2024specinfer, algorithm 2.
+    """
+
+    claims = Claims(lossless=True, drafting=frozenset({"independent"}), source="miao2024specinfer", optimal_for=1)
+
+    def law(self, tokens: Tokens, p: Law, q: Float[Array, "n V"], mask: Mask) -> Law:
+        c, z = jnp.zeros_like(p), jnp.ones((), p.dtype)
+        reached = jnp.ones((), p.dtype)
+        accepted = []
+        for token, live, own in zip(tokens, mask, q, strict=True):
+            r = jnp.maximum(p[token] - c[token], 0)
+            accept = jnp.where(live, acceptance_probability(r, z * own[token]), 0)
+            accepted.append(reached * accept)
+            reached = reached * (1 - accept)
+            c = jnp.where(live, c + z * own, c)
+            z = jnp.where(live, total(jnp.maximum(p - c, 0)), z)
+        return deposit(reached * residual(p, c), tokens, jnp.stack(accepted))
+
+    def expected_acceptance(self, p: Law, q: Float[Array, "n V"], n: int) -> Scalar:
+        c, z = jnp.zeros_like(p), jnp.ones((), p.dtype)
+        for own in q:
+            c = c + z * own
+            z = total(jnp.maximum(p - c, 0))
+        return 1 - z

@@ -1,0 +1,40 @@
+"""The optimal rule for independent drafts, at any vocabulary."""
+
+import jax
+import jax.numpy as jnp
+
+from specjax import bounds
+from specjax.numerics import rounding, total
+from specjax.rules._base import Certificate, Claims, Count, Law, Mask, Scalar, Tokens, register
+from specjax.solvers import exchange, iid, levels, nodes
+from specjax.solvers.levels import Levels
+
+
+@register
+class Optimal:
+    """Lets every draft draw a level, high as its p/q is; the highest level wins and is accepted if it is high enough.
+
+    The levels are uniform on [0, 1] and independent, so that a unit of q mass at level m is given n m^(n-1). Tokens that would be given
+    more than p swap levels with lower ones that would be given less; below the level at which alpha* is spent nothing is accepted.
+    Attains alpha* exactly where V <= 512, and up to the width of its nodes of p/q beyond; lossless whatever the nodes are.
+    Cost: some thirty passes over V, no sort. Source: specjax2026, proof in solvers/exchange.py, after hu2025towards.
+    """
+
+    claims = Claims(lossless=True, drafting=frozenset({"iid"}), source="specjax2026", optimal_for=-1)
+
+    def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
+        return levels.law(_solve(p, q, len(tokens), jnp.sum(mask)), tokens, p, mask)
+
+    def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:
+        best = bounds.optimal_acceptance(p, q, n, "iid")  # whose gradient it has
+        return best + jax.lax.stop_gradient(total(_solve(p, q, n, jnp.asarray(n)).given) - best)
+
+    def certificate(self, p: Law, q: Law, n: int) -> Certificate:
+        return levels.certificate(_solve(p, q, n, jnp.asarray(n)), bounds.bracket(p, q, n, "iid").upper, n)
+
+
+def _solve(p: Law, q: Law, n: int, live: Count) -> Levels:
+    p, q = jax.lax.stop_gradient((p, q))
+    slots = jnp.maximum(live, 1).astype(p.dtype)
+    inside = total(jnp.where(iid.binned(p, q, slots, rounding(p)).inside, q, 0))
+    return exchange.levels(p, q, nodes.place(p, q, slots, slots * inside ** (slots - 1)), n, slots)

@@ -1,0 +1,192 @@
+"""min over prefixes H of p(H) - Q(H) without a sort: a radix search over the bit patterns of p/q, with a lower bound.
+
+Bit patterns of non-negative floats are ordered like the floats, so every set {p/q < edge} is {key < edge}, exactly. One level sums
+p and q in K x S cells of keys. Inside a cell the ratio lies in [r_a, r_b] and p is convex in q, hence p >= the larger of the lines
+of slope r_a from the left end and r_b from the right end, and Q is at most its chord (q-convexity: hu2025towards). Their difference
+is lowest at the ends or where the two lines meet: at most (r_b - r_a) dq / 4 below the better end. The K cells of lowest bound are
+split S-fold at the next level, until the bound is within the tolerance or cells hold a single ratio.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jaxtyping import Bool, Float, Int, UInt
+
+from specjax._types import Law, Scalar
+from specjax.numerics import divide
+from specjax.solvers import fixed_point
+
+OCTAVES = 32  # ratios below 2^-32 share a cell with p = 0, and those beyond 2^32 the last one: the bound is then looser, not wrong
+
+
+class Cells(NamedTuple):
+    """How many cells are opened at a level, and into how many each is split (powers of 2)."""
+
+    opened: int
+    split: int
+
+
+class Below(NamedTuple):
+    """Sums over the tokens below each edge: of p, of the tail inside and outside, of the moments."""
+
+    p: Float[Array, "K M"]
+    inside: Float[Array, "K M"]
+    outside: Float[Array, "K M"]
+    moments: tuple[Float[Array, "K M"], ...]
+    edge: UInt[Array, "K M"]
+
+
+class Edges(NamedTuple):
+    """p(H), q(H), q outside H and 1 - Q(H) at the sets H below the edges; small masses are accurate relative to themselves."""
+
+    p: Float[Array, "K M"]
+    inside: Float[Array, "K M"]
+    outside: Float[Array, "K M"]
+    missed: Float[Array, "K M"]
+
+
+class Found(NamedTuple):
+    """1 + p(H) - Q(H) at the best edge, a lower bound over all H (both but for rounding), and the set of the first."""
+
+    value: Scalar
+    lower: Scalar
+    inside: Bool[Array, " V"]
+
+
+class _Level(NamedTuple):
+    """The open cells of a level (first key, keys in each, sums below each) and the best edge so far."""
+
+    starts: UInt[Array, " K"]
+    width: UInt[Array, ""]
+    below: tuple[Array, ...]
+    shift: UInt[Array, ""]
+    value: Scalar
+    edge: UInt[Array, ""]
+    closed: Scalar
+    lower: Scalar
+
+
+def keys(p: Law, q: Law) -> UInt[Array, " V"]:
+    """Integers that are ordered as p/q is: 0 where p = 0, the largest where only q = 0."""
+    kind = np.dtype(f"uint{8 * p.dtype.itemsize}")
+    low, high = _range(p.dtype)
+    bits = jax.lax.bitcast_convert_type(jnp.where(p > 0, p / q, 0), kind)
+    return jnp.clip(bits, low, high) - low
+
+
+def _range(dtype: jnp.dtype) -> tuple[np.unsignedinteger, np.unsignedinteger]:
+    """The bits of 2^-32, and those of the number below 2^32."""
+    low, high = np.array([2.0**-OCTAVES, 2.0**OCTAVES], dtype).view(f"uint{8 * np.dtype(dtype).itemsize}")
+    return low, high - low.dtype.type(1)
+
+
+def _ratio(edge: UInt[Array, "..."], dtype: jnp.dtype) -> Float[Array, "..."]:
+    """The smallest p/q at or beyond an edge; infinite at the end."""
+    low, high = _range(dtype)
+    value = jax.lax.bitcast_convert_type(edge + low, np.dtype(dtype))
+    return jnp.where(edge == 0, 0, jnp.where(edge > high - low, jnp.inf, value))
+
+
+def search(
+    p: Law,
+    key: UInt[Array, " V"],
+    tail: Law,
+    moments: tuple[Law, ...],
+    measure: Callable[[Below], Edges],
+    cells: Cells,
+    tolerance: float,
+) -> Found:
+    """The best edge for the target p and the draft law that `measure` knows, to a bracket of `tolerance` where keys resolve it.
+
+    Args:
+      key: `keys(p, q)`.
+      tail: the part of q that the cells sum; `measure` adds the rest by key. It sums to about 1.
+      moments: further columns that are summed below each edge.
+
+    Cost: two levels as a rule, one per log2(split) bits of a key at most; each is one scatter of V and K (S + 1) edges measured.
+    """
+    dtype, kind = p.dtype, key.dtype.type
+    fine, coarse = cells.split.bit_length() - 1, (cells.opened * cells.split).bit_length() - 1
+    columns = jax.lax.optimization_barrier((*fixed_point.words(p), *fixed_point.words(tail), *moments))
+    key = jax.lax.optimization_barrier(key)  # computed once, not in each column's scatter
+
+    def tables(level: _Level, split: int) -> list[Array]:
+        index = jax.lax.optimization_barrier(_cell(key, level, split))
+        return [_running(before, column, index, split) for before, column in zip(level.below, columns, strict=True)]
+
+    def step(level: _Level, split: int, sums: list[Array], totals: list[Array]) -> _Level:
+        def mass(high: Array, low: Array) -> Array:
+            return fixed_point.value(high, low, p.shape[0], dtype)
+
+        mass_p = mass(*totals[:2])
+        edge = level.starts[:, None] + jnp.minimum(jnp.arange(split + 1, dtype=kind) << level.shift, level.width)
+        outside = mass(totals[2] - sums[2], totals[3] - sums[3])
+        at = measure(Below(mass(*sums[:2]), mass(*sums[2:4]), outside, tuple(sums[4:]), edge))
+        values, floor = (at.p / mass_p + at.missed).reshape(-1), _floor(at, _ratio(edge, dtype), mass_p).reshape(-1)
+        best, (lowest, opened) = jnp.argmin(values), jax.lax.top_k(-floor, cells.opened)
+        value, at_best = jnp.minimum(level.value, values[best]), (opened // split, opened % split)
+        return _Level(
+            starts=edge[at_best],
+            width=kind(1) << level.shift,
+            below=tuple(column[at_best] for column in sums),
+            shift=jnp.maximum(level.shift, kind(fine)) - kind(fine),
+            value=value,
+            edge=jnp.where(values[best] < level.value, edge.reshape(-1)[best], level.edge),
+            closed=jnp.minimum(level.closed, jnp.min(floor.at[opened].set(1))),
+            lower=jnp.minimum(jnp.minimum(level.closed, -lowest[0]), value),
+        )
+
+    def unfinished(level: _Level) -> Bool[Array, ""]:
+        return (level.width > 1) & (level.value - level.lower > tolerance)
+
+    low, high = _range(dtype)
+    shift, one = int(high - low).bit_length() - coarse, jnp.ones((), dtype)
+    everything = _Level(
+        starts=jnp.zeros(1, kind),
+        width=jnp.asarray(kind(1 << (shift + coarse))),
+        below=tuple(jnp.zeros(1, column.dtype) for column in columns),
+        shift=jnp.asarray(kind(shift)),
+        value=one,
+        edge=jnp.zeros((), kind),
+        closed=one,
+        lower=jnp.zeros((), dtype),
+    )
+    sums = tables(everything, 1 << coarse)
+    totals = [column[0, -1] for column in sums[:4]]
+    first = step(everything, 1 << coarse, sums, totals)
+    found = jax.lax.while_loop(unfinished, lambda level: step(level, cells.split, tables(level, cells.split), totals), first)
+    return Found(found.value, found.lower, key < found.edge)
+
+
+def _cell(key: UInt[Array, " V"], level: _Level, split: int) -> Int[Array, " V"]:
+    """The cell of each token; beyond the last where it is in no open one."""
+    opened = level.starts.shape[0]
+    index = jnp.full(key.shape, opened * split, jnp.int32)
+    for k in range(opened):
+        beyond = key - level.starts[k]  # wraps to a large number below the start
+        index = jnp.where(beyond < level.width, k * split + (beyond >> level.shift).astype(jnp.int32), index)
+    return index
+
+
+def _running(before: Array, column: Array, index: Int[Array, " V"], split: int) -> Array:
+    """The sums of a column below each edge of each open cell: [K, S + 1]."""
+    # one row more for the tokens in no open cell: dropping them costs a comparison each
+    table = jnp.zeros(before.shape[0] * split + 1, column.dtype).at[index].add(column, mode="promise_in_bounds")
+    sums = jnp.cumsum(table[:-1].reshape(-1, split), 1)
+    return before[:, None] + jnp.pad(sums, ((0, 0), (1, 0)))
+
+
+def _floor(at: Edges, ratio: Float[Array, "K edges"], mass_p: Scalar) -> Float[Array, "K cells"]:
+    """A lower bound of 1 + p(H) - Q(H) over the sets H between the edges of each cell: where the two lines of slope r_a and r_b meet."""
+    eps = float(jnp.finfo(ratio.dtype).eps)
+    left, right = ratio[:, :-1] * (1 - eps), ratio[:, 1:] * (1 + eps)  # p/q is rounded
+    # the smaller of the two masses has the more accurate differences
+    q = jnp.where(at.inside[:, 1:] < at.outside[:, :-1], jnp.diff(at.inside), -jnp.diff(at.outside))
+    p, missed = jnp.diff(at.p), jnp.diff(at.missed)
+    meet = jnp.clip(q - divide(p - left * q, right - left), 0, q)
+    bound = (at.p[:, :-1] + jnp.minimum(left * meet, p)) / mass_p + at.missed[:, :-1] + missed * divide(meet, q)
+    return jnp.where(q > 0, bound, 1)

@@ -1,0 +1,87 @@
+"""Rules in which every draft draws a level and the highest level wins: what the optimal rules are made of.
+
+A draft at node k draws the level cell c with probability K[k, c], and a place in the cell evenly. The winner is accepted with a
+probability that its cell and its node fix. Given the drafts x, P(slot j wins in cell c) is the integral over the cell of its density
+times the product of the others' distribution functions: a polynomial of degree n - 1, which Gauss's rule integrates exactly.
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jaxtyping import Float
+
+from specjax._types import Certificate, Law, Mask, Scalar, Tokens
+from specjax.numerics import deposit, divide, normalise, rounding, total
+from specjax.solvers.nodes import Nodes
+
+SPENT = 1e-10  # a residual of less mass is all rounding where it counts: p takes its place
+
+
+class Levels(NamedTuple):
+    """A rule of levels at one pair of laws.
+
+    Attributes:
+      nodes: where the tokens are.
+      kernel: [B, C], the law of a node's level cell.
+      open_cell: [C], probability that a winner in this cell is accepted.
+      kept: [V], probability that this token is, once its cell is open.
+      given: [V], the mass that acceptance gives to each token, at most p.
+      leak: how far the masses before any refusal are from 1: 0 in exact arithmetic, the error of a quadrature otherwise.
+    """
+
+    nodes: Nodes
+    kernel: Float[Array, "B C"]
+    open_cell: Float[Array, " C"]
+    kept: Law
+    given: Law
+    leak: Scalar
+
+
+def capped(nodes: Nodes, kernel: Float[Array, "B C"], open_cell: Float[Array, " C"], p: Law, given: Law, leak: Scalar) -> Levels:
+    """The rule of a kernel that would give these masses: a token that would get more than p is refused now and then.
+
+    So the rule is lossless whatever the kernel is, as long as the masses are its own.
+    """
+    kept = jnp.where(given > p, divide(p, given), 1)
+    return Levels(nodes, kernel, open_cell, kept, given * kept, leak)
+
+
+def certificate(levels: Levels, upper: Scalar, n: int) -> Certificate:
+    """What the rule reaches beside `upper`, the upper end of the optimum's bracket.
+
+    `tv_bound` is the leak and n + 8 ulp: each node's mass, each sum of a kernel's row and each of n factors is rounded once or twice.
+    """
+    eps = float(jnp.finfo(upper.dtype).eps)
+    alpha = total(levels.given)
+    gap = jnp.maximum(upper - alpha, 0)
+    return Certificate(alpha, upper, gap, levels.leak + (n + 8) * eps, gap <= (1e-5 if eps > 1e-9 else 1e-9))
+
+
+def gauss(n: int, dtype: jnp.dtype) -> tuple[Array, Array]:
+    """Places in [0, 1] and weights that integrate polynomials of degree n - 1 exactly."""
+    places, weights = np.polynomial.legendre.leggauss((n + 1) // 2)
+    return jnp.asarray((places + 1) / 2, dtype), jnp.asarray(weights / 2, dtype)
+
+
+def law(levels: Levels, tokens: Tokens, p: Law, mask: Mask) -> Law:
+    """The law of the emitted token given the drafts. Cost: n^2 C beside two passes over V."""
+    won = wins(levels, tokens, mask)
+    rest = normalise(jnp.maximum(p - jnp.where(jnp.any(mask), levels.given, 0), 0), p, max(rounding(p), SPENT))
+    return deposit(rest * jnp.maximum(1 - jnp.sum(won), 0), tokens, won)
+
+
+def wins(levels: Levels, tokens: Tokens, mask: Mask) -> Float[Array, " n"]:
+    """The probability that each slot's draft wins and is accepted."""
+    slots = len(tokens)
+    density = levels.nodes.spread(levels.kernel, tokens)
+    paid = density * levels.open_cell * levels.kept[tokens][:, None]
+    below = jnp.cumsum(density, 1) - density
+    others = ~jnp.eye(slots, dtype=bool) & mask
+    won = jnp.zeros(slots, density.dtype)
+    for place, weight in zip(*gauss(slots, density.dtype), strict=True):
+        reached = jnp.minimum(below + place * density, 1)
+        lower = jnp.prod(jnp.where(others[:, :, None], reached, 1), 1)
+        won = won + weight * jnp.sum(paid * lower, 1)
+    return jnp.where(mask, won, 0)

@@ -1,0 +1,102 @@
+"""A vocabulary as a few hundred nodes of p/q, each token at one or between two of them.
+
+A token of ratio r between the nodes r_a <= r <= r_b is taken as one of ratio r_a with probability (r_b - r) / (r_b - r_a), and as one of
+ratio r_b otherwise. What it may be given, its p, is thus kept exactly, whatever the nodes; only the curve of p against q is lowered
+between them, by (r_b - r_a) dq / 4 at most. An optimum is lost only where the curve comes as near to its lowest point as that: so the
+nodes crowd, in geometric steps, at the ratio where the best set ends, and the likeliest tokens are nodes of their own.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jaxtyping import Float, Int
+
+from specjax._types import Law, Scalar
+from specjax.numerics import divide
+from specjax.solvers import fixed_point
+
+COUNT = 512  # nodes; a vocabulary no larger is its own set of nodes, and nothing is lost
+HEADS = 64  # likeliest tokens that are nodes
+NEAR = 96  # nodes on either side of the edge
+CLOSEST = 1e-5  # the first step away from the edge
+SPAN = 16.0  # natural logarithms below the largest ratio that the even nodes cover
+
+
+class Nodes(NamedTuple):
+    """The nodes by ratio ascending, and where the tokens are.
+
+    Attributes:
+      ratio: [B], p/q, at most the largest that was asked for.
+      mass: [B], the q mass there.
+      left: [V], the node at or below each token's ratio.
+      share: [V], the part of the token that is at the node above.
+    """
+
+    ratio: Float[Array, " B"]
+    mass: Float[Array, " B"]
+    left: Int[Array, " V"]
+    share: Law
+
+    def spread(self, at_nodes: Float[Array, "B *rest"], tokens: Int[Array, "..."]) -> Array:
+        """What is linear in the node, at some tokens."""
+        left = self.left[tokens]
+        share = self.share[tokens].reshape(left.shape + (1,) * (at_nodes.ndim - 1))
+        return at_nodes[left] * (1 - share) + at_nodes[jnp.minimum(left + 1, at_nodes.shape[0] - 1)] * share
+
+
+def place(p: Law, q: Law, largest: Scalar, edge: Scalar) -> Nodes:
+    """The nodes of a pair of laws. Cost: ten passes over V, or a sort up to V = 512.
+
+    Args:
+      largest: ratios beyond it are as good as it.
+      edge: the ratio where resolution matters, in [0, largest].
+    """
+    ratio = jnp.where(q > 0, jnp.minimum(p / q, largest), largest)
+    size = p.shape[0]
+    if size <= COUNT:
+        order = jnp.argsort(ratio)
+        left = jnp.zeros(size, jnp.int32).at[order].set(jnp.arange(size, dtype=jnp.int32))
+        return Nodes(ratio[order], q[order], left, jnp.zeros_like(q))
+    at_nodes = jnp.append(grid(largest, edge, even(largest, COUNT - HEADS - 2 * NEAR - 2), NEAR), ratio[likeliest(q, HEADS)])
+    at_nodes = jnp.sort(at_nodes)
+    left, share = between(at_nodes, ratio)
+    return Nodes(at_nodes, masses(q, left, share, COUNT), left, share)
+
+
+def grid(largest: Scalar, edge: Scalar, even: Float[Array, " E"], near: int) -> Float[Array, " B"]:
+    """The nodes `even` and, on either side of `edge`, `near` more in geometric steps, in order."""
+    steps = jnp.exp(jnp.linspace(np.log(CLOSEST), 0, near, dtype=edge.dtype))
+    ends = jnp.stack([jnp.zeros_like(edge), edge])
+    return jnp.sort(jnp.concatenate([ends, edge * (1 - steps), edge + (largest - edge) * steps, even]))
+
+
+def even(largest: Scalar, count: int) -> Float[Array, " E"]:
+    """Ratios up to `largest`, in even steps of their logarithm."""
+    return largest * jnp.exp(jnp.linspace(-SPAN, 0, count, dtype=largest.dtype))
+
+
+def between(at_nodes: Float[Array, " B"], ratio: Law) -> tuple[Int[Array, " V"], Law]:
+    """The node at or below each ratio, and the share of the one above."""
+    left = jnp.clip(jnp.searchsorted(at_nodes, ratio, side="right").astype(jnp.int32) - 1, 0, at_nodes.shape[0] - 2)
+    low, high = at_nodes[left], at_nodes[left + 1]
+    return left, jnp.clip(divide(ratio - low, high - low), 0, 1)
+
+
+def masses(weight: Law, left: Int[Array, " V"], share: Law, count: int) -> Float[Array, " B"]:
+    """The weight at each node, summed exactly."""
+    above = weight * share
+    columns = [
+        jnp.zeros(count, word.dtype).at[index].add(word)
+        for index, part in ((left, weight - above), (left + 1, above))
+        for word in fixed_point.words(part)
+    ]
+    here, there = (fixed_point.value(high, low, weight.shape[0], weight.dtype) for high, low in (columns[:2], columns[2:]))
+    return here + there
+
+
+def likeliest(q: Law, count: int) -> Int[Array, " H"]:
+    """The tokens of largest q, as float32 tells them apart: a top_k of float64 costs a sort."""
+    return jax.lax.top_k(q.astype(jnp.float32), count)[1]

@@ -1,0 +1,71 @@
+"""The bench on small vocabularies: its rows, its limits, and that a figure beyond its limit is marked."""
+
+import io
+
+import jax.numpy as jnp
+import pytest
+from rich.console import Console
+
+from experiments import _bench_optimal, _timing, bench
+from specjax import rules
+from specjax.rules import Certificate, Claims, register
+
+
+@register
+class Greedy:
+    """The greedy rule, which certifies that it is the optimum, one part in 10^4 short."""
+
+    claims = Claims(lossless=True, drafting=frozenset({"greedy"}), optimal_for=-1)
+
+    def law(self, tokens, p, q, mask):
+        return rules.get("greedy")().law(tokens, p, q, mask)
+
+    def certificate(self, p, q, n):
+        alpha = rules.get("greedy")().expected_acceptance(p, q, n)
+        return Certificate(alpha, alpha + 1e-4, jnp.float32(1e-4), jnp.float32(1e-7), jnp.bool_(True))
+
+
+@pytest.fixture(scope="module")
+def content():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_bench_optimal, "_rules", lambda: [Greedy()])
+        patch.setattr(_bench_optimal, "smollm2", lambda: None)
+        return bench.run(bench.Config(vocabulary=(64, 600), n=(1, 2), repeats=2))
+
+
+def test_every_rule_that_decodes_is_timed_at_the_largest_size(content):
+    made = [rules.get(name) for name in rules.names()]
+    assert [row["rule"] for row in content["rows"]] == [make.name for make in made if not make.claims.per_pair and make.claims.admits(2)]
+    assert {(row["vocabulary"], row["n"]) for row in content["rows"]} == {(600, 2)}
+    assert min(row["milliseconds"] for row in content["rows"]) > 0
+
+
+def test_the_bounds_have_a_cost_and_a_width(content):
+    keys = [(row["vocabulary"], row["scheme"], row["n"]) for row in content["bounds"]]
+    assert keys == [(v, scheme, n) for v in (64, 600) for scheme in ("iid", "without_replacement") for n in (1, 2)]
+    for row in content["bounds"]:
+        assert 0 <= row["width"] <= row["width_limit"]
+        assert row["multiple_of_argsort"] > 0
+
+
+def test_the_certificates_are_stored_and_one_beyond_its_limit_is_marked(content):
+    rows = content["optimal"]
+    assert [(row["vocabulary"], row["n"], row["pair"]) for row in rows] == [
+        (v, n, pair) for v in (64, 600) for n in (1, 2) for pair in ("log-normal", "zipf")
+    ]
+    assert all(row["gap"] == pytest.approx(1e-4) and row["solved"] == row["contexts"] == 1 for row in rows)
+    assert _timing.against(rows[0]["gap"], rows[0]["gap_limit"], ".1e") == "[bold red]1.0e-04[/]"
+    text = io.StringIO()
+    bench.show(content, Console(file=text, width=160))
+    assert "1.0e-04" in text.getvalue()
+
+
+def test_the_optimal_rules_are_those_that_certify_it():
+    found = {rule.name for rule in _bench_optimal._rules()}
+    assert found == {name for name in rules.names() if hasattr(rules.get(name), "certificate")}
+
+
+@pytest.mark.parametrize("wrong", [{"n": ()}, {"n": (0,)}, {"vocabulary": (3,)}, {"repeats": 0}])
+def test_sizes_that_cannot_be_timed_are_refused(wrong):
+    with pytest.raises(ValueError, match="expected vocabularies"):
+        bench.run(bench.Config(**wrong))

@@ -1,0 +1,137 @@
+"""Expected acceptance that takes more than a line: selection of one draft, pairs without replacement, the truncated linear program."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linprog
+
+Law = NDArray[np.float64]
+
+CELLS, OFFSET, SLOPE = 64, math.sqrt(0.5), 1e-5
+
+
+def largest_of(q: Law, order: NDArray[np.int64], n: int) -> Law:
+    """The law of the first, in a fixed order of the tokens, of n iid drafts: T^n - (T - q)^n, T the q mass from the token on."""
+    onward = np.cumsum(q[order][::-1])[::-1]
+    after = np.append(onward[1:], 0.0)
+    law = np.empty_like(q)
+    law[order] = q[order] * sum(onward**k * after ** (n - 1 - k) for k in range(n))
+    return law
+
+
+def importance_weighted(p: Law, q: Law, n: int) -> float:
+    """Acceptance where the draft of largest p/q is picked with the best probability w, else the first one, then the one-draft rule.
+
+    p/q counts in steps of e^(1/64), ties to the lowest index. 1 - P(the pick x is refused, and the residual's y was not drafted): y is
+    absent and x the largest with probability (T_x - q_y)^n - (U_x - q_y)^n if x goes before y, U = T - q, else T_x^n - U_x^n.
+    Cost: O(V log V + V n). Source: khisti2024multidraft.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(p > 0, np.divide(p, q), 0.0)
+        order = np.argsort(-np.floor(CELLS * np.log(ratio) + OFFSET), kind="stable")
+    largest = largest_of(q, order, n)
+    weight = selection_weight(p, q, largest)
+    r = q + weight * (largest - q)
+    rest = np.maximum(p - r, 0.0)
+    if rest.sum() == 0.0:
+        return 1.0
+    refusal = np.divide(np.maximum(r - p, 0.0), r, out=np.zeros_like(r), where=r > 0)
+    by_first = (refusal @ q) * (1.0 - q) ** (n - 1)
+    onward = np.cumsum(q[order][::-1])[::-1]
+    after, mass, refused = np.append(onward[1:], 0.0), q[order], refusal[order]
+    share = refused * (onward**n - after**n)
+    by_largest = share.sum() - np.cumsum(share)
+    for k in range(n + 1):
+        power = refused * (onward ** (n - k) - after ** (n - k))
+        by_largest += math.comb(n, k) * (-mass) ** k * (np.cumsum(power) - power)
+    unseen = (1.0 - weight) * by_first
+    unseen[order] += weight * by_largest
+    return float(1.0 - rest @ unseen / rest.sum())
+
+
+def selection_weight(p: Law, q: Law, largest: Law) -> float:
+    """The least w in [0, 1] beyond which sum min(p, q + w (largest - q)) rises by no more than 1e-5 w.
+
+    Its slope is the sum of largest - q over the tokens that stay below p; each token leaves or joins once, at (p - q) / (largest - q).
+    """
+    change = largest - q
+    moving = change != 0
+    change, gap = change[moving], (p - q)[moving]
+    turns = np.clip(gap / change, 0.0, 1.0)
+    slope = float(change[(gap > 0) | ((gap == 0) & (change < 0))].sum())
+    order = np.argsort(turns, kind="stable")
+    inside = order[(gap[order] != 0) & (np.sign(gap[order]) == np.sign(change[order])) & (turns[order] < 1)]
+    if slope <= SLOPE:
+        return 0.0
+    slopes = slope - np.cumsum(np.abs(change[inside]))
+    flat = np.flatnonzero(slopes <= SLOPE)
+    return float(turns[inside[flat[0]]]) if len(flat) else 1.0
+
+
+def pairs_without_replacement(p: Law, q: Law) -> float:
+    """Recursive rejection of two drafts: 1 - sum_x (q - p)+(x) sum_y ((p - q)+(y) / Z - q(y) / (1 - q(x)))+, Z = sum (p - q)+.
+
+    Tokens by (p - q)+ / q, so that the inner sum is a suffix. Cost: O(V log V). Source: jeon2024recursive.
+    """
+    excess, refused = np.maximum(p - q, 0.0), np.maximum(q - p, 0.0)
+    z = excess.sum()
+    if z == 0.0:
+        return 1.0
+    with np.errstate(divide="ignore"):
+        ratio = np.divide(excess, q, out=np.zeros_like(q), where=excess > 0) / z
+    order = np.argsort(ratio, kind="stable")
+    onward = [np.append(np.cumsum(x[order][::-1])[::-1], 0.0) for x in (excess / z, q)]
+    left = 1.0 - q
+    left[np.argmax(q)] = np.delete(q, np.argmax(q)).sum()
+    rejected = float(refused[left == 0].sum())  # no second token can be drafted
+    scale = 1.0 / left[left > 0]
+    start = np.searchsorted(ratio[order], scale)
+    return 1.0 - rejected - float(refused[left > 0] @ (onward[0][start] - scale * onward[1][start]))
+
+
+class Truncated(NamedTuple):
+    """The truncated linear program for two drafts.
+
+    Attributes:
+      acceptance: sum min(p, r) of the weights found: what the rule accepts before its residual lands on the other draft.
+      guarantee: alpha* - sum over the tokens that were left out of (p - q^2)+, which the acceptance is proven to reach.
+    """
+
+    acceptance: float
+    guarantee: float
+
+
+def truncated_linear(p: Law, q: Law, kept: int, optimum: float) -> Truncated:
+    """Selection between two iid drafts with a weight for each pair of the `kept` tokens of largest p - q^2, set by a linear program.
+
+    Of any other pair the token earlier in that order is picked. Left-out tokens keep r >= q^2, kept ones lose nothing to them: hence
+    the guarantee. It says nothing where the left-out tokens hold more of p than two drafts add: there it is below sum min(p, q).
+
+    Arguments:
+      kept: how many tokens, from 1 to V; the program has kept^2 / 2 weights.
+      optimum: alpha* of two iid drafts.
+    Raises:
+      RuntimeError: the solver failed, with its status.
+    Cost: O(V log V) and the program. Source: khisti2024multidraft, section 4.
+    """
+    order = np.argsort(-(p - q**2), kind="stable")
+    law, top = largest_of(q, order, 2), order[:kept]
+    first, second = np.triu_indices(len(top), 1)
+    pairs = np.arange(len(first))
+    transfer = np.zeros((len(top), len(first) + len(top)))  # minus what the picked law gains, plus z, its part below p
+    both = 2.0 * q[top][first] * q[top][second]
+    transfer[first, pairs], transfer[second, pairs] = -both, both
+    transfer[:, len(first) :] = np.eye(len(top))
+    base = law[top] - np.bincount(first, both, len(top))
+    room = base + np.bincount(second, both, len(top))
+    bounds = [(0.0, 1.0)] * len(first) + [(0.0, mass) for mass in p[top]]
+    solution = linprog(np.repeat((0.0, -1.0), (len(first), len(top))), A_ub=transfer, b_ub=room, bounds=bounds, method="highs")
+    if solution.status != 0:
+        raise RuntimeError(f"linprog failed with status {solution.status}: {solution.message}")
+    rest = order[kept:]
+    acceptance = -float(solution.fun) + float(np.minimum(p[rest], law[rest]).sum())
+    return Truncated(acceptance, optimum - float(np.maximum(p[rest] - q[rest] ** 2, 0.0).sum()))
