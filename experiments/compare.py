@@ -110,7 +110,7 @@ def _cells(config: Config) -> list[Cell]:
     classes: list[type[Rule]] = [rules.get(name) for name in config.rules or rules.names()]
     for cls in classes if config.rules else ():
         rules.check_decodes(cls)
-    chosen = [cls() for cls in classes if not cls.claims.per_pair]
+    chosen = [cls() for cls in classes if not cls.claims.per_pair and (config.rules or _schemes.first(cls.claims))]
     names = config.tree or tuple(f"star:{n}" for n in config.n)
     by_scheme = sorted(chosen, key=lambda rule: _schemes.from_one_law().index(_scheme(rule)))
     groups = [(scheme, tuple(group)) for scheme, group in itertools.groupby(by_scheme, key=_scheme)]

@@ -61,7 +61,7 @@ def run(config: Config) -> dict:
     rule_class = rules.get(config.rule)
     rules.check_decodes(rule_class)
     rule, topology = rule_class(), trees.parse(config.tree)
-    scheme = config.scheme or _schemes.first(rule.claims) or ""
+    scheme = config.scheme or _schemes.first(rule.claims) or "those of one draft model"
     verifier = decode.verifier(rule, scheme, topology)
     pair = pairs.load(config.pair)
     decoder = decode.decoder(pair, topology, scheme, Sampling(config.temperature, top_p=config.top_p))

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from experiments import _consistency, compare
+from experiments import _consistency, _schemes, compare
 from experiments._measure import clustered_mean
 from specjax import rules
 
@@ -32,6 +32,13 @@ def test_rows_hold_what_the_contract_says(content):
 def test_rules_of_one_scheme_judge_the_same_contexts(content):
     kseq, recursive = content["rows"]
     assert kseq["alpha_star"] == recursive["alpha_star"]
+
+
+def test_without_names_every_rule_that_one_model_can_draft_for_is_compared():
+    named = {rule.name for cell in compare._cells(compare.Config(n=(1, 2))) for rule in cell.rules}
+    drawable = {name for name in rules.names() if not (claims := rules.get(name).claims).per_pair and _schemes.first(claims)}
+    assert named == drawable
+    assert "optimal" in named
 
 
 def test_the_figure_and_the_table_draw(content, tmp_path, capsys):

@@ -23,10 +23,10 @@ CASES = [(name, n) for name in couplings.names() for n in (1, 2, 4) if n == 1 or
 
 
 def coupled(coupling, n, key):
-    """Drafts [B, N, n] and tokens [B, N] of every pair of the battery, from the same N keys."""
-    keys = jax.random.split(key, DRAWS)
+    """Drafts [B, N, n] and tokens [B, N] of every pair of the battery, from N keys each."""
+    keys = jax.random.split(key, (len(PAIRS), DRAWS))
     many = jax.vmap(coupling.couple, (0, None, None, None))
-    return jax.jit(lambda p, q: jax.lax.map(lambda pair: many(keys, *pair, n), (p, q)))(P, Q)
+    return jax.jit(lambda keys, p, q: jax.lax.map(lambda pair: many(*pair, n), (keys, p, q)))(keys, P, Q)
 
 
 def worst_marginal(drawn, laws):
