@@ -25,6 +25,7 @@ class Claims(NamedTuple):
       per_pair: the rule holds the plan of one (p, q, n) and serves no other.
       expectation_under: the schemes for which `expected_acceptance` holds; None is all of `drafting`.
       expectation_up_to: the largest n for which it holds; None is every n that the rule takes.
+      sequential: takes its drafts one by one: given the drafts so far, the emitted token has the same law whether one more is drawn or not.
     """
 
     lossless: bool
@@ -35,6 +36,7 @@ class Claims(NamedTuple):
     per_pair: bool = False
     expectation_under: frozenset[str] | None = None
     expectation_up_to: int | None = None
+    sequential: bool = False
 
     def admits(self, n: int) -> bool:
         """Whether the rule takes n drafts."""
@@ -51,13 +53,13 @@ class Claims(NamedTuple):
 
 
 class Certificate(NamedTuple):
-    """How near an optimal rule came to the optimum and to p at one pair of laws, as its own solve can prove it.
+    """How near an optimal rule came to the optimum and to p at one pair of laws. The audit holds every field to enumeration.
 
     Attributes:
       alpha: acceptance reached.
       alpha_star: upper end of the certified bracket of the optimum.
       gap: alpha_star - alpha; the optimum lies at most so far above what was reached.
-      tv_bound: bound on TV(emitted law, p) in the dtype of the computation.
+      tv_bound: what rounding is allowed of TV(emitted law, p), in the dtype of the computation.
       status: whether the solve met its tolerance; the rule is lossless either way.
     """
 

@@ -15,7 +15,7 @@ from specjax._types import Count, RandomKey, Rule
 from specjax.drafters import Drafter, ModelDrafter
 from specjax.models import LanguageModel, Pair, prefill
 from specjax.numerics import AS_IS, Sampling
-from specjax.trees import NO_NODE, Draft, Topology, Verdict
+from specjax.trees import NO_NODE, Draft, Topology, TreeDrafting, Verdict, growth
 from specjax.verifiers import NodeReport, TopDown, optimum, report
 
 DRAFT, VERIFY = range(2)  # purposes of the random streams
@@ -90,9 +90,13 @@ class Decoded(NamedTuple):
     info: StepInfo
 
 
-def decoder(pair: Pair, topology: Topology, scheme: str, sampling: Sampling = AS_IS) -> Decoder:
-    """The decoder in which the pair's draft model proposes `topology` by a drafting scheme."""
-    return Decoder(pair.target, ModelDrafter(pair.draft, topology, scheme, sampling), sampling, pair.eos)
+def decoder(pair: Pair, tree: Topology | TreeDrafting, scheme: str, sampling: Sampling = AS_IS) -> Decoder:
+    """The decoder in which the pair's draft model grows a tree by a drafting scheme.
+
+    Raises:
+      ValueError: the tree draws by another scheme.
+    """
+    return Decoder(pair.target, ModelDrafter(pair.draft, growth.drafting(tree, scheme), sampling), sampling, pair.eos)
 
 
 def verifier(rule: Rule, scheme: str, topology: Topology) -> TopDown:
@@ -102,9 +106,10 @@ def verifier(rule: Rule, scheme: str, topology: Topology) -> TopDown:
       ValueError: it does not, or the rule holds the plan of one pair (p, q).
     """
     rules.check_decodes(rule)
+    at_node = growth.node_scheme(rule, scheme)
     for n in topology.arities:
         if n > 0:
-            rules.check_scheme(rule, scheme, n)
+            rules.check_scheme(rule, at_node, n)
     return TopDown(rule)
 
 

@@ -1,67 +1,77 @@
-"""A language model drafts a fixed tree, level by level."""
+"""A language model drafts a tree, level by level."""
 
 import dataclasses
+import itertools
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
-from jaxtyping import Int, PyTree
+from jaxtyping import Float, Int, PyTree
 
-from specjax import drafting
 from specjax._types import Count, RandomKey
 from specjax.models import LanguageModel, prefill
 from specjax.numerics import AS_IS, Sampling
-from specjax.trees import ROOT, Draft, Topology, Verdict
+from specjax.trees import NO_NODE, ROOT, Draft, Topology, TreeDrafting, Verdict
+from specjax.trees.growth import Level, blank
+from specjax.trees.topology import AnyArray
 
 
 class _State(NamedTuple):
+    """`places`: the row of the cache's scratch in which each node of the proposed tree was scored."""
+
     cache: PyTree
     last: Int[Array, ""]
+    places: Int[Array, " N"]
 
 
 @dataclasses.dataclass(frozen=True)
 class ModelDrafter:
-    """Draws the children of every node of `topology` from the model's law there, by one drafting scheme.
+    """Grows a tree from the model's law at every node.
 
     Cost: one forward for each level, the leaves included, so that whatever path is accepted is already in the cache.
     """
 
     model: LanguageModel
-    topology: Topology
-    scheme: str
+    growth: TreeDrafting
     sampling: Sampling = AS_IS
 
+    @property
+    def topology(self) -> Topology:
+        """The tree that is verified."""
+        return self.growth.topology
+
     def init(self, params: PyTree, prompt: Int[Array, " P"], length: Count, rows: int) -> _State:
-        return _State(prefill(self.model, params, prompt, length, rows), prompt[length - 1])
+        dropped = sum(self.growth.widths) - self.topology.nodes  # grown, never verified
+        cache = prefill(self.model, params, prompt, length, rows + dropped)
+        return _State(cache, prompt[length - 1], jnp.arange(self.topology.nodes))
 
     def propose(self, key: RandomKey, params: PyTree, state: _State) -> tuple[Draft, _State]:
-        topology, cache = self.topology, state.cache
-        tokens = jnp.zeros(topology.nodes, jnp.int32).at[ROOT].set(state.last)
-        active = jnp.ones(topology.nodes, bool)
-        laws = []
-        for first, end in zip(topology.levels, topology.levels[1:], strict=False):
-            scores = self.model.score(params, cache, tokens, topology, slice(first, end))
+        tree, memory, cache = blank(self.growth.widths, 1), self.growth.start(), state.cache
+        laws: list[Array] = []
+        tokens = jnp.zeros(tree.nodes, jnp.int32).at[ROOT].set(state.last)
+        for depth, (first, end) in enumerate(itertools.pairwise(tree.levels)):
+            if depth > 0:
+                memory, level = self.growth.expand(key, depth - 1, memory, laws[-1])
+                tree, tokens = _hang(tree, depth, level), tokens.at[first:end].set(level.tokens)
+            scores = self.model.score(params, cache, tokens, tree, slice(first, end))
             cache = scores.cache
             laws.append(self.sampling.law(scores.logits))
-            tokens, active = self._grow(key, laws[-1], first, tokens, active)
-        drawn = dataclasses.replace(topology, active=active)
-        return Draft(drawn, tokens, jnp.concatenate(laws), self.scheme), _State(cache, state.last)
-
-    def _grow(self, key: RandomKey, laws: Array, first: int, tokens: Int[Array, " N"], active: Array) -> tuple[Int[Array, " N"], Array]:
-        """Draw the children of the nodes first, first + 1, .. whose laws are given; nodes with equally many children together."""
-        children = np.asarray(self.topology.children)[first : first + laws.shape[0]]
-        arity = (children >= 0).sum(1)
-        sample = drafting.get(self.scheme).sample
-        for n in sorted(set(arity[arity > 0].tolist())):
-            rows = np.flatnonzero(arity == n)
-            keys = jax.vmap(jax.random.fold_in, (None, 0))(key, first + rows)
-            drawn, live = jax.vmap(lambda key, q, n=n: sample(key, q, n))(keys, laws[rows])
-            slots = children[rows, :n]
-            tokens = tokens.at[slots].set(drawn.astype(jnp.int32))
-            active = active.at[slots].set(live & active[first + rows][:, None])
-        return tokens, active
+        grown = self.growth.finish(memory, tree.parents, tree.active)
+        draft = Draft(grown.topology, tokens[grown.places], _rows(jnp.concatenate(laws), grown.places), self.growth.scheme)
+        return draft, _State(cache, state.last, jnp.asarray(grown.places))
 
     def observe(self, state: _State, verdict: Verdict, features: PyTree) -> _State:
-        return _State(self.model.commit(state.cache, verdict.path), verdict.tokens[verdict.length - 1])
+        path = jnp.where(verdict.path == NO_NODE, NO_NODE, state.places[verdict.path])
+        return _State(self.model.commit(state.cache, path), verdict.tokens[verdict.length - 1], state.places)
+
+
+def _hang(tree: Topology, depth: int, level: Level) -> Topology:
+    """The tree with the nodes of a level under those of the level above."""
+    above, first, end = tree.levels[depth - 1 : depth + 2]
+    parents = jnp.asarray(tree.parents).at[first:end].set(above + level.parents)
+    return dataclasses.replace(tree, parents=parents, active=jnp.asarray(tree.active).at[first:end].set(level.active))
+
+
+def _rows(laws: Float[Array, "L V"], places: Int[AnyArray, " N"]) -> Float[Array, "N V"]:
+    """The laws of the nodes that are verified; all of them, where none was dropped, are not copied."""
+    return laws if laws.shape[0] == places.shape[0] else laws[places]

@@ -16,7 +16,7 @@ class MultiDrafter:
     1 - sum min(r_i, q_i). The order of the drafters matters. Cost: n passes over V. Source: miao2024specinfer, algorithm 2.
     """
 
-    claims = Claims(lossless=True, drafting=frozenset({"independent"}), source="miao2024specinfer", optimal_for=1)
+    claims = Claims(lossless=True, drafting=frozenset({"independent"}), source="miao2024specinfer", optimal_for=1, sequential=True)
 
     def law(self, tokens: Tokens, p: Law, q: Float[Array, "n V"], mask: Mask) -> Law:
         c, z = jnp.zeros_like(p), jnp.ones((), p.dtype)

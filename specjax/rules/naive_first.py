@@ -13,7 +13,7 @@ class NaiveFirst:
     Acceptance sum min(p, q) + sum (p - q)+ (1 - (1 - q)^(n-1)). Cost: one pass over V. Source: chen2024sequoia (naive tree).
     """
 
-    claims = Claims(lossless=True, drafting=frozenset({"iid"}), source="chen2024sequoia", optimal_for=1)
+    claims = Claims(lossless=True, drafting=frozenset({"iid"}), source="chen2024sequoia", optimal_for=1, sequential=True)
 
     def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
         first = tokens[jnp.argmax(mask)]

@@ -19,6 +19,7 @@ class NaiveMembership:
         drafting=frozenset({"iid", "without_replacement", "greedy", "hub", "top_n", "independent"}),
         source="miao2024specinfer",
         expectation_under=frozenset({"iid"}),
+        sequential=True,
     )
 
     def law(self, tokens: Tokens, p: Law, q: Float[Array, "*slots V"], mask: Mask) -> Law:

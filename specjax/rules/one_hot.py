@@ -13,7 +13,7 @@ class OneHot:
     is p. Acceptance p(S), S the drafted set: the optimum of the scheme. Cost: none beyond the draw. Source: li2024eagle.
     """
 
-    claims = Claims(lossless=True, drafting=frozenset({"top_n"}), source="li2024eagle", optimal_for=-1)
+    claims = Claims(lossless=True, drafting=frozenset({"top_n"}), source="li2024eagle", optimal_for=-1, sequential=True)
 
     def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
         return p

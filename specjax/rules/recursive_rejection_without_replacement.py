@@ -21,6 +21,7 @@ class RecursiveRejectionWithoutReplacement:
         source="jeon2024recursive",
         optimal_for=1,
         expectation_up_to=2,
+        sequential=True,
     )
 
     def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:

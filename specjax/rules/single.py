@@ -19,6 +19,7 @@ class Single:
         source="leviathan2023fast",
         optimal_for=1,
         n_range=(1, 1),
+        sequential=True,
     )
 
     def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:

@@ -1,6 +1,7 @@
-"""Draft trees: their shape (`Topology`), the tree that was drawn (`Draft`), what a verifier makes of it (`Verdict`)."""
+"""Draft trees: their shape (`Topology`), how they grow (`TreeDrafting`), what was drawn (`Draft`), the `Verdict` on it."""
 
 from specjax.trees.draft import Draft, Verdict
+from specjax.trees.growth import TreeDrafting
 from specjax.trees.topology import NO_NODE, ROOT, Topology, chain, full, parse, star
 
-__all__ = ["NO_NODE", "ROOT", "Draft", "Topology", "Verdict", "chain", "full", "parse", "star"]
+__all__ = ["NO_NODE", "ROOT", "Draft", "Topology", "TreeDrafting", "Verdict", "chain", "full", "parse", "star"]

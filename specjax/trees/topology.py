@@ -24,8 +24,9 @@ class Topology:
       depth: [N], depth[0] = 0.
       children: [N, W], padded with NO_NODE.
       active: [N], false at nodes that were never drawn.
-      levels: static, first node of each level and N at the end; D = len(levels) - 2.
-      arities: static, the numbers of children that occur, ascending.
+      levels: static, first node of each level and N at the end; D = len(levels) - 2. Where only the drafts settle that, the last node
+        at which each level may begin.
+      arities: static, the numbers of children that may occur, ascending.
     """
 
     parents: Int[AnyArray, " N"]

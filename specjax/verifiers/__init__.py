@@ -3,7 +3,9 @@
 from specjax._registry import discover, registered
 from specjax.verifiers._base import Verifier, register
 from specjax.verifiers._report import NodeReport, Walk, optimum, report
+from specjax.verifiers.block import Block
 from specjax.verifiers.top_down import TopDown
+from specjax.verifiers.traversal import Traversal
 
 _CLASSES = {name: registered(module, "verify") for name, module in discover(__name__).items()}
 
@@ -13,4 +15,4 @@ def names() -> tuple[str, ...]:
     return tuple(_CLASSES)
 
 
-__all__ = ["NodeReport", "TopDown", "Verifier", "Walk", "names", "optimum", "register", "report"]
+__all__ = ["Block", "NodeReport", "TopDown", "Traversal", "Verifier", "Walk", "names", "optimum", "register", "report"]

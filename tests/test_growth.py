@@ -1,0 +1,389 @@
+"""Trees grown while drafting: they have the law that theory gives them, and whoever decodes on them emits the target."""
+
+import dataclasses
+import functools
+from typing import NamedTuple
+from unittest import mock
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from stats import DELTA, allowance, assert_drawn_from
+
+import theory.growth
+from experiments import _exact
+from experiments.audit import battery
+from specjax import decode, rules, trees
+from specjax.drafters import ModelDrafter
+from specjax.models import Pair
+from specjax.models.markov import Markov, random_tables
+from specjax.models.pairs.markov import Letters
+from specjax.rules import Claims, register
+from specjax.trees import NO_NODE, Draft, growth
+from specjax.trees.growth import STOPPED, beam, sampled_best_first
+from specjax.trees.growth import _turns as turns
+from specjax.verifiers import TopDown, Traversal
+
+VOCABULARY, DRAWS, PROMPT = 3, 40_000, jnp.array([2, 0, 1, 0, 0], jnp.int32)
+TREES = {
+    "beam:1x2": "without_replacement",
+    "beam:2x2": "without_replacement",
+    "beam:4x2": "without_replacement",
+    "paths:2x2": "iid",
+    "best_first:5x3x2": "top_n",
+    "sampled_best_first:5x4x2": "without_replacement",
+    "sampled_best_first:4x2x2": "without_replacement",
+}
+ONE_OF_EACH = ["beam:2x2", "paths:2x2", "best_first:5x3x2", "sampled_best_first:4x2x2"]
+RULE = {"without_replacement": "recursive_rejection_without_replacement", "iid": "recursive_rejection", "top_n": "one_hot"}
+
+
+def tree(text):
+    return growth.parse(text, TREES[text])
+
+
+def world(make):
+    """Laws after every pair of tokens, as a Markov chain of order 2, and the tables of what follows the prompt."""
+    held = make((-1, 0, 1), VOCABULARY, "iid", 5)
+    chain = np.stack([held.target[-9:], held.draft[-9:]])  # after tokens a, b: row 3 a + b
+    contexts = [3 * 0 + 1, *range(3, 6), *range(9)]
+    return chain, chain[:, contexts]
+
+
+WORLDS = {"even": world(theory.trees.random), "zeros": world(theory.trees.mixed)}
+GENERIC = [(text, "even") for text in TREES] + [(text, "zeros") for text in TREES if "best_first" not in text]  # ties there are anyone's
+
+
+def law_of(text, tables):
+    """The law over drawn trees, from theory."""
+    kind, _, sizes = text.partition(":")
+    return theory.growth.get(kind).drawn(*tables, *map(int, sizes.split("x")))
+
+
+class Drawn(NamedTuple):
+    """The columns of a tree; those of many trees have an axis more."""
+
+    parents: jax.Array
+    depth: jax.Array
+    children: jax.Array
+    active: jax.Array
+    tokens: jax.Array
+    q: jax.Array
+
+
+@functools.cache
+def grower(scheme, where):
+    """key -> the tree that is drawn after two tokens of a prompt."""
+    drafter, params = ModelDrafter(Markov(VOCABULARY, 2), scheme), jnp.log(jnp.asarray(WORLDS[where][0][1]))
+    state = drafter.init(params, PROMPT, jnp.int32(3), 64)
+
+    def one(key):
+        draft = drafter.propose(key, params, state)[0]
+        shape = draft.topology
+        return Drawn(shape.parents, shape.depth, shape.children, shape.active, draft.tokens, draft.q)
+
+    return one
+
+
+@functools.cache
+def grow(scheme, where, draws, seed):
+    """Drawn trees, in one program."""
+    drawn = jax.jit(jax.vmap(grower(scheme, where)))(jax.random.split(jax.random.key(seed), draws))
+    return jax.tree.map(np.asarray, drawn)
+
+
+def rows(parents, contexts):
+    """One row for each tree: what its nodes stand for and where they hang."""
+    return np.concatenate([contexts, np.where(contexts > 0, parents, NO_NODE)], 1)
+
+
+def contexts_of(drawn):
+    found = np.zeros(drawn.parents.shape, np.int64)
+    for node in range(1, found.shape[1]):
+        above = np.take_along_axis(found, drawn.parents[:, node, None], 1)[:, 0]
+        found[:, node] = np.where(drawn.active[:, node], VOCABULARY * above + 1 + drawn.tokens[:, node], theory.trees.ABSENT)
+    return drawn.parents, found
+
+
+def outcomes(drafts, law):
+    """The number of each drawn tree in the law; one past the end where the law does not hold it."""
+    numbers = {row.tobytes(): i for i, row in enumerate(rows(law.parents, law.contexts))}
+    drawn, inverse = np.unique(rows(*contexts_of(drafts)), axis=0, return_inverse=True)
+    return np.array([numbers.get(row.tobytes(), len(numbers)) for row in drawn])[inverse.reshape(-1)]
+
+
+def test_every_scheme_is_two_files_of_one_name():
+    assert growth.names() == theory.growth.names()
+    assert {text.partition(":")[0] for text in TREES} == set(growth.names())
+
+
+@pytest.mark.key_reuse
+@pytest.mark.parametrize(("text", "where"), GENERIC)
+def test_trees_are_drawn_from_the_law(text, where, seed):
+    law = law_of(text, WORLDS[where][1])
+    assert_drawn_from(outcomes(grow(tree(text), where, DRAWS, seed), law), np.append(law.mass, 0.0))
+
+
+class FreshRaces(beam.Beam):
+    """The children of a node race on a clock of their own, not behind the node."""
+
+    name = "beam"
+
+    def expand(self, key, depth, state, q):
+        waits = jax.random.exponential(jax.random.fold_in(key, 7 + depth), state.log_time.shape)
+        late = jnp.where(state.log_time < jnp.inf, jnp.log(waits) - state.log_mass, jnp.inf)
+        return super().expand(key, depth, state._replace(log_time=late), q)
+
+
+class ForgetsWhatIsLeft(beam.Beam):
+    """Children of a level all wait as if nothing had been drawn at their node: the log of what is left counts as 0."""
+
+    name = "beam"
+
+    def expand(self, key, depth, state, q):
+        def take(draws, q, urgency, after, count):
+            return turns.take(draws, q, urgency, lambda turn, node, at, left: after(turn, node, at, jnp.zeros_like(left)), count)
+
+        with mock.patch.object(beam, "take", take):
+            return super().expand(key, depth, state, q)
+
+
+class TrimsByToken(sampled_best_first.SampledBestFirst):
+    """Keeps the likeliest tokens, not the likeliest draws."""
+
+    name = "sampled_best_first"
+
+    def expand(self, key, depth, state, q):
+        after, level = super().expand(key, depth, state, q)
+        return state.extended(after.log_mass, after.log_mass, level.parents), level
+
+
+WRONG = [
+    (FreshRaces(2, 2), "beam:2x2"),
+    (ForgetsWhatIsLeft(2, 2), "beam:2x2"),
+    (TrimsByToken(4, 2, 2), "sampled_best_first:4x2x2"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "text"), WRONG, ids=lambda x: x if isinstance(x, str) else type(x).__name__)
+def test_a_wrong_sampler_is_caught(wrong, text, seed):
+    law = law_of(text, WORLDS["even"][1])
+    found = np.bincount(outcomes(grow(wrong, "even", DRAWS, seed), law), minlength=len(law.mass) + 1) / DRAWS
+    error, allowed = np.abs(found - np.append(law.mass, 0)).sum() / 2, allowance(len(law.mass), DRAWS)
+    print(f"total variation {error:.4f}, allowed {allowed:.4f} (delta = {DELTA:g})")
+    assert error > allowed
+
+
+def draft_laws(verifier, text, law, scheme):
+    """The law [T, N, V] of one of our verifiers on every tree of theory's."""
+    sizes = tree(text).topology
+
+    def one(parents, tokens, active, p, q):
+        grown = growth.grown(sizes, _depth(parents, sizes.height), parents, active)
+        return verifier.law(Draft(grown, tokens, q, scheme), p)
+
+    with jax.enable_x64(True):
+        columns = (law.parents.astype(np.int32), law.tokens.astype(np.int32), law.active, law.p, law.q)
+        return np.asarray(jax.jit(jax.vmap(one))(*columns))
+
+
+def _depth(parents, height):
+    depth, up = jnp.zeros_like(parents), parents
+    for _ in range(height):
+        depth, up = depth + (up != NO_NODE), jnp.where(up == NO_NODE, NO_NODE, parents[up])
+    return depth
+
+
+VERIFIED = [(text, TopDown(rules.get(RULE[scheme])())) for text, scheme in TREES.items()]
+VERIFIED += [("paths:2x2", TopDown(rules.get(name)())) for name in ("kseq", "optimal", "importance_weighted", "naive_first")]
+VERIFIED += [("paths:2x2", Traversal()), ("beam:2x2", TopDown(rules.get("naive_membership")()))]
+
+
+@pytest.mark.parametrize(("text", "verifier"), VERIFIED, ids=lambda x: getattr(getattr(x, "rule", x), "name", str(x)))
+def test_the_emitted_sequence_has_the_law_of_the_target(text, verifier):
+    losses = []
+    for _, tables in WORLDS.values():
+        law = law_of(text, tables)
+        losses.append(theory.trees.loss(law, draft_laws(verifier, text, law, tree(text).scheme)))
+    print(f"{text}: total variation {', '.join(f'{x:.1e}' for x in losses)}")
+    assert max(losses) < 1e-12
+
+
+@pytest.mark.parametrize("text", ["beam:2x2", "sampled_best_first:5x4x2"])
+def test_traversal_is_lossless_on_drafts_that_take_their_turns(text):
+    """It takes them one by one too; so far it covers only what it is told is plain drafting without replacement."""
+    losses = []
+    for _, tables in WORLDS.values():
+        law = law_of(text, tables)
+        losses.append(theory.trees.loss(law, draft_laws(Traversal(), text, law, "without_replacement")))
+    print(f"{text}: total variation {', '.join(f'{x:.1e}' for x in losses)}")
+    assert max(losses) < 1e-12
+
+
+ONE_BY_ONE = {"iid", "without_replacement", "top_n", "independent"}
+JUDGED = [(rules.get(name), scheme) for name in rules.names() for scheme in sorted(rules.get(name).claims.drafting & ONE_BY_ONE)]
+JUDGED = [(make, scheme) for make, scheme in JUDGED if not make.claims.per_pair]
+
+
+def dependence(make, scheme, n):
+    """The largest difference, over the battery, between the law with a draft more, averaged over it, and that without it.
+
+    Both weighted with the probability of the drafts before; only where the scheme draws that many.
+    """
+    pairs = battery()
+    cases = _exact.cases(pairs, scheme, n)
+    laws = _exact.laws(make(), cases.p, cases.q, n, _exact.patterns(n))
+    worst = 0.0
+    for drawn in range(n):
+        fewer, more = _exact.prefix(n, drawn), _exact.prefix(n, drawn + 1)
+        for b in range(len(pairs)):
+            if theory.drafting.get(scheme).live(cases.q[b], n) > drawn:
+                before, after = (_joint(cases, laws, row, b, n, drawn) for row in (fewer, more))
+                worst = max(worst, float(np.abs(before - after).sum(-1).max()))
+    return worst
+
+
+def _joint(cases, laws, row, b, n, drawn):
+    """Q(drafts) law(y | drafts), summed over all but the first `drawn` drafts."""
+    weighted = cases.mass[row, b][:, None] * laws[b, row]
+    return weighted.reshape((cases.vocabulary,) * drawn + (-1, cases.vocabulary)).sum(drawn)
+
+
+@pytest.mark.parametrize(("make", "scheme"), JUDGED, ids=lambda x: getattr(x, "name", x))
+def test_rules_that_claim_to_take_drafts_one_by_one_do(make, scheme):
+    """And those that do not claim it do not."""
+    n = max(n for n in (1, 2, 3) if make.claims.admits(n))
+    worst = dependence(make, scheme, n)
+    print(f"{make.name}, {scheme}, n = {n}: differs by {worst:.1e}")
+    assert (worst < 1e-12) == make.claims.sequential
+
+
+@register
+class ReadsTheNumber:
+    """A rule for drafts without replacement that says nothing of how it takes them."""
+
+    claims = Claims(lossless=True, drafting=frozenset({"without_replacement"}))
+
+    def law(self, tokens, p, q, mask):
+        return p
+
+
+def test_rules_outside_their_proof_are_refused():
+    for text, scheme in TREES.items():
+        grown = tree(text)
+        assert decode.verifier(rules.get(RULE[scheme])(), grown.scheme, grown.topology)
+    for text in ("beam:2x2", "sampled_best_first:5x4x2"):
+        assert tree(text).scheme == STOPPED
+        with pytest.raises(ValueError, match="expected one that takes its drafts one by one: in this tree their number depends on them"):
+            decode.verifier(ReadsTheNumber(), STOPPED, tree(text).topology)
+        with pytest.raises(ValueError, match="takes its drafts one by one"):
+            decode.verifier(rules.get("optimal")(), STOPPED, tree(text).topology)
+        with pytest.raises(ValueError, match="its proof covers the schemes iid, not without_replacement"):
+            decode.verifier(rules.get("recursive_rejection")(), STOPPED, tree(text).topology)
+    with pytest.raises(ValueError, match="not top_n"):
+        decode.verifier(rules.get("kseq")(), "top_n", tree("best_first:5x3x2").topology)
+    with pytest.raises(ValueError, match="takes n from 1 to 1, got n = 2"):
+        decode.verifier(rules.get("single")(), "iid", tree("paths:2x2").topology)
+
+
+@functools.cache
+def small_pair():
+    model = Markov(VOCABULARY, 1)
+    target, draft = random_tables(VOCABULARY, 1, entropy=0.8, distance=0.25, seed=1)
+    return Pair(model, target, model, draft, Letters(), -1, ())
+
+
+def setting(text):
+    pair, grown = small_pair(), tree(text)
+    verifier = decode.verifier(rules.get(RULE[TREES[text]])(), grown.scheme, grown.topology)
+    return decode.decoder(pair, grown, grown.scheme), verifier, decode.Params(pair.target_params, pair.draft_params)
+
+
+@pytest.mark.key_reuse
+@pytest.mark.parametrize("text", ONE_OF_EACH)
+def test_decoded_text_has_the_law_of_the_target(text, key):
+    """Over several steps, so that what was accepted has to be found again in the caches."""
+    decoder, verifier, params = setting(text)
+    run = jax.vmap(lambda key: decode.decode(decoder, verifier, key, params, PROMPT, jnp.int32(3), 4))
+    decoded = run(jax.random.split(key, 20_000))
+    texts = np.asarray(decoded.tokens)[:, 3:7]
+    p = np.asarray(jax.nn.softmax(params.target, -1), np.float64)
+    law = np.einsum("a,ab,bc,cd->abcd", p[1], p, p, p)
+    assert np.asarray(decoded.steps).mean() < 3
+    assert_drawn_from(np.ravel_multi_index(texts.T, law.shape), law.ravel())
+
+
+@pytest.mark.parametrize("text", ONE_OF_EACH)
+def test_equal_keys_draw_equal_trees(text):
+    decoder, verifier, params = setting(text)
+    chex.clear_trace_counter()
+    counted = jax.jit(chex.assert_max_traces(decode.decode.__wrapped__, n=1), static_argnames=("decoder", "budget"))
+    runs = [
+        counted(setting(text)[0], verifier, jax.random.key(seed), params, PROMPT, jnp.int32(length), budget=6)
+        for seed, length in ((0, 3), (0, 3), (1, 2))
+    ]
+    np.testing.assert_array_equal(runs[0].tokens, runs[1].tokens)
+    program = str(decode.decode.trace(decoder, verifier, jax.random.key(0), params, PROMPT, jnp.int32(3), 4).jaxpr)
+    assert "callback" not in program
+
+
+@pytest.mark.parametrize("text", ONE_OF_EACH)
+def test_a_batch_equals_a_loop(text):
+    batch, one = grow(tree(text), "even", 64, 3), jax.jit(grower(tree(text), "even"))
+    for i, key in enumerate(jax.random.split(jax.random.key(3), 64)[:8]):
+        chex.assert_trees_all_close(one(key), jax.tree.map(lambda x, i=i: x[i], batch), rtol=1e-6)
+
+
+@pytest.mark.parametrize("text", ONE_OF_EACH)
+def test_sizes_are_kept(text):
+    """Parents before children, children of every node in slot order, no more of them than the arities say."""
+    (parents, depth, children, active, _, _), sizes = grow(tree(text), "even", 64, 3), tree(text).topology
+    for drawn, static in ((parents, sizes.parents), (depth, sizes.depth), (children, sizes.children), (active, sizes.active)):
+        assert (drawn.shape[1:], drawn.dtype) == (static.shape, static.dtype)
+    for row in range(len(parents)):
+        for node in range(sizes.nodes):
+            below = [child for child in range(1, sizes.nodes) if parents[row, child] == node and active[row, child]]
+            assert [child for child in children[row, node] if child != NO_NODE] == below
+            assert len(below) in sizes.arities
+            assert all(depth[row, child] == depth[row, node] + 1 for child in below)
+        inner = [node for node in range(sizes.nodes) if (children[row, node] != NO_NODE).any()]
+        assert max(inner) < sizes.levels[-2]
+        assert depth[row].max() <= sizes.height
+
+
+def test_a_wide_beam_in_single_precision_is_finite():
+    """A peaked law at a large vocabulary: 40 of 40 sequences drawn, all different."""
+    q = jax.nn.softmax(30 * jax.random.normal(jax.random.key(0), (1, 4096)))
+    scheme, state = growth.get("beam")(40, 2), growth.get("beam")(40, 2).start()
+    state, level = jax.jit(scheme.expand, static_argnums=1)(jax.random.key(1), 0, state, q)
+    live = np.asarray(level.active)
+    assert len(set(np.asarray(level.tokens)[live].tolist())) == live.sum() == min(40, int((q > 0).sum()))
+    state, level = jax.jit(scheme.expand, static_argnums=1)(jax.random.key(1), 1, state, jnp.repeat(q, 40, 0))
+    assert np.asarray(level.active).all()
+    assert np.isfinite(np.asarray(state.log_mass)).all()
+    assert len(set(zip(np.asarray(level.parents).tolist(), np.asarray(level.tokens).tolist(), strict=True))) == 40
+
+
+def test_names():
+    assert growth.parse("beam:8x4", "without_replacement") == growth.get("beam")(8, 4)
+    assert growth.parse("full:2,2", "iid") == growth.Fixed(trees.full(2, 2), "iid")
+    assert dataclasses.asdict(growth.parse("best_first:16x8x4", "top_n")) == {"nodes": 16, "width": 8, "depth": 4}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("beam", "tree: expected beam:WIDTHxDEPTH with numbers >= 1, got 'beam'"),
+        ("beam:8", "expected beam:WIDTHxDEPTH"),
+        ("beam:0x4", "expected beam:WIDTHxDEPTH"),
+        ("best_first:8x4", "expected best_first:NODESxWIDTHxDEPTH"),
+        ("best_first:64x4x4", "nodes: expected from 2 to 1 .* = 17, got 64"),
+        ("bush:3", "tree: expected chain:D"),
+        ("paths:2x2", "scheme: paths draws iid, got without_replacement"),
+    ],
+)
+def test_what_names_no_tree(text, message):
+    with pytest.raises(ValueError, match=message):
+        growth.parse(text, "without_replacement" if "first" not in text else "top_n")
