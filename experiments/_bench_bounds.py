@@ -8,6 +8,7 @@ from rich.table import Table
 
 from experiments._large import log_normal, zipf
 from experiments._timing import Call, against, bind, medians, stated
+from experiments._timing import table as figures
 from specjax import bounds
 
 SMALL, LARGE = 32768, 131072
@@ -43,11 +44,9 @@ def run(vocabularies: tuple[int, ...], lengths: tuple[int, ...], repeats: int, s
 
 def table(rows: list[dict]) -> Table:
     """One line per scheme, V and n."""
-    made = Table(title="alpha* with its bracket; widths on log-normal and Zipf pairs")
-    for name in ("scheme", "V", "n", "ms", "x one argsort", "limit", "bracket", "limit"):
-        made.add_column(name, justify="left" if name == "scheme" else "right", overflow="fold")
-    for row in rows:
-        made.add_row(
+    heads = ("scheme", "V", "n", "ms", "x one argsort", "limit", "bracket", "limit")
+    lines = [
+        (
             row["scheme"],
             str(row["vocabulary"]),
             str(row["n"]),
@@ -57,4 +56,6 @@ def table(rows: list[dict]) -> Table:
             against(row["width"], row["width_limit"], ".1e"),
             stated(row["width_limit"]),
         )
-    return made
+        for row in rows
+    ]
+    return figures("alpha* with its bracket; widths on log-normal and Zipf pairs", heads, lines, 1)

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from experiments._large import log_normal
 from experiments._timing import Call, against, bind, medians, stated
+from experiments._timing import table as figures
 from specjax import rules
 from specjax._types import Law, Mask, Rule, Scalar, Tokens
 from specjax.numerics import draw
@@ -66,11 +67,9 @@ def _row(rule: str, times: dict[str, float], vocabulary: int, n: int) -> dict:
 
 def table(rows: list[dict], pass_ms: float) -> Table:
     """One line per rule."""
-    made = Table(title=f"one node, V = {rows[0]['vocabulary']}, n = {rows[0]['n']}, all rejected; one pass {pass_ms:.4f} ms")
-    for name in ("rule", "ms", "x one pass", "limit", f"batch of {BATCH} / one", "limit"):
-        made.add_column(name, justify="left" if name == "rule" else "right", overflow="fold")
-    for row in rows:
-        made.add_row(
+    heads = ("rule", "ms", "x one pass", "limit", f"batch of {BATCH} / one", "limit")
+    lines = [
+        (
             row["rule"],
             f"{row['milliseconds']:.3f}",
             against(row["multiple_of_pass"], row["limit"], ".2f"),
@@ -78,4 +77,6 @@ def table(rows: list[dict], pass_ms: float) -> Table:
             against(row["batch_multiple"], row["batch_limit"], ".2f"),
             stated(row["batch_limit"]),
         )
-    return made
+        for row in rows
+    ]
+    return figures(f"one node, V = {rows[0]['vocabulary']}, n = {rows[0]['n']}, all rejected; one pass {pass_ms:.4f} ms", heads, lines, 1)

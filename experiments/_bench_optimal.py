@@ -12,6 +12,7 @@ from experiments._bench_bounds import LARGE, SMALL
 from experiments._bench_nodes import verify
 from experiments._large import Laws, log_normal, smollm2, zipf
 from experiments._timing import Call, against, bind, medians, stated
+from experiments._timing import table as figures
 from specjax import rules
 from specjax._types import Certificate, Rule
 
@@ -78,11 +79,9 @@ def _row(rule: Rule, n: int, name: str, laws: Laws, multiple: float | None) -> d
 
 def table(rows: list[dict]) -> Table:
     """One line per rule, pair, V and n; the largest gap and bound over the contexts."""
-    made = Table(title="rules that certify their optimality: law and draw, largest gap to alpha* and bound on the bias")
-    for name in ("rule", "pair", "V", "n", "x one argsort", "limit", "gap", "limit", "TV to p", "limit", "solved"):
-        made.add_column(name, justify="left" if name in ("rule", "pair") else "right", overflow="fold")
-    for row in rows:
-        made.add_row(
+    heads = ("rule", "pair", "V", "n", "x one argsort", "limit", "gap", "limit", "TV to p", "limit", "solved")
+    lines = [
+        (
             row["rule"],
             row["pair"],
             str(row["vocabulary"]),
@@ -95,4 +94,6 @@ def table(rows: list[dict]) -> Table:
             stated(row["tv_limit"]),
             f"{row['solved']}/{row['contexts']}",
         )
-    return made
+        for row in rows
+    ]
+    return figures("rules that certify their optimality: law and draw, largest gap to alpha* and bound on the bias", heads, lines, 2)

@@ -1,11 +1,12 @@
 """Times of jitted calls that take turns: medians, so that what else the machine does falls on all of them alike."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
 import numpy as np
 from jaxtyping import PyTree
+from rich.table import Table
 
 from experiments._console import track
 
@@ -36,6 +37,16 @@ def _seconds(call: Call, turns: int) -> float:
     for _ in range(turns):
         jax.block_until_ready(call())
     return (time.perf_counter() - start) / turns
+
+
+def table(title: str, heads: tuple[str, ...], lines: Sequence[tuple[str, ...]], names: int) -> Table:
+    """Figures to the right, the first `names` columns to the left."""
+    made = Table(title=title)
+    for column, head in enumerate(heads):
+        made.add_column(head, justify="left" if column < names else "right", overflow="fold")
+    for line in lines:
+        made.add_row(*line)
+    return made
 
 
 def against(value: float | None, limit: float | None, form: str) -> str:

@@ -1,21 +1,8 @@
 """The worst ratio of each rule's acceptance to the optimum, over all pairs of laws: found by gradient search, proven where it can be.
 
-Recursive rejection, each draft with a law q_i of its own. Let S be the tokens of which some p is left in the end, T the others,
-x = p(T), C = prod q_i(T). Before draft i no more is left on S than in all, Z_i, and the draft takes Z_i q_i(S) there: so
-1 - alpha <= (q_1(T) - x) C / q_1(T), while alpha* <= min(1, 1 + x - C). The ratio is least at x = C: 1 - C + C^2 / q_1(T).
-- multi_drafter: 3/4, at q_1(T) = 1, C = 1/2;
-- recursive_rejection, where C = c^n: 1 - c n (n-1) / (2n-1)^2 at c^(n-1) = n / (2n-1), which falls to 3/4.
-
-K-SEQ. Let P(u) be the p mass of the tokens of smallest p/q that hold the q mass u: a convex function, and alpha* >= a iff
-P(u) >= u^n - (1 - a) for all u. The acceptance A is min_u [P(u) + rho (1 - u)] at the rho = A / (1 - (1 - A)^(1/n)), which falls in A:
-so the smaller P, the smaller A, and the polygon through (0, 0), (u, P(u)), (1, 1), u the minimiser, has the same A. Two tokens
-suffice, q = (c, 1 - c). The smallest P, max(0, u^n - (1 - a)), gives A(a) with rho = n c^(n-1). With s = (1 - A)^(1/n), dA/da <= A / a
-comes down to c >= s, which holds as rho = 1 + s + .. + s^(n-1) >= n s^(n-1): A / a falls in a, hence a = 1 and p = (c^n, 1 - c^n).
-- kseq: A = c^n + n c^(n-1) (1 - c) = 1 - ((1 - 1/n) c)^n at the c where the two agree; it falls to 1 - e^(-1-y), e^y = 1 + y + 1/e,
-  which is .82636. The theorem's 1 - 1/e is not tight: it is what rho = n, its choice, accepts where p = q.
-
-Nothing better than 1/n holds for naive_first, whose alpha >= sum min(p, q) >= sum min(p, n q) / n >= alpha* / n (p even on many tokens
-that q hardly drafts), and nothing at all for naive_membership (p = q, flat).
+The proofs stand in `theory.worst`. Nothing better than 1/n holds for naive_first, whose
+alpha >= sum min(p, q) >= sum min(p, n q) / n >= alpha* / n (p even on many tokens that q hardly drafts), and nothing at all for
+naive_membership (p = q, flat).
 """
 
 import dataclasses
@@ -32,7 +19,6 @@ from numpy.typing import NDArray
 from rich import box
 from rich.console import Console
 from rich.table import Table
-from scipy.optimize import brentq
 
 import theory
 from experiments import _exact, _schemes
@@ -211,38 +197,10 @@ def referee(rule: Rule, problem: theory.Problem) -> tuple[float, float]:
 
 def floor(rule: str, n: int) -> float | None:
     """The proven minimum of the ratio over all pairs of laws; None where there is no proof."""
-    if rule not in WORST or n < 2:
+    if not hasattr(theory.worst, rule) or n < 2:
         return None
-    problem = WORST[rule](n)
+    problem = getattr(theory.worst, rule)(n)
     return getattr(theory.closed_form, rule)(problem.p, problem.q, n, problem.drafting)
-
-
-def _two_tokens(n: int, c: float) -> theory.Problem:
-    return theory.Problem(np.array([c**n, 1 - c**n]), np.array([c, 1 - c]), n, "iid")
-
-
-def _kseq(n: int) -> theory.Problem:
-    def gap(c: float) -> float:
-        return c**n + n * c ** (n - 1) * (1 - c) - 1 + ((1 - 1 / n) * c) ** n
-
-    return _two_tokens(n, float(brentq(gap, 0.5, 1 - 0.1 / n, xtol=1e-16)))
-
-
-def _recursive_rejection(n: int) -> theory.Problem:
-    return _two_tokens(n, (n / (2 * n - 1)) ** (1 / (n - 1)))
-
-
-def _multi_drafter(n: int) -> theory.Problem:
-    sure, even = np.array([1.0, 0.0]), np.array([0.5, 0.5])
-    return theory.Problem(even, np.stack([sure, even, *[sure] * (n - 2)]), n, "independent")
-
-
-# the pairs of laws at which the minimum that the head of this file proves is attained; alpha* = 1 at all of them
-WORST: dict[str, Callable[[int], theory.Problem]] = {
-    "kseq": _kseq,
-    "multi_drafter": _multi_drafter,
-    "recursive_rejection": _recursive_rejection,
-}
 
 
 def show(content: dict, console: Console) -> None:
@@ -276,7 +234,7 @@ def plot(content: dict) -> "Figure":
     for index, rule in enumerate(dict.fromkeys(row["rule"] for row in rows)):
         mine = [row for row in worst if row["rule"] == rule]
         left.plot([row["n"] for row in mine], [row["ratio"] for row in mine], f"C{index}o", label=rule)
-        if rule in WORST:
+        if hasattr(theory.worst, rule):
             ns = np.unique(np.geomspace(2, 512, 60).astype(int))
             left.plot(ns, np.array([floor(rule, int(n)) for n in ns], float), f"C{index}-")
         deepest = [row for row in rows if row["rule"] == rule and row["n"] == mine[-1]["n"]]

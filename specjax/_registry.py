@@ -7,7 +7,7 @@ import inspect
 import pkgutil
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import TypeVar, dataclass_transform
@@ -47,6 +47,17 @@ def discover(package: str) -> dict[str, ModuleType]:
     path = importlib.import_module(package).__path__
     names = sorted(m.name for m in pkgutil.iter_modules(path) if not m.name.startswith("_"))
     return {name: importlib.import_module(f"{package}.{name}") for name in names}
+
+
+def find(held: Mapping[str, T], what: str, name: str) -> T:
+    """What is held under a name.
+
+    Raises:
+      ValueError: nothing is.
+    """
+    if name not in held:
+        raise ValueError(f"unknown {what} {name!r}: expected one of {', '.join(held)}")
+    return held[name]
 
 
 def load_file(path: str | Path) -> ModuleType:

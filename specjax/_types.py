@@ -51,13 +51,13 @@ class Claims(NamedTuple):
 
 
 class Certificate(NamedTuple):
-    """How near an optimal rule came to the optimum and to p at one pair of laws, as its own solve can prove it.
+    """How near an optimal rule came to the optimum and to p at one pair of laws. The audit holds every field to enumeration.
 
     Attributes:
       alpha: acceptance reached.
       alpha_star: upper end of the certified bracket of the optimum.
       gap: alpha_star - alpha; the optimum lies at most so far above what was reached.
-      tv_bound: bound on TV(emitted law, p) in the dtype of the computation.
+      tv_bound: what rounding is allowed of TV(emitted law, p), in the dtype of the computation.
       status: whether the solve met its tolerance; the rule is lossless either way.
     """
 

@@ -158,3 +158,11 @@ def test_the_gradient_at_a_zero_divisor_is_finite(divide):
     gradients = [jax.grad(lambda x, y: jnp.sum(divide(x, y)), (0, 1))(x, y) for y in (y, jnp.zeros(3))]
     assert all(np.isfinite(part).all() for pair in gradients for part in pair)
     assert np.isnan(jax.grad(lambda y: jnp.sum(careless(x, y)))(y)).any()
+
+
+def test_the_likeliest_tokens_are_those_of_a_stable_sort_in_either_precision(seed):
+    tied = np.random.default_rng(seed).integers(0, 4, (50, 12)) / 16
+    for dtype in (np.float32, np.float64):
+        with jax.enable_x64(dtype is np.float64):
+            found = jax.vmap(lambda q: numerics.likeliest(q, 12))(jnp.asarray(tied, dtype))
+        np.testing.assert_array_equal(found, np.argsort(-tied, 1, kind="stable"))

@@ -9,6 +9,7 @@ import pytest
 
 import theory
 from specjax import rules
+from specjax.numerics import rounding
 from specjax.rules import optimal
 from specjax.solvers.levels import Levels
 
@@ -35,8 +36,8 @@ def emitted(levels: Levels, p: np.ndarray, q: np.ndarray, n: int) -> np.ndarray:
     worth = sum(ends**j * (ends - cells) ** (n - 1 - j) for j in range(n)) * levels.open_cell
     rate = kernel @ worth
     given = q * levels.kept * (rate[left] * (1 - share) + rate[right] * share)
-    rest = np.maximum(P.dtype.type(1) * p - levels.given, 0)
-    rest = rest / rest.sum() if rest.sum() > 1e-6 else p
+    rest = np.maximum(p - levels.given, 0)
+    rest = rest / rest.sum() if rest.sum() > rounding(jnp.asarray(levels.given)) else p
     return given + (1 - given.sum()) * rest
 
 

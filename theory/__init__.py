@@ -1,6 +1,6 @@
 """The referee: the theory of speculative sampling in float64 NumPy and SciPy. It imports neither JAX nor specjax."""
 
-from theory import battery, closed_form, drafting, lp, speed, subsets, validate
+from theory import battery, closed_form, drafting, lp, speed, subsets, validate, worst
 from theory.coupling import Coupling
 from theory.drafting import Joint
 from theory.problem import Bound, Problem
@@ -22,4 +22,5 @@ __all__ = [
     "speed",
     "subsets",
     "validate",
+    "worst",
 ]

@@ -59,14 +59,7 @@ def naive_first(problem: Problem) -> float:
 @_under("iid")
 def recursive_rejection(problem: Problem) -> float:
     """1 - prod_i sum (r_i - q)+, with r_1 = p and r_{i+1} ~ (r_i - q)+. Cost: O(V n). Source: miao2024specinfer."""
-    residual, rejected = problem.p, 1.0
-    for _ in range(problem.n):
-        residual = np.maximum(residual - problem.q, 0.0)
-        stay = float(residual.sum())
-        if stay == 0.0:
-            return 1.0
-        residual, rejected = residual / stay, rejected * stay
-    return 1.0 - rejected
+    return _recursion(problem.p, np.tile(problem.q, (problem.n, 1)))
 
 
 @_under("iid")
@@ -118,14 +111,7 @@ def one_hot(problem: Problem) -> float:
 @_under("independent")
 def multi_drafter(problem: Problem) -> float:
     """1 - prod_i sum (r_i - q_i)+, with r_1 = p and r_{i+1} ~ (r_i - q_i)+. Cost: O(V n). Source: miao2024specinfer."""
-    residual, rejected = problem.p, 1.0
-    for own in problem.q:
-        residual = np.maximum(residual - own, 0.0)
-        stay = float(residual.sum())
-        if stay == 0.0:
-            return 1.0
-        residual, rejected = residual / stay, rejected * stay
-    return 1.0 - rejected
+    return _recursion(problem.p, problem.q)
 
 
 @_under("iid")
@@ -164,6 +150,18 @@ def total_variation(p: ArrayLike, q: ArrayLike) -> float:
     if first.shape != second.shape:
         raise ValueError(f"q: expected the shape of p, {first.shape}, got {second.shape}")
     return float(np.abs(first - second).sum() / 2.0)
+
+
+def _recursion(p: Law, laws: Law) -> float:
+    """1 - prod_i sum (r_i - q_i)+, with r_1 = p and r_{i+1} ~ (r_i - q_i)+, for the laws q_i [n, V] of the drafts."""
+    residual, rejected = p, 1.0
+    for law in laws:
+        residual = np.maximum(residual - law, 0.0)
+        stay = float(residual.sum())
+        if stay == 0.0:
+            return 1.0
+        residual, rejected = residual / stay, rejected * stay
+    return 1.0 - rejected
 
 
 def _inclusion(problem: Problem) -> Law:

@@ -1,6 +1,6 @@
 """Couplings of drafts and token without communication, one per file; a file dropped in here is a coupling everywhere."""
 
-from specjax._registry import discover, registered
+from specjax._registry import discover, find, registered
 from specjax.couplings._base import Coupling, register
 
 _COUPLINGS: dict[str, Coupling] = {name: registered(module, "couple")() for name, module in discover(__name__).items()}
@@ -17,9 +17,7 @@ def get(name: str) -> Coupling:
     Raises:
       ValueError: there is no such coupling.
     """
-    if name not in _COUPLINGS:
-        raise ValueError(f"unknown coupling {name!r}: expected one of {', '.join(_COUPLINGS)}")
-    return _COUPLINGS[name]
+    return find(_COUPLINGS, "coupling", name)
 
 
 __all__ = ["Coupling", "get", "names", "register"]

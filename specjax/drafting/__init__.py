@@ -1,6 +1,6 @@
 """Drafting schemes: how the n drafts of a node are drawn from q. One scheme per file; its joint law is theory/drafting/<name>.py."""
 
-from specjax._registry import discover, registered
+from specjax._registry import discover, find, registered
 from specjax.drafting._base import Drafting, register
 
 _SCHEMES = {name: registered(module, "sample")() for name, module in discover(__name__).items()}
@@ -17,9 +17,7 @@ def get(name: str) -> Drafting:
     Raises:
       ValueError: there is no such scheme.
     """
-    if name not in _SCHEMES:
-        raise ValueError(f"unknown drafting scheme {name!r}: expected one of {', '.join(_SCHEMES)}")
-    return _SCHEMES[name]
+    return find(_SCHEMES, "drafting scheme", name)
 
 
 __all__ = ["Drafting", "get", "names", "register"]

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 
 from specjax import bounds
 from specjax._types import Count
-from specjax.numerics import acceptance_probability, deposit, normalise, residual
+from specjax.numerics import acceptance_probability, deposit, likeliest, normalise, residual
 from specjax.rules._base import Claims, Law, Mask, Scalar, Tokens, register
 
 
@@ -33,6 +33,6 @@ class Greedy:
 
 def _outside_top(q: Law, n: int, live: Count) -> Law:
     """q restricted to the tokens outside Top, a law; zero where Top holds all of q. Ties in Top go to the lowest index."""
-    top = bounds.likeliest(q, min(n - 1, q.shape[0]))
+    top = likeliest(q, min(n - 1, q.shape[0]))
     outside = q.at[jnp.where(jnp.arange(len(top)) < live - 1, top, q.shape[0])].set(0, mode="drop")
     return normalise(outside, outside)

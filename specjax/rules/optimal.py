@@ -16,8 +16,8 @@ class Optimal:
 
     The levels are uniform on [0, 1] and independent, so that a unit of q mass at level m is given n m^(n-1). Tokens that would be given
     more than p swap levels with lower ones that would be given less; below the level at which alpha* is spent nothing is accepted.
-    Attains alpha* exactly where V <= 512, and up to the width of its nodes of p/q beyond; lossless whatever the nodes are.
-    Cost: some thirty passes over V, no sort. Source: specjax2026, proof in solvers/exchange.py, after hu2025towards.
+    Attains alpha* to rounding where V <= 512, and up to the width of its nodes of p/q beyond; lossless whatever the nodes are.
+    Cost: a search of every token among 512 nodes, no sort of V. Source: specjax2026, proof in solvers/exchange.py, after hu2025towards.
     """
 
     claims = Claims(lossless=True, drafting=frozenset({"iid"}), source="specjax2026", optimal_for=-1)

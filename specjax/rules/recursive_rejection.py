@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from specjax.numerics import acceptance_probability, deposit, divide, residual, total
+from specjax.numerics import acceptance_probability, deposit, residual, total
 from specjax.rules._base import Claims, Law, Mask, Scalar, Tokens, register
 
 
@@ -32,9 +32,7 @@ class RecursiveRejection:
 
     def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:
         c, z = jnp.zeros((), p.dtype), jnp.ones((), p.dtype)
-        missed = jnp.ones((), p.dtype)
         for _ in range(n):
-            c, before = c + z, z
-            z = total(jnp.maximum(p - c * q, 0))
-            missed = missed * divide(z, before)
-        return 1 - missed
+            c = c + z
+            z = total(jnp.maximum(p - c * q, 0))  # the product of the chances of a miss telescopes to it
+        return 1 - z

@@ -33,8 +33,9 @@ def levels(p: Law, q: Law, nodes: Nodes, n: int, live: Scalar) -> Levels:
     swapped = swaps((nodes.ratio - supply) * nodes.mass, supply)
     # rounding may ask for more than a node has: scaled at both ends, the swap stays one of equal masses, and cells keep theirs
     scale = jnp.minimum(divide(nodes.mass, jnp.sum(swapped, 1)), 1)
-    kernel = staying(divide(swapped * jnp.minimum(scale[:, None], scale), nodes.mass[:, None]))
-    return capped(nodes, kernel, open_cell, p, q * nodes.spread(kernel @ supply, jnp.arange(q.shape[0])), jnp.zeros((), q.dtype))
+    leaving = divide(swapped * jnp.minimum(scale[:, None], scale), nodes.mass[:, None])
+    kernel = leaving + jnp.diag(jnp.maximum(1 - jnp.sum(leaving, 1), 0))
+    return capped(nodes, kernel, open_cell, p, q * nodes.spread(kernel @ supply, jnp.arange(q.shape[0])))
 
 
 def swaps(missing: Float[Array, " B"], supply: Float[Array, " B"]) -> Float[Array, "B B"]:
@@ -52,8 +53,3 @@ def swaps(missing: Float[Array, " B"], supply: Float[Array, " B"]) -> Float[Arra
     moved = jnp.minimum(short[1:, None], over[1:]) - jnp.maximum(short[:-1, None], over[:-1])
     swapped = divide(jnp.maximum(moved, 0), supply - supply[:, None])
     return swapped + swapped.T
-
-
-def staying(leaving: Float[Array, "B B"]) -> Float[Array, "B B"]:
-    """The kernel of which these are the parts that leave their own cell."""
-    return leaving + jnp.diag(jnp.maximum(1 - jnp.sum(leaving, 1), 0))

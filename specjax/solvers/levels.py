@@ -1,7 +1,7 @@
-"""Rules in which every draft draws a level and the highest level wins: what the optimal rules are made of.
+"""Rules in which every draft draws a level and the highest level wins: what the optimal rule is made of.
 
 A draft at node k draws the level cell c with probability K[k, c], and a place in the cell evenly. The winner is accepted with a
-probability that its cell and its node fix. Given the drafts x, P(slot j wins in cell c) is the integral over the cell of its density
+probability that its cell and its token fix. Given the drafts x, P(slot j wins in cell c) is the integral over the cell of its density
 times the product of the others' distribution functions: a polynomial of degree n - 1, which Gauss's rule integrates exactly.
 """
 
@@ -16,8 +16,6 @@ from specjax._types import Certificate, Law, Mask, Scalar, Tokens
 from specjax.numerics import deposit, divide, normalise, rounding, total
 from specjax.solvers.nodes import Nodes
 
-SPENT = 1e-10  # a residual of less mass is all rounding where it counts: p takes its place
-
 
 class Levels(NamedTuple):
     """A rule of levels at one pair of laws.
@@ -28,7 +26,6 @@ class Levels(NamedTuple):
       open_cell: [C], probability that a winner in this cell is accepted.
       kept: [V], probability that this token is, once its cell is open.
       given: [V], the mass that acceptance gives to each token, at most p.
-      leak: how far the masses before any refusal are from 1: 0 in exact arithmetic, the error of a quadrature otherwise.
     """
 
     nodes: Nodes
@@ -36,27 +33,26 @@ class Levels(NamedTuple):
     open_cell: Float[Array, " C"]
     kept: Law
     given: Law
-    leak: Scalar
 
 
-def capped(nodes: Nodes, kernel: Float[Array, "B C"], open_cell: Float[Array, " C"], p: Law, given: Law, leak: Scalar) -> Levels:
+def capped(nodes: Nodes, kernel: Float[Array, "B C"], open_cell: Float[Array, " C"], p: Law, given: Law) -> Levels:
     """The rule of a kernel that would give these masses: a token that would get more than p is refused now and then.
 
     So the rule is lossless whatever the kernel is, as long as the masses are its own.
     """
     kept = jnp.where(given > p, divide(p, given), 1)
-    return Levels(nodes, kernel, open_cell, kept, given * kept, leak)
+    return Levels(nodes, kernel, open_cell, kept, given * kept)
 
 
 def certificate(levels: Levels, upper: Scalar, n: int) -> Certificate:
     """What the rule reaches beside `upper`, the upper end of the optimum's bracket.
 
-    `tv_bound` is the leak and n + 8 ulp: each node's mass, each sum of a kernel's row and each of n factors is rounded once or twice.
+    `tv_bound` is n + 8 ulp: each node's mass, each sum of a kernel's row and each of n factors is rounded once or twice.
     """
     eps = float(jnp.finfo(upper.dtype).eps)
     alpha = total(levels.given)
     gap = jnp.maximum(upper - alpha, 0)
-    return Certificate(alpha, upper, gap, levels.leak + (n + 8) * eps, gap <= (1e-5 if eps > 1e-9 else 1e-9))
+    return Certificate(alpha, upper, gap, jnp.full_like(alpha, (n + 8) * eps), gap <= (1e-5 if eps > 1e-9 else 1e-9))
 
 
 def gauss(n: int, dtype: jnp.dtype) -> tuple[Array, Array]:
@@ -68,7 +64,7 @@ def gauss(n: int, dtype: jnp.dtype) -> tuple[Array, Array]:
 def law(levels: Levels, tokens: Tokens, p: Law, mask: Mask) -> Law:
     """The law of the emitted token given the drafts. Cost: n^2 C beside two passes over V."""
     won = wins(levels, tokens, mask)
-    rest = normalise(jnp.maximum(p - jnp.where(jnp.any(mask), levels.given, 0), 0), p, max(rounding(p), SPENT))
+    rest = normalise(jnp.maximum(p - jnp.where(jnp.any(mask), levels.given, 0), 0), p, rounding(p))
     return deposit(rest * jnp.maximum(1 - jnp.sum(won), 0), tokens, won)
 
 

@@ -11,8 +11,7 @@ from jax import Array
 from jaxtyping import Bool, Float
 
 from specjax._types import Law, Scalar
-from specjax.numerics import total
-from specjax.solvers.nodes import likeliest
+from specjax.numerics import likeliest, total
 
 LAST = 34.0  # an outside mass of 1e-13 has arrived by e^34
 LATE = 60  # e^-60 is nothing

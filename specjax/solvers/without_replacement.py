@@ -7,11 +7,10 @@ import jax.numpy as jnp
 from jax import Array
 
 from specjax._types import Law
-from specjax.numerics import tiny, total
+from specjax.numerics import likeliest, tiny, total
 from specjax.solvers import bins, race
 from specjax.solvers.bins import Below, Cells, Edges, Found
 from specjax.solvers.iid import SORTED
-from specjax.solvers.nodes import likeliest
 
 CELLS = Cells(8, 32)
 
