@@ -1,6 +1,6 @@
 """The referee: the theory of speculative sampling in float64 NumPy and SciPy. It imports neither JAX nor specjax."""
 
-from theory import battery, closed_form, drafting, lp, paths, shapes, speed, subsets, tree_lp, trees, validate, worst
+from theory import battery, closed_form, drafting, growth, lp, paths, shapes, speed, subsets, tree_lp, trees, validate, worst
 from theory.coupling import Coupling
 from theory.drafting import Joint
 from theory.problem import Bound, Problem
@@ -20,6 +20,7 @@ __all__ = [
     "battery",
     "closed_form",
     "drafting",
+    "growth",
     "is_coupling",
     "is_law",
     "is_lossless",
