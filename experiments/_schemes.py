@@ -1,7 +1,8 @@
-"""Under which drafting scheme a rule is taken where nobody names one."""
+"""Under which drafting scheme a rule is taken where nobody names one, and which a tree can be drawn by."""
 
 from specjax import drafting
 from specjax._types import Claims
+from specjax.trees import TreeDrafting, growth
 
 PREFERRED = ("iid", "without_replacement", "greedy", "hub", "top_n")  # the public order; schemes dropped in later follow
 
@@ -15,3 +16,20 @@ def from_one_law() -> tuple[str, ...]:
 def first(claims: Claims) -> str | None:
     """The preferred scheme of those that a rule's proof covers; None if it covers none that drafts from one law."""
     return next((scheme for scheme in from_one_law() if scheme in claims.drafting), None)
+
+
+def drawable(tree: str) -> dict[str, TreeDrafting]:
+    """The tree of a name, as `specjax.trees.growth.parse` reads it, under every scheme that it can be drawn by, in the order of preference.
+
+    Raises:
+      ValueError: there is no such tree.
+    """
+    found: dict[str, TreeDrafting] = {}
+    for scheme in from_one_law():
+        try:
+            found[scheme] = growth.parse(tree, scheme)
+        except ValueError as error:
+            complaint = error
+    if not found:
+        raise complaint
+    return found

@@ -1,28 +1,30 @@
-"""Judge verification rules by enumeration: every claim of a rule is checked at every tuple of drafts and under every mask.
+"""Judge rules and verifiers by enumeration: a rule at every tuple of drafts and under every mask, a verifier on every tree of drafts.
 
-Without arguments every rule is judged on the battery (thirty pairs of laws: zeros, ties, peaks, tails, equal, disjoint, one-hot).
+Without arguments all rules and verifiers are judged: rules on the battery (thirty pairs of laws: zeros, ties, peaks, tails, equal,
+disjoint, one-hot), verifiers on small trees whose laws are random, the battery's in random order, and each of its pairs.
 Exit code 0: all are what they claim; 1: one is not, the reason is in its row; 2: one could not be judged.
 """
 
 import dataclasses
 import functools
-import inspect
+import itertools
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import tyro
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
 import theory
-from experiments import _checks, _exact, _laws
+from experiments import _audit_rules, _audit_verifiers, _laws
+from experiments._audit_rules import audit, battery
+from experiments._audit_verifiers import Candidate, audit_verifier, candidate, lifted
 from experiments._console import track
-from specjax import rules
+from specjax import rules, verifiers
+from specjax._registry import defines, load_file, registered
 from specjax.rules import Rule
-
-VOCABULARY = 5  # the smallest V at which half of the tokens can be zero and two still differ
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,120 +32,124 @@ class Config:
     """What to judge.
 
     Attributes:
-      rules: names of rules, or paths of Python files; all rules if none is named.
+      names: rules and verifiers by name, `top_down:RULE` for a rule on trees, or paths of Python files; everything if none is named.
       n: numbers of drafts; each rule is judged at those that it takes.
-      target: a .npy file with p, to judge on one pair of laws in place of the battery.
+      tree: shapes of draft trees, each verifier is judged on those that it takes: chain:3, star:2, full:2,2, beam:2x2, ..
+      target: a .npy file with p, to judge on one pair of laws in place of the battery, after every context of a tree.
       draft: a .npy file with q.
     """
 
-    rules: tyro.conf.Positional[tuple[str, ...]] = ()
+    names: tyro.conf.Positional[tuple[str, ...]] = ()
     n: tuple[int, ...] = (1, 2, 3)
+    tree: tuple[str, ...] = ()
     target: Path | None = None
     draft: Path | None = None
 
 
-class Row(NamedTuple):
-    """A rule under one scheme with n drafts.
-
-    Attributes:
-      tv: the largest total variation between the emitted law and p, over pairs of laws and masks.
-      acceptance: the exact acceptance, mean over the pairs; None, like `tv`, where the law could not be evaluated.
-      optimum: alpha* of the scheme, mean over the pairs.
-      verdict: "ok", or why the rule is not what it claims.
-    """
-
-    rule: str
-    scheme: str
-    n: int
-    tv: float | None
-    acceptance: float | None
-    optimum: float
-    verdict: str
+Row = _audit_rules.Row | _audit_verifiers.Row
+Pair = theory.battery.Pair
 
 
-Pairs = tuple[theory.battery.Pair, ...]
+class Chosen(NamedTuple):
+    """What to judge; verifiers in one list for each name."""
 
-
-@functools.cache
-def battery() -> Pairs:
-    """The pairs of laws by which every rule is judged."""
-    return tuple(theory.battery.laws(VOCABULARY, seed=0))
-
-
-_battery_cases = functools.cache(lambda scheme, n: _exact.cases(battery(), scheme, n))
-
-
-def audit(make: type[Rule], n: int, pairs: Pairs | None = None) -> list[Row]:
-    """The verdict on a registered rule with n drafts, under every scheme of its claims that drafts n tokens.
-
-    Args:
-      make: the class of the rule; its fields have defaults, or it is per pair and takes `theory.lp.plan`.
-      pairs: laws of one vocabulary; the battery if None.
-
-    Raises:
-      ValueError: the rule cannot be judged: it claims an unknown scheme, does not take n, or V^n is too large.
-    """
-    _check_claims(make)
-    if not make.claims.admits(n):
-        raise ValueError(f"rule {make.name}: takes n in {make.claims.n_range}, got n = {n}")
-    schemes = [scheme for scheme in sorted(make.claims.drafting) if _exact.drafts(scheme, n)]
-    tables = [_battery_cases(scheme, n) if pairs is None else _exact.cases(pairs, scheme, n) for scheme in schemes]
-    return [_judge(make, cases) for cases in tables]
-
-
-def _check_claims(make: type[Rule]) -> None:
-    claims = make.claims
-    unknown = sorted(claims.drafting - set(theory.drafting.names()))
-    if unknown or not claims.drafting:
-        known = ", ".join(theory.drafting.names())
-        raise ValueError(f"rule {make.name}: claims the scheme {', '.join(unknown) or 'none'}, expected some of {known}")
-    needed = [name for name, field in inspect.signature(make).parameters.items() if field.default is field.empty]
-    if needed and not claims.per_pair:
-        raise ValueError(f"rule {make.name}: {needed[0]} needs a default, so that the rule can be judged")
-
-
-def _judge(make: type[Rule], cases: _exact.Cases) -> Row:
-    per_pair = make.claims.per_pair
-    masks = _exact.patterns(cases.n)[-1:] if per_pair else _exact.patterns(cases.n)
-    row = functools.partial(Row, make.name, cases.scheme, cases.n)
-    try:
-        rule = _exact.planned(make, cases) if per_pair else make()
-        wide, single = (_exact.laws(rule, cases.p, cases.q, cases.n, masks, dtype) for dtype in (np.float64, np.float32))
-    except Exception as error:  # whatever a stranger's rule raises is a finding, not a crash
-        return row(None, None, float(cases.optimum.mean()), f"raises {type(error).__name__}: {str(error).partition(chr(10))[0]}")
-    shape = (len(cases.names), len(masks), cases.vocabulary**cases.n, cases.vocabulary)
-    if wide.shape != shape:
-        return row(None, None, float(cases.optimum.mean()), f"returns shape {wide.shape[3:]}, expected ({cases.vocabulary},)")
-    judged = _checks.Judged(rule, cases, wide, single, masks)
-    checks = _checks.OF_LAWS + (_checks.OF_CLAIMS if make.claims.lossless else ())
-    verdict = next(filter(None, (check(judged) for check in checks)), "ok")
-    return row(_checks.loss(judged), float(_checks.acceptance(judged, wide).mean()), float(cases.optimum.mean()), verdict)
+    rules: list[type[Rule]]
+    verifiers: list[list[Candidate]]
 
 
 def run(config: Config) -> list[Row]:
-    """The rows of all rules, schemes and n.
+    """The rows of all rules, schemes and n, then those of all verifiers, schemes and trees.
 
     Raises:
-      ValueError: a rule, file or n with which nothing can be judged.
+      ValueError: a name, file, n or tree with which nothing can be judged.
     """
     if not config.n or min(config.n) < 1:
         raise ValueError(f"n: expected numbers >= 1, got {list(config.n)}")
     if (config.target is None) != (config.draft is None):
         raise ValueError("expected both --target and --draft, or neither")
-    pairs = None
+    pair = None
     if config.target and config.draft:
-        pairs = (theory.battery.Pair("the given pair", *_laws.load_pair(config.target, config.draft)),)
-    chosen: list[type[Rule]] = [rules.get(name) for name in config.rules or rules.names()]
-    for make in chosen:
-        _check_claims(make)
-        if config.rules and not any(_takes(make, n) for n in config.n):
+        pair = Pair("the given pair", *_laws.load_pair(config.target, config.draft))
+    chosen = _named(config.names) if config.names else _everything()
+    jobs = [*_rule_jobs(chosen.rules, config, pair), *_verifier_jobs(chosen.verifiers, config, pair)]
+    return [row for job in track(jobs, "audit") for row in job()]
+
+
+def _everything() -> Chosen:
+    makes = [verifiers.get(name) for name in verifiers.names()]
+    return Chosen([rules.get(name) for name in rules.names()], [_candidates(make, _audit_verifiers.plain_rules()) for make in makes])
+
+
+def _named(names: tuple[str, ...]) -> Chosen:
+    chosen = Chosen([], [])
+    for name in names:
+        first, _, rule = name.partition(":")
+        make = _find(first)
+        if rule and not (hasattr(make, "verify") and _audit_verifiers.lifts_rules(make)):
+            raise ValueError(f"{first}: takes no rule, got {rule!r}")
+        if hasattr(make, "verify"):
+            chosen.verifiers.append(_candidates(make, [rules.get(rule)] if rule else _audit_verifiers.every_rule()))
+        else:
+            chosen.rules.append(make)
+    return chosen
+
+
+def _candidates(make: type, lifts: list[type[Rule]]) -> list[Candidate]:
+    return [lifted(make, rule) for rule in lifts] if _audit_verifiers.lifts_rules(make) else [candidate(make)]
+
+
+def _find(name: str) -> type:
+    """The class of a rule or verifier, by its name or file."""
+    if name in rules.names():
+        return rules.get(name)
+    if name in verifiers.names():
+        return verifiers.get(name)
+    if not name.endswith(".py"):
+        known = ", ".join((*rules.names(), *verifiers.names()))
+        raise ValueError(f"unknown rule or verifier {name!r}: expected a path to a .py file or one of {known}")
+    module = load_file(name)
+    return registered(module, "verify" if defines(module, "verify") else "claims")
+
+
+def _rule_jobs(makes: list[type[Rule]], config: Config, pair: Pair | None) -> list[Callable[[], Sequence[Row]]]:
+    for make in makes:
+        _audit_rules.check_claims(make)
+        if config.names and not any(_audit_rules.takes(make, n) for n in config.n):
             raise ValueError(f"rule {make.name}: takes n in {make.claims.n_range}, and none of its schemes drafts n = {list(config.n)}")
-    jobs = [(make, n) for make in chosen for n in config.n if _takes(make, n)]
-    return [row for make, n in track(jobs, "rules") for row in audit(make, n, pairs)]
+    jobs = [(make, n) for make in makes for n in config.n if _audit_rules.takes(make, n)]
+    return [functools.partial(audit, make, n, pair and (pair,)) for make, n in jobs]
 
 
-def _takes(make: type[Rule], n: int) -> bool:
-    return make.claims.admits(n) and any(_exact.drafts(scheme, n) for scheme in make.claims.drafting)
+def _verifier_jobs(groups: list[list[Candidate]], config: Config, pair: Pair | None) -> list[Callable[[], Sequence[Row]]]:
+    """Those that are covered; where a verifier or a tree was named and none of its own is, the first reason is raised."""
+    covered: list[tuple[Candidate, str, str]] = []
+    for group in groups:
+        held, reasons = _covered(group, config.tree or _audit_verifiers.TREES)
+        if not held and config.names:
+            raise ValueError(reasons[0])
+        covered += held if config.tree else {(one.name, scheme): (one, scheme, tree) for one, scheme, tree in held}.values()
+    for tree in config.tree:
+        if tree not in {found for _, _, found in covered}:
+            reasons = [reason for group in groups for reason in _covered(group, (tree,))[1]]
+            raise ValueError(reasons[0] if reasons else f"tree: expected a verifier to judge on {tree}, e.g. top_down:kseq")
+    return [functools.partial(_rows, one, scheme, tree, pair) for one, scheme, tree in covered]
+
+
+def _covered(group: list[Candidate], trees: tuple[str, ...]) -> tuple[list[tuple[Candidate, str, str]], list[str]]:
+    """Which verifier is judged under which scheme on which tree, and why the others are not."""
+    held, reasons = [], []
+    for one, tree in itertools.product(group, trees):
+        for scheme in sorted(one.claims.drafting):
+            try:
+                _audit_verifiers.check(one, scheme, tree)
+                held.append((one, scheme, tree))
+            except ValueError as error:
+                reasons.append(str(error))
+    return held, reasons
+
+
+def _rows(one: Candidate, scheme: str, tree: str, pair: Pair | None) -> list[Row]:
+    return [_audit_verifiers.judge(one, scheme, tree, pair)]
 
 
 def document(rows: list[Row]) -> list[dict[str, object]]:
@@ -151,18 +157,35 @@ def document(rows: list[Row]) -> list[dict[str, object]]:
     return [row._asdict() for row in rows]
 
 
-def status(rows: list[Row]) -> int:
-    """0 if all rules are what they claim, else 1."""
+def status(rows: Sequence[Row]) -> int:
+    """0 if all rules and verifiers are what they claim, else 1."""
     return int(any(row.verdict != "ok" for row in rows))
 
 
 def show(rows: list[Row], console: Console) -> None:
-    """One line per rule, scheme and n."""
-    table = Table("rule", "scheme", *(Column(name, justify="right") for name in ("n", "TV to p", "acceptance", "optimum")), "verdict")
-    for row in rows:
-        verdict = f"[green]{row.verdict}[/]" if row.verdict == "ok" else f"[bold red]{escape(row.verdict)}[/]"
-        acceptance = "-" if row.acceptance is None else f"{row.acceptance:.6f}"
-        table.add_row(
-            row.rule, row.scheme, str(row.n), "-" if row.tv is None else f"{row.tv:.1e}", acceptance, f"{row.optimum:.6f}", verdict
-        )
-    console.print(table)
+    """One line per rule, scheme and n; then one per verifier, scheme and tree."""
+    of_rules = [row for row in rows if isinstance(row, _audit_rules.Row)]
+    of_verifiers = [row for row in rows if isinstance(row, _audit_verifiers.Row)]
+    if of_rules:
+        table = _table("rule", "n", "TV to p", "acceptance")
+        for row in of_rules:
+            table.add_row(row.rule, row.scheme, str(row.n), *_cells(row.tv, row.acceptance, row.optimum, row.verdict))
+        console.print(table)
+    if of_verifiers:
+        table = _table("verifier", "tree", "TV to p", "accepted")
+        for one in of_verifiers:
+            table.add_row(one.verifier, one.scheme, one.tree, *_cells(one.tv, one.expected_accepted, one.optimum, one.verdict))
+        console.print(table)
+
+
+def _table(what: str, *numbers: str) -> Table:
+    return Table(what, "scheme", *(Column(name, justify="right") for name in (*numbers, "optimum")), "verdict")
+
+
+def _cells(tv: float | None, accepted: float | None, optimum: float | None, verdict: str) -> tuple[str, ...]:
+    colour = "green" if verdict == "ok" else "bold red"
+    values = ("-" if value is None else f"{value:.6f}" for value in (accepted, optimum))
+    return ("-" if tv is None else f"{tv:.1e}", *values, f"[{colour}]{escape(verdict)}[/]")
+
+
+__all__ = ["Config", "audit", "audit_verifier", "battery", "candidate", "document", "lifted", "run", "show", "status"]

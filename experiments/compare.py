@@ -18,10 +18,11 @@ from experiments import _consistency, _schemes
 from experiments._console import track
 from experiments._measure import Records, clustered_mean, measure, pad_prompts
 from experiments._provenance import provenance
-from specjax import decode, rules, trees
+from specjax import decode, rules
 from specjax._types import Rule
 from specjax.models import pairs
 from specjax.numerics import Sampling
+from specjax.trees import TreeDrafting, growth
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,7 +41,7 @@ class Config:
       pair: target and draft model: bytes (embedded), smollm2 (make smollm2), markov.
       rules: names of rules, or paths of Python files; all rules if none is named.
       n: drafts at one node, one star of n drafts for each.
-      tree: draft trees in place of n: chain:D, star:N or full:b1,b2,..
+      tree: draft trees in place of n: chain:D, star:N, full:b1,b2,.., or grown while drafting: paths:KxD, beam:WxD, best_first:NxWxD, ..
       temperature: of target and draft alike; 0 is greedy decoding.
       top_p: nucleus of target and draft alike.
       contexts: target calls behind each row, at least; if not given, 2048 where V is at most 1024, else 256.
@@ -88,9 +89,9 @@ def run(config: Config) -> dict:
     delta = DELTA / sum(len(cell.rules) for cell in cells)
 
     def rows(cell: Cell, key: jax.Array) -> list[dict]:
-        topology = trees.parse(cell.tree)
-        decoder = decode.decoder(pair, topology, cell.scheme, sampling)
-        judges = tuple(decode.verifier(rule, cell.scheme, topology) for rule in cell.rules)
+        tree = _schemes.drawable(cell.tree)[cell.scheme]
+        decoder = decode.decoder(pair, tree, cell.scheme, sampling)
+        judges = tuple(decode.verifier(rule, tree.scheme, tree.topology) for rule in cell.rules)
         steps = math.ceil(contexts / (len(judges) * len(prompts)))
         led = [measure(decoder, judges, i, key, params, prompts, lengths, steps) for i in range(len(judges))]
         return [_row(config, cell, rule, i, led, delta) for i, rule in enumerate(cell.rules)]
@@ -106,32 +107,43 @@ def run(config: Config) -> dict:
 
 
 def _cells(config: Config) -> list[Cell]:
-    """The programs to run: every rule under its first scheme, on every tree that it fits."""
+    """The programs to run: every rule on every tree that it fits."""
     classes: list[type[Rule]] = [rules.get(name) for name in config.rules or rules.names()]
     for cls in classes if config.rules else ():
         rules.check_decodes(cls)
     chosen = [cls() for cls in classes if not cls.claims.per_pair and (config.rules or _schemes.first(cls.claims))]
     names = config.tree or tuple(f"star:{n}" for n in config.n)
-    by_scheme = sorted(chosen, key=lambda rule: _schemes.from_one_law().index(_scheme(rule)))
-    groups = [(scheme, tuple(group)) for scheme, group in itertools.groupby(by_scheme, key=_scheme)]
-    cells = [Cell(scheme, tree, tuple(r for r in group if _fits(r, tree))) for tree in names for scheme, group in groups]
-    cells = [cell for cell in cells if cell.rules]
+    cells = [cell for tree in names for cell in _cells_of(tree, chosen)]
     placed = {rule.name for cell in cells for rule in cell.rules}
     lost = [rule for rule in chosen if rule.name not in placed]
     if config.rules and lost:
-        raise ValueError(f"rule {lost[0].name}: takes n in {lost[0].claims.n_range}, which fits none of {', '.join(names)}")
+        raise ValueError(f"rule {lost[0].name}: {_takes(lost[0])}, which fits none of {', '.join(names)}")
     return cells
 
 
-def _scheme(rule: Rule) -> str:
-    scheme = _schemes.first(rule.claims)
-    if scheme is None:
+def _cells_of(tree: str, chosen: list[Rule]) -> list[Cell]:
+    """Every rule under the first scheme that both it and the tree cover."""
+    drawable = _schemes.drawable(tree)
+    placed = [(_scheme(rule, list(drawable)), rule) for rule in chosen]
+    cells = (
+        Cell(scheme, tree, tuple(rule for at, rule in placed if at == scheme and _fits(rule, drawn))) for scheme, drawn in drawable.items()
+    )
+    return [cell for cell in cells if cell.rules]
+
+
+def _scheme(rule: Rule, drawable: list[str]) -> str | None:
+    if _schemes.first(rule.claims) is None:
         raise ValueError(f"rule {rule.name}: covers {', '.join(sorted(rule.claims.drafting))}, none of which one draft model can draw")
-    return scheme
+    return next((scheme for scheme in drawable if scheme in rule.claims.drafting), None)
 
 
-def _fits(rule: Rule, tree: str) -> bool:
-    return all(rule.claims.admits(n) for n in trees.parse(tree).arities if n > 0)
+def _fits(rule: Rule, tree: TreeDrafting) -> bool:
+    one_by_one = tree.scheme != growth.STOPPED or rule.claims.sequential
+    return one_by_one and all(rule.claims.admits(n) for n in tree.topology.arities if n > 0)
+
+
+def _takes(rule: Rule) -> str:
+    return f"takes n in {rule.claims.n_range} under {', '.join(sorted(rule.claims.drafting))}"
 
 
 def _prompts(path: Path | None) -> list[str]:
@@ -167,7 +179,7 @@ def _row(config: Config, cell: Cell, rule: Rule, index: int, led: list[Records],
         "pair": config.pair,
         "rule": rule.name,
         "scheme": cell.scheme,
-        "n": trees.parse(cell.tree).width,
+        "n": _schemes.drawable(cell.tree)[cell.scheme].topology.width,
         "tree": cell.tree,
         "temperature": config.temperature,
         "top_p": config.top_p,

@@ -14,10 +14,11 @@ from rich.text import Text
 from experiments import _schemes
 from experiments._measure import pad_prompts
 from experiments._provenance import provenance
-from specjax import decode, rules, trees
+from specjax import decode, rules
 from specjax.decode import Decoded
 from specjax.models import pairs
 from specjax.numerics import Sampling
+from specjax.trees import growth
 
 BUCKET = 64  # the prompt is padded to a multiple of this many tokens
 ACCEPTED, CHOSEN = "green", "bold"
@@ -32,7 +33,7 @@ class Config:
       pair: target and draft model: bytes (embedded), smollm2 (make smollm2), markov.
       rule: name of a rule, or path of a Python file.
       scheme: drafting scheme; the first that the rule's proof covers if none is named.
-      tree: draft tree: chain:D, star:N or full:b1,b2,..
+      tree: draft tree: chain:D, star:N, full:b1,b2,.., or grown while drafting: paths:KxD, beam:WxD, best_first:NxWxD, ..
       tokens: how many to emit at the most.
       temperature: of target and draft alike; 0 is greedy decoding.
       top_p: nucleus of target and draft alike.
@@ -60,11 +61,12 @@ def run(config: Config) -> dict:
         raise ValueError("expected a text to continue and tokens >= 1")
     rule_class = rules.get(config.rule)
     rules.check_decodes(rule_class)
-    rule, topology = rule_class(), trees.parse(config.tree)
-    scheme = config.scheme or _schemes.first(rule.claims) or "those of one draft model"
-    verifier = decode.verifier(rule, scheme, topology)
+    rule, drawable = rule_class(), _schemes.drawable(config.tree)
+    scheme = config.scheme or next((scheme for scheme in drawable if scheme in rule.claims.drafting), next(iter(drawable)))
+    tree = growth.parse(config.tree, scheme)
+    verifier = decode.verifier(rule, tree.scheme, tree.topology)
     pair = pairs.load(config.pair)
-    decoder = decode.decoder(pair, topology, scheme, Sampling(config.temperature, top_p=config.top_p))
+    decoder = decode.decoder(pair, tree, scheme, Sampling(config.temperature, top_p=config.top_p))
     tokens = pair.tokenizer.encode(config.text)
     prompts, lengths = pad_prompts([tokens], -(-len(tokens) // BUCKET) * BUCKET)
     params = decode.Params(pair.target_params, pair.draft_params)

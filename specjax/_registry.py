@@ -87,8 +87,17 @@ def registered(module: ModuleType, mark: str) -> type:
     Raises:
       ValueError: there is none, or more than one.
     """
-    classes = [c for _, c in inspect.getmembers(module, inspect.isclass) if c.__module__ == module.__name__]
-    found = [c for c in classes if hasattr(c, mark) and hasattr(c, "name")]
+    found = _marked(module, mark)
     if len(found) != 1:
         raise ValueError(f"{module.__file__}: expected one registered class with '{mark}', got {len(found)}")
     return found[0]
+
+
+def defines(module: ModuleType, mark: str) -> bool:
+    """Whether `module` defines a registered class that has the attribute `mark`."""
+    return bool(_marked(module, mark))
+
+
+def _marked(module: ModuleType, mark: str) -> list[type]:
+    classes = [c for _, c in inspect.getmembers(module, inspect.isclass) if c.__module__ == module.__name__]
+    return [c for c in classes if hasattr(c, mark) and hasattr(c, "name")]

@@ -147,6 +147,6 @@ def test_the_pair_in_two_files_is_judged(tmp_path):
     paths = tmp_path / "p.npy", tmp_path / "q.npy"
     for path, law in zip(paths, ([0.5, 0.3, 0.2], [0.2, 0.3, 0.5]), strict=True):
         np.save(path, law)
-    (row,) = run(Config(rules=("recursive_rejection",), n=(2,), target=paths[0], draft=paths[1]))
+    (row,) = run(Config(names=("recursive_rejection",), n=(2,), target=paths[0], draft=paths[1]))
     assert row.verdict == "ok"
     assert (row.acceptance, row.optimum) == pytest.approx((0.76, 0.86), abs=1e-12)

@@ -118,3 +118,44 @@ def test_a_file_of_prompts_must_hold_text(tmp_path):
     for path, message in ((empty, "one prompt a line"), (missing, "cannot be read")):
         with pytest.raises(ValueError, match=message):
             compare.run(dataclasses.replace(CONFIG, prompts=path))
+
+
+@pytest.mark.parametrize(
+    ("tree", "covered"),
+    [
+        ("paths:2x2", {("iid", "kseq"), ("iid", "recursive_rejection"), ("iid", "naive_membership")}),
+        ("beam:2x2", {("without_replacement", "recursive_rejection_without_replacement")}),
+        ("best_first:4x2x2", {("top_n", "one_hot"), ("top_n", "naive_membership")}),
+        ("sampled_best_first:4x2x2", {("without_replacement", "recursive_rejection_without_replacement")}),
+    ],
+)
+def test_a_tree_grown_while_drafting_is_left_to_the_rules_that_stay_lossless_on_it(tree, covered):
+    cells = compare._cells(compare.Config(tree=(tree,)))
+    found = {(cell.scheme, rule.name) for cell in cells for rule in cell.rules}
+    assert covered <= found
+    assert {scheme for scheme, _ in found} == {scheme for scheme, _ in covered}
+    assert not {"hub", "single"} & {name for _, name in found}
+    sequential = {name for _, name in found if rules.get(name).claims.sequential}
+    assert sequential == {name for _, name in found} or tree.startswith(("paths", "best_first"))
+
+
+def test_trees_grown_while_drafting_are_measured():
+    config = dataclasses.replace(CONFIG, rules=("kseq", "recursive_rejection_without_replacement"), tree=("paths:2x2", "beam:2x2"))
+    paths, beam = compare.run(config)["rows"]
+    assert (paths["rule"], paths["tree"], paths["scheme"], paths["n"]) == ("kseq", "paths:2x2", "iid", 2)
+    assert (beam["rule"], beam["tree"], beam["scheme"], beam["n"]) == (config.rules[1], "beam:2x2", "without_replacement", 2)
+    assert paths["consistent"]
+    assert len(paths["alpha_token"]) == len(beam["alpha_token"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("tree", "message"),
+    [
+        ("beam:2", "tree: expected beam:WIDTHxDEPTH with numbers >= 1, got 'beam:2'"),
+        ("best_first:9x2x2", "nodes: expected from 2 to 1 [+] width [*] depth = 5, got 9"),
+        ("beam:2x2", "rule kseq: takes n .* under iid, which fits none of beam:2x2"),
+    ],
+)
+def test_trees_that_cannot_be_grown_are_refused(tree, message):
+    with pytest.raises(ValueError, match=message):
+        compare.run(dataclasses.replace(CONFIG, tree=(tree,)))

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from experiments import compare
+from experiments import compare, tree_gap
 
 ROOT = Path(__file__).parents[1]
 README = " ".join((ROOT / "README.md").read_text().split())
+REJECTION = "recursive_rejection_without_replacement"
 STORED = sorted((ROOT / "experiments" / "results").glob("compare-*.json"))
 
 
@@ -42,6 +43,36 @@ def test_readme_quotes_the_stored_best_temperatures():
     rows = [row for row in stored("best_draft-smollm2") if (row["study"], row["scheme"]) == ("temperature", "iid")]
     one, eight = (max((row for row in rows if row["n"] == n), key=lambda row: row["alpha_star"])["value"] for n in (1, 8))
     assert f"drawn at temperature {one:g} when there is one, and at {eight:g} when there are eight" in README
+
+
+def by_tree(scheme, verifier):
+    """The least and the largest mean gap over the branching trees of depth 2, in %."""
+    rows = [row for row in tree_gap.chosen(stored("tree_gap"), scheme=scheme, verifier=verifier) if row["depth"] == 2]
+    rows = [row for row in rows if not row["tree"].startswith("chain")]
+    means = [100 * tree_gap.pooled(tree_gap.chosen(rows, tree=tree), "gap")[0] for tree in tree_gap.distinct(rows, "tree")]
+    return f"{min(means):.1f} to {max(means):.1f}", f"{100 * tree_gap.excess(rows)[1]:.0f}"
+
+
+def lead(tree):
+    """By how much traversal leads the optimal node rule under independent drafts, in % of the optimum."""
+    value, error = tree_gap.pooled(tree_gap.chosen(stored("tree_gap"), scheme="iid", verifier="top_down:optimal", tree=tree), "lead")
+    return f"{100 * value:.1f} ± {100 * error:.1f} %"
+
+
+def test_readme_quotes_the_stored_gaps_of_trees():
+    traversal, rejection = by_tree("iid", "traversal"), by_tree("iid", "top_down:recursive_rejection")
+    optimal, without = (
+        by_tree("iid", "top_down:optimal"),
+        [by_tree("without_replacement", name)[0] for name in ("traversal", f"top_down:{REJECTION}", "top_down:transport")],
+    )
+    for quoted in (
+        f"traversal loses on average {traversal[0]} % of it by tree, top-down verification with recursive rejection {rejection[0]} %, with "
+        f"the optimal node rule {optimal[0]} %; "
+        f"without replacement {without[0]}, {without[1]} and {without[2]} %.",
+        f"up to {traversal[1]} % more than traversal and up to {rejection[1]} % more than recursive rejection",
+        f"by {lead('full:1,1,2')} of the optimum on `full:1,1,2`, {lead('full:2,1,1')} on `full:2,1,1`, {lead('full:2,2')} on `full:2,2`",
+    ):
+        assert quoted in README
 
 
 def test_readme_shows_the_stored_table():

@@ -1,6 +1,6 @@
 """Verifiers: how a whole draft tree is accepted. One per file."""
 
-from specjax._registry import discover, registered
+from specjax._registry import discover, load_file, registered
 from specjax.verifiers._base import Verifier, register
 from specjax.verifiers._report import NodeReport, Walk, optimum, report
 from specjax.verifiers.block import Block
@@ -15,4 +15,17 @@ def names() -> tuple[str, ...]:
     return tuple(_CLASSES)
 
 
-__all__ = ["Block", "NodeReport", "TopDown", "Traversal", "Verifier", "Walk", "names", "optimum", "register", "report"]
+def get(name: str) -> type:
+    """The verifier class called `name`, or the one in the Python file at that path.
+
+    Raises:
+      ValueError: there is no such verifier or file.
+    """
+    if name in _CLASSES:
+        return _CLASSES[name]
+    if name.endswith(".py"):
+        return registered(load_file(name), "verify")
+    raise ValueError(f"unknown verifier {name!r}: expected a path to a .py file or one of {', '.join(_CLASSES)}")
+
+
+__all__ = ["Block", "NodeReport", "TopDown", "Traversal", "Verifier", "Walk", "get", "names", "optimum", "register", "report"]

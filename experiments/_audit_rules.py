@@ -1,0 +1,101 @@
+"""A rule judged at one node: every claim, at every tuple of drafts and under every mask."""
+
+import functools
+import inspect
+from typing import NamedTuple
+
+import numpy as np
+
+import theory
+from experiments import _checks, _exact
+from specjax.rules import Rule
+
+VOCABULARY = 5  # the smallest V at which half of the tokens can be zero and two still differ
+
+
+class Row(NamedTuple):
+    """A rule under one scheme with n drafts.
+
+    Attributes:
+      tv: the largest total variation between the emitted law and p, over pairs of laws and masks.
+      acceptance: the exact acceptance, mean over the pairs; None, like `tv`, where the law could not be evaluated.
+      optimum: alpha* of the scheme, mean over the pairs.
+      verdict: "ok", or why the rule is not what it claims.
+    """
+
+    rule: str
+    scheme: str
+    n: int
+    tv: float | None
+    acceptance: float | None
+    optimum: float
+    verdict: str
+
+
+Pairs = tuple[theory.battery.Pair, ...]
+
+
+@functools.cache
+def battery() -> Pairs:
+    """The pairs of laws by which every rule is judged."""
+    return tuple(theory.battery.laws(VOCABULARY, seed=0))
+
+
+_battery_cases = functools.cache(lambda scheme, n: _exact.cases(battery(), scheme, n))
+
+
+def audit(make: type[Rule], n: int, pairs: Pairs | None = None) -> list[Row]:
+    """The verdict on a registered rule with n drafts, under every scheme of its claims that drafts n tokens.
+
+    Args:
+      make: the class of the rule; its fields have defaults, or it is per pair and takes `theory.lp.plan`.
+      pairs: laws of one vocabulary; the battery if None.
+
+    Raises:
+      ValueError: the rule cannot be judged: it claims an unknown scheme, does not take n, or V^n is too large.
+    """
+    check_claims(make)
+    if not make.claims.admits(n):
+        raise ValueError(f"rule {make.name}: takes n in {make.claims.n_range}, got n = {n}")
+    schemes = [scheme for scheme in sorted(make.claims.drafting) if _exact.drafts(scheme, n)]
+    tables = [_battery_cases(scheme, n) if pairs is None else _exact.cases(pairs, scheme, n) for scheme in schemes]
+    return [_judge(make, cases) for cases in tables]
+
+
+def check_claims(make: type[Rule]) -> None:
+    """Refuse a rule that cannot be judged.
+
+    Raises:
+      ValueError: it claims an unknown scheme, or has a field without a default.
+    """
+    claims = make.claims
+    unknown = sorted(claims.drafting - set(theory.drafting.names()))
+    if unknown or not claims.drafting:
+        known = ", ".join(theory.drafting.names())
+        raise ValueError(f"rule {make.name}: claims the scheme {', '.join(unknown) or 'none'}, expected some of {known}")
+    needed = [name for name, field in inspect.signature(make).parameters.items() if field.default is field.empty]
+    if needed and not claims.per_pair:
+        raise ValueError(f"rule {make.name}: {needed[0]} needs a default, so that the rule can be judged")
+
+
+def _judge(make: type[Rule], cases: _exact.Cases) -> Row:
+    per_pair = make.claims.per_pair
+    masks = _exact.patterns(cases.n)[-1:] if per_pair else _exact.patterns(cases.n)
+    row = functools.partial(Row, make.name, cases.scheme, cases.n)
+    try:
+        rule = _exact.planned(make, cases) if per_pair else make()
+        wide, single = (_exact.laws(rule, cases.p, cases.q, cases.n, masks, dtype) for dtype in (np.float64, np.float32))
+    except Exception as error:  # whatever a stranger's rule raises is a finding, not a crash
+        return row(None, None, float(cases.optimum.mean()), f"raises {type(error).__name__}: {str(error).partition(chr(10))[0]}")
+    shape = (len(cases.names), len(masks), cases.vocabulary**cases.n, cases.vocabulary)
+    if wide.shape != shape:
+        return row(None, None, float(cases.optimum.mean()), f"returns shape {wide.shape[3:]}, expected ({cases.vocabulary},)")
+    judged = _checks.Judged(rule, cases, wide, single, masks)
+    checks = _checks.OF_LAWS + (_checks.OF_CLAIMS if make.claims.lossless else ())
+    verdict = next(filter(None, (check(judged) for check in checks)), "ok")
+    return row(_checks.loss(judged), float(_checks.acceptance(judged, wide).mean()), float(cases.optimum.mean()), verdict)
+
+
+def takes(make: type[Rule], n: int) -> bool:
+    """Whether a rule takes n drafts that one of its schemes draws."""
+    return make.claims.admits(n) and any(_exact.drafts(scheme, n) for scheme in make.claims.drafting)

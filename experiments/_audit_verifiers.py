@@ -1,0 +1,160 @@
+"""A verifier judged on a draft tree: its law on every tree that can be drawn, and the sequences that it emits."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+import theory
+from experiments import _checks_trees, _exact, _exact_trees
+from experiments._audit_rules import check_claims
+from specjax import rules
+from specjax.rules import Claims, Rule
+from specjax.trees import Topology, growth
+from specjax.trees.growth import TreeDrafting
+from specjax.verifiers import Verifier
+
+TREES = ("chain:2", "full:2,2")  # where none is named: the last that a verifier takes
+
+
+class Row(NamedTuple):
+    """A verifier on one tree under one scheme.
+
+    Attributes:
+      tv: the largest total variation between emitted sequences and the target's, over worlds and missing nodes.
+      expected_accepted: exact accepted drafts, without the token that the target adds, mean over the same worlds as the optimum; None,
+        like `tv`, where the law could not be evaluated.
+      optimum: the joint optimum of the tree, mean over the worlds in which the linear program solves it; None beyond its size.
+      verdict: "ok", or why the verifier is not what it claims.
+    """
+
+    verifier: str
+    scheme: str
+    tree: str
+    tv: float | None
+    expected_accepted: float | None
+    optimum: float | None
+    verdict: str
+
+
+class Candidate(NamedTuple):
+    """A verifier to judge; of one that lifts a rule to a tree, the claims are the rule's."""
+
+    name: str
+    verifier: Verifier
+    claims: Claims
+    rule: Rule | None
+
+
+def candidate(make: type[Verifier]) -> Candidate:
+    """A registered verifier that stands alone.
+
+    Raises:
+      ValueError: it has no claims, claims an unknown scheme, or has a field without a default.
+    """
+    needed = [name for name, field in inspect.signature(make).parameters.items() if field.default is field.empty]
+    if needed:
+        raise ValueError(f"verifier {make.name}: {needed[0]} needs a default, so that the verifier can be judged")
+    if not hasattr(make, "claims"):
+        raise ValueError(f"verifier {make.name}: expected claims, to judge it by")
+    known = (*theory.drafting.names(), growth.STOPPED)
+    unknown = sorted(make.claims.drafting - set(known))
+    if unknown or not make.claims.drafting:
+        raise ValueError(f"verifier {make.name}: claims the scheme {', '.join(unknown) or 'none'}, expected some of {', '.join(known)}")
+    return Candidate(make.name, make(), make.claims, None)
+
+
+def lifted(make: Callable[[Rule], Verifier], rule: type[Rule]) -> Candidate:
+    """A verifier that takes a rule to every node, with this rule.
+
+    Raises:
+      ValueError: the rule cannot be judged, or holds the plan of one pair of laws.
+    """
+    check_claims(rule)
+    rules.check_decodes(rule)
+    verifier = make(rule())
+    return Candidate(f"{verifier.name}:{rule.name}", verifier, rule.claims, rule())
+
+
+def lifts_rules(make: type[Verifier]) -> bool:
+    """Whether a verifier takes a rule to every node."""
+    return not hasattr(make, "claims") and list(inspect.signature(make).parameters) == ["rule"]
+
+
+def every_rule() -> list[type[Rule]]:
+    """The lossless rules that serve any pair of laws."""
+    made: list[type[Rule]] = [rules.get(name) for name in rules.names()]
+    return [make for make in made if make.claims.lossless and not make.claims.per_pair]
+
+
+def plain_rules() -> list[type[Rule]]:
+    """Of those, the ones for a single scheme that take drafts one by one: they trace fast, and all rules have rows of their own."""
+    return [make for make in every_rule() if make.claims.sequential and len(make.claims.drafting) == 1]
+
+
+def check(one: Candidate, scheme: str, tree: str) -> None:
+    """Refuse what the claims do not cover.
+
+    Raises:
+      ValueError: the tree is no tree of this scheme, or the verifier or its rule does not take it.
+    """
+    drafting = growth.parse(tree, scheme)
+    _check_drafts(drafting, scheme, tree)
+    if one.rule is not None:
+        for n in _arities(drafting.topology):
+            rules.check_scheme(one.rule, growth.node_scheme(one.rule, drafting.scheme), n)
+    elif drafting.scheme not in one.claims.drafting:
+        covered = ", ".join(sorted(one.claims.drafting))
+        raise ValueError(f"verifier {one.name}: its proof covers the schemes {covered}, not {drafting.scheme}, as {tree} is drawn")
+    try:
+        _exact_trees.refuse(one.verifier, drafting)
+    except ValueError as error:
+        raise ValueError(f"{tree}: {error}") from error
+
+
+def _check_drafts(drafting: TreeDrafting, scheme: str, tree: str) -> None:
+    if scheme == "independent":
+        raise ValueError(f"{tree}: a node of a tree has one draft law, the scheme independent takes one for each slot")
+    if isinstance(drafting, growth.Fixed) and not all(_exact.drafts(scheme, n) for n in _arities(drafting.topology)):
+        raise ValueError(f"{tree}: the scheme {scheme} does not draft {' and '.join(map(str, _arities(drafting.topology)))} tokens")
+
+
+def _arities(topology: Topology) -> list[int]:
+    return [n for n in topology.arities if n > 0]
+
+
+_default_cases = functools.cache(lambda tree, scheme: _exact_trees.cases(tree, scheme, None))
+
+
+def audit_verifier(one: Candidate, scheme: str, tree: str, pair: theory.battery.Pair | None = None) -> Row:
+    """The verdict on a verifier on one tree under one scheme.
+
+    Args:
+      pair: the laws after every context; if None, those of many worlds.
+
+    Raises:
+      ValueError: the verifier's claims do not cover the tree, or there is too much to enumerate.
+    """
+    check(one, scheme, tree)
+    return judge(one, scheme, tree, pair)
+
+
+def judge(one: Candidate, scheme: str, tree: str, pair: theory.battery.Pair | None) -> Row:
+    """`audit_verifier`, once the claims are known to cover the tree."""
+    cases = _default_cases(tree, scheme) if pair is None else _exact_trees.cases(tree, scheme, pair)
+    row = functools.partial(Row, one.name, scheme, tree)
+    rows = _exact_trees.rows(cases)
+    try:
+        wide, disturbed = (_exact_trees.laws(one.verifier, cases.drafting, x) for x in (rows, _exact_trees.disturbed(rows)))
+        single = _exact_trees.laws(one.verifier, cases.drafting, rows, np.float32)
+    except Exception as error:  # whatever a stranger's verifier raises is a finding, not a crash
+        return row(None, None, cases.optimum, f"raises {type(error).__name__}: {str(error).partition(chr(10))[0]}")
+    if wide.shape != rows.p.shape:
+        return row(None, None, cases.optimum, f"returns shape {wide.shape[1:]}, expected {rows.p.shape[1:]}")
+    judged = _checks_trees.Judged(cases, rows, wide, single, disturbed)
+    checks = _checks_trees.OF_LAWS + (_checks_trees.OF_CLAIMS if one.claims.lossless else ())
+    verdict = next(filter(None, (check(judged) for check in checks)), "ok")
+    values = [value for instance, value in _checks_trees.accepted(judged, wide) if cases.optimum is None or instance.optimum is not None]
+    return row(_checks_trees.loss(judged), float(np.mean(values)), cases.optimum, verdict)
