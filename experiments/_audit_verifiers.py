@@ -59,11 +59,12 @@ def candidate(make: type[Verifier]) -> Candidate:
         raise ValueError(f"verifier {make.name}: {needed[0]} needs a default, so that the verifier can be judged")
     if not hasattr(make, "claims"):
         raise ValueError(f"verifier {make.name}: expected claims, to judge it by")
-    known = (*theory.drafting.names(), growth.STOPPED)
-    unknown = sorted(make.claims.drafting - set(known))
-    if unknown or not make.claims.drafting:
+    verifier = make()
+    known = theory.drafting.names()
+    unknown = sorted(verifier.claims.drafting - set(known))
+    if unknown or not verifier.claims.drafting:
         raise ValueError(f"verifier {make.name}: claims the scheme {', '.join(unknown) or 'none'}, expected some of {', '.join(known)}")
-    return Candidate(make.name, make(), make.claims, None)
+    return Candidate(make.name, verifier, verifier.claims, None)
 
 
 def lifted(make: Callable[[Rule], Verifier], rule: type[Rule]) -> Candidate:
@@ -78,11 +79,6 @@ def lifted(make: Callable[[Rule], Verifier], rule: type[Rule]) -> Candidate:
     return Candidate(f"{verifier.name}:{rule.name}", verifier, rule.claims, rule())
 
 
-def lifts_rules(make: type[Verifier]) -> bool:
-    """Whether a verifier takes a rule to every node."""
-    return not hasattr(make, "claims") and list(inspect.signature(make).parameters) == ["rule"]
-
-
 def every_rule() -> list[type[Rule]]:
     """The lossless rules that serve any pair of laws."""
     made: list[type[Rule]] = [rules.get(name) for name in rules.names()]
@@ -90,8 +86,9 @@ def every_rule() -> list[type[Rule]]:
 
 
 def plain_rules() -> list[type[Rule]]:
-    """Of those, the ones for a single scheme that take drafts one by one: they trace fast, and all rules have rows of their own."""
-    return [make for make in every_rule() if make.claims.sequential and len(make.claims.drafting) == 1]
+    """Of those that take drafts one by one, one for each scheme: they compile fast, and all rules have rows of their own."""
+    plain = [make for make in every_rule() if make.claims.sequential and len(make.claims.drafting) == 1]
+    return list({make.claims.drafting: make for make in plain}.values())
 
 
 def check(one: Candidate, scheme: str, tree: str) -> None:
@@ -104,8 +101,8 @@ def check(one: Candidate, scheme: str, tree: str) -> None:
     _check_drafts(drafting, scheme, tree)
     if one.rule is not None:
         for n in _arities(drafting.topology):
-            rules.check_scheme(one.rule, growth.node_scheme(one.rule, drafting.scheme), n)
-    elif drafting.scheme not in one.claims.drafting:
+            rules.check_scheme(one.rule, growth.node_scheme(f"rule {one.rule.name}", one.rule.claims, drafting.scheme), n)
+    elif growth.node_scheme(f"verifier {one.name}", one.claims, drafting.scheme) not in one.claims.drafting:
         covered = ", ".join(sorted(one.claims.drafting))
         raise ValueError(f"verifier {one.name}: its proof covers the schemes {covered}, not {drafting.scheme}, as {tree} is drawn")
     try:
@@ -145,16 +142,27 @@ def judge(one: Candidate, scheme: str, tree: str, pair: theory.battery.Pair | No
     """`audit_verifier`, once the claims are known to cover the tree."""
     cases = _default_cases(tree, scheme) if pair is None else _exact_trees.cases(tree, scheme, pair)
     row = functools.partial(Row, one.name, scheme, tree)
-    rows = _exact_trees.rows(cases)
+    judged = _checks_trees.Judged(cases, _exact_trees.rows(cases), functools.partial(_laws, one.verifier, cases))
+    checks = _checks_trees.OF_LOSSLESS if one.claims.lossless else _checks_trees.OF_ALL
     try:
-        wide, disturbed = (_exact_trees.laws(one.verifier, cases.drafting, x) for x in (rows, _exact_trees.disturbed(rows)))
-        single = _exact_trees.laws(one.verifier, cases.drafting, rows, np.float32)
-    except Exception as error:  # whatever a stranger's verifier raises is a finding, not a crash
-        return row(None, None, cases.optimum, f"raises {type(error).__name__}: {str(error).partition(chr(10))[0]}")
-    if wide.shape != rows.p.shape:
-        return row(None, None, cases.optimum, f"returns shape {wide.shape[1:]}, expected {rows.p.shape[1:]}")
-    judged = _checks_trees.Judged(cases, rows, wide, single, disturbed)
-    checks = _checks_trees.OF_LAWS + (_checks_trees.OF_CLAIMS if one.claims.lossless else ())
-    verdict = next(filter(None, (check(judged) for check in checks)), "ok")
-    values = [value for instance, value in _checks_trees.accepted(judged, wide) if cases.optimum is None or instance.optimum is not None]
+        verdict = next(filter(None, (check(judged) for check in checks)), "ok")
+    except _NoLaws as finding:
+        return row(None, None, cases.optimum, str(finding))
+    accepted = _checks_trees.accepted(judged, judged.wide)
+    values = [value for instance, value in accepted if cases.optimum is None or instance.optimum is not None]
     return row(_checks_trees.loss(judged), float(np.mean(values)), cases.optimum, verdict)
+
+
+class _NoLaws(Exception):
+    """Why a verifier has no laws to judge."""
+
+
+def _laws(verifier: Verifier, cases: _exact_trees.Cases, rows: _exact_trees.Rows, dtype: type) -> _exact_trees.Array:
+    """Its laws; whatever a stranger's verifier raises is a finding, not a crash."""
+    try:
+        laws = _exact_trees.laws(verifier, cases.drafting, rows, dtype)
+    except Exception as error:
+        raise _NoLaws(f"raises {type(error).__name__}: {str(error).partition(chr(10))[0]}") from error
+    if laws.shape != rows.p.shape:
+        raise _NoLaws(f"returns shape {laws.shape[1:]}, expected {rows.p.shape[1:]}")
+    return laws

@@ -14,7 +14,7 @@ import theory
 from experiments import _exact
 from specjax.trees import NO_NODE, ROOT, Draft, Topology, growth
 from specjax.trees.growth import Fixed, TreeDrafting
-from specjax.verifiers import Verifier
+from specjax.verifiers import Verifier, check_covers
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int32] | NDArray[np.int64]
@@ -223,14 +223,8 @@ def _law(verifier: Verifier, drafting: TreeDrafting, row: Rows) -> jax.Array:
 
 def refuse(verifier: Verifier, drafting: TreeDrafting) -> None:
     """Raise the ValueError with which a verifier refuses the tree, if it does; whatever else it raises is a finding for later."""
-    sizes, law = drafting.topology, jax.ShapeDtypeStruct((drafting.topology.nodes, 2), np.float32)
-    tokens = jax.ShapeDtypeStruct((sizes.nodes,), np.int32)
-
-    def trace(tokens: jax.Array, p: jax.Array, q: jax.Array) -> jax.Array:
-        return verifier.law(Draft(sizes, tokens, q, drafting.scheme), p)
-
     try:
-        jax.eval_shape(trace, tokens, law, law)
+        check_covers(verifier, drafting.scheme, drafting.topology)
     except ValueError:
         raise
     except Exception:

@@ -1,4 +1,4 @@
-"""All rules of one scheme judge the same drafts at the same contexts, while each leads a decode of its own: one program."""
+"""All rules and verifiers of one scheme judge the same drafts at the same contexts, while each leads a decode of its own: one program."""
 
 import functools
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from specjax import decode
 from specjax.decode import Decoder, DecodeState, Params
 from specjax.trees import Verdict
-from specjax.verifiers import NodeReport, TopDown, optimum, report
+from specjax.verifiers import NodeReport, Verifier, optimum, report
 
 
 class Records(NamedTuple):
@@ -20,7 +20,7 @@ class Records(NamedTuple):
 
     Attributes:
       ran: [B, T], false once a text has ended.
-      accepted: [B, T, R], drafts that each rule's walk accepted.
+      accepted: [B, T, R], drafts that each judge's walk accepted.
       nodes: [B, T, R, D + 1] each.
     """
 
@@ -38,7 +38,7 @@ def pad_prompts(prompts: list[list[int]], size: int) -> tuple[Int[Array, "B P"],
 @functools.partial(jax.jit, static_argnames=("decoder", "steps"))
 def _run(
     decoder: Decoder,
-    judges: tuple[TopDown, ...],
+    judges: tuple[Verifier, ...],
     leader: Int[Array, ""],
     keys: Key[Array, " B"],
     params: Params,
@@ -51,7 +51,7 @@ def _run(
         walks = [judge.walk(uniforms, draft, p) for judge in judges]
         paths = jnp.stack([walk.verdict.path for walk in walks])
         alpha_star = optimum(draft, p, decode.visited(paths, draft.topology.nodes))
-        reports = [report(judge.rule, draft, p, walk, alpha_star) for judge, walk in zip(judges, walks, strict=True)]
+        reports = [report(judge, draft, p, walk, alpha_star) for judge, walk in zip(judges, walks, strict=True)]
         leading: Verdict = jax.tree.map(lambda *rows: jnp.stack(rows)[leader], *(walk.verdict for walk in walks))
         accepted = jnp.stack([walk.verdict.length - 1 for walk in walks])
         return decode.commit(decoder, scored, leading), (accepted, jax.tree.map(lambda *rows: jnp.stack(rows), *reports))
@@ -64,7 +64,7 @@ def _run(
 
 def measure(
     decoder: Decoder,
-    judges: tuple[TopDown, ...],
+    judges: tuple[Verifier, ...],
     leader: int,
     key: Key[Array, ""],
     params: Params,
@@ -72,7 +72,7 @@ def measure(
     lengths: Int[Array, " B"],
     steps: int,
 ) -> Records:
-    """Decode `steps` target calls after each prompt by the rule of judge `leader`, every judge ruling on every draft."""
+    """Decode `steps` target calls after each prompt by judge `leader`, every judge ruling on every draft."""
     budget = steps * (decoder.drafter.topology.height + 1)
     starts = jax.vmap(lambda prompt, length: decode.init(decoder, params, prompt, length, budget))(prompts, lengths)
     keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.fold_in(key, leader), jnp.arange(prompts.shape[0]))

@@ -18,12 +18,11 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 import theory
-from experiments import _audit_rules, _audit_verifiers, _laws
+from experiments import _audit_rules, _audit_verifiers, _judges, _laws
 from experiments._audit_rules import audit, battery
 from experiments._audit_verifiers import Candidate, audit_verifier, candidate, lifted
 from experiments._console import track
 from specjax import rules, verifiers
-from specjax._registry import defines, load_file, registered
 from specjax.rules import Rule
 
 
@@ -84,10 +83,10 @@ def _named(names: tuple[str, ...]) -> Chosen:
     chosen = Chosen([], [])
     for name in names:
         first, _, rule = name.partition(":")
-        make = _find(first)
-        if rule and not (hasattr(make, "verify") and _audit_verifiers.lifts_rules(make)):
+        make = _judges.find(first)
+        if rule and not _judges.lifts_rules(make):
             raise ValueError(f"{first}: takes no rule, got {rule!r}")
-        if hasattr(make, "verify"):
+        if _judges.is_verifier(make):
             chosen.verifiers.append(_candidates(make, [rules.get(rule)] if rule else _audit_verifiers.every_rule()))
         else:
             chosen.rules.append(make)
@@ -95,20 +94,7 @@ def _named(names: tuple[str, ...]) -> Chosen:
 
 
 def _candidates(make: type, lifts: list[type[Rule]]) -> list[Candidate]:
-    return [lifted(make, rule) for rule in lifts] if _audit_verifiers.lifts_rules(make) else [candidate(make)]
-
-
-def _find(name: str) -> type:
-    """The class of a rule or verifier, by its name or file."""
-    if name in rules.names():
-        return rules.get(name)
-    if name in verifiers.names():
-        return verifiers.get(name)
-    if not name.endswith(".py"):
-        known = ", ".join((*rules.names(), *verifiers.names()))
-        raise ValueError(f"unknown rule or verifier {name!r}: expected a path to a .py file or one of {known}")
-    module = load_file(name)
-    return registered(module, "verify" if defines(module, "verify") else "claims")
+    return [lifted(make, rule) for rule in lifts] if _judges.lifts_rules(make) else [candidate(make)]
 
 
 def _rule_jobs(makes: list[type[Rule]], config: Config, pair: Pair | None) -> list[Callable[[], Sequence[Row]]]:

@@ -1,10 +1,10 @@
-"""Time of node verification and of the optimum at large vocabularies, as multiples of a pass or a sort in the same run."""
+"""Time of verification, node by node and of trees, and of the optimum at large vocabularies, as multiples of a pass or a sort."""
 
 import dataclasses
 
 from rich.console import Console
 
-from experiments import _bench_bounds, _bench_nodes, _bench_optimal
+from experiments import _bench_bounds, _bench_nodes, _bench_optimal, _bench_trees
 from experiments._provenance import provenance
 
 
@@ -13,7 +13,7 @@ class Config:
     """What to time.
 
     Attributes:
-      vocabulary: V of the pairs of laws; every rule is timed at the largest.
+      vocabulary: V of the pairs of laws; every rule is timed at the largest, trees at the smallest.
       n: drafts; every rule is timed at the most.
       repeats: interleaved rounds; the medians over them are compared.
       seed: of the pairs of laws.
@@ -26,7 +26,7 @@ class Config:
 
 
 def run(config: Config) -> dict:
-    """Three tables: all rules at one node, the optimum and its bracket, the rules that certify their optimality.
+    """Five tables: all rules at one node, the optimum and its bracket, the rules that certify their optimality, trees, drafting.
 
     Raises:
       ValueError: no vocabulary, n or repeat, or fewer tokens than drafts.
@@ -39,6 +39,7 @@ def run(config: Config) -> dict:
         **_bench_nodes.run(max(config.vocabulary), max(config.n), config.repeats, config.seed),
         "bounds": _bench_bounds.run(*grid),
         "optimal": _bench_optimal.run(*grid),
+        **_bench_trees.run(min(config.vocabulary), config.repeats, config.seed),
         "provenance": provenance(config),
     }
 
@@ -49,3 +50,4 @@ def show(content: dict, console: Console) -> None:
     console.print(_bench_bounds.table(content["bounds"]))
     if content["optimal"]:
         console.print(_bench_optimal.table(content["optimal"]))
+    console.print(*_bench_trees.tables(content))

@@ -1,9 +1,10 @@
-"""Measured against theoretical acceptance of verification rules on a pair of language models."""
+"""Measured against theoretical acceptance of verification rules on a pair of language models, and the speed of path verifiers."""
 
 import dataclasses
 import itertools
 import math
 import os
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,15 +15,16 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from experiments import _consistency, _schemes
+from experiments import _consistency, _judges, _schemes
 from experiments._console import track
 from experiments._measure import Records, clustered_mean, measure, pad_prompts
 from experiments._provenance import provenance
-from specjax import decode, rules
+from specjax import decode, rules, verifiers
 from specjax._types import Rule
 from specjax.models import pairs
 from specjax.numerics import Sampling
 from specjax.trees import TreeDrafting, growth
+from specjax.verifiers import Verifier, node_rule
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,7 +41,8 @@ class Config:
 
     Attributes:
       pair: target and draft model: bytes (embedded), smollm2 (make smollm2), markov.
-      rules: names of rules, or paths of Python files; all rules if none is named.
+      rules: names of rules or verifiers (block, traversal), or paths of Python files; if none is named all rules, on deeper trees with
+        all verifiers.
       n: drafts at one node, one star of n drafts for each.
       tree: draft trees in place of n: chain:D, star:N, full:b1,b2,.., or grown while drafting: paths:KxD, beam:WxD, best_first:NxWxD, ..
       temperature: of target and draft alike; 0 is greedy decoding.
@@ -61,15 +64,22 @@ class Config:
 
 
 class Cell(NamedTuple):
-    """One program: the rules of one scheme on one tree."""
+    """One program: the rules and verifiers of one scheme on one tree."""
 
     scheme: str
     tree: str
-    rules: tuple[Rule, ...]
+    judges: tuple[Rule | Verifier, ...]
+
+
+class Chosen(NamedTuple):
+    """What to compare: rules of one node, verifiers of whole paths."""
+
+    rules: list[Rule]
+    verifiers: list[Verifier]
 
 
 def run(config: Config) -> dict:
-    """One row per rule and tree; see `Config`.
+    """One row per rule and tree, and per verifier, scheme and tree; see `Config`. What cannot be stated of a verifier is null.
 
     Raises:
       ValueError: a pair, rule, tree or file that cannot be used; a named rule that fits none of the trees.
@@ -86,15 +96,15 @@ def run(config: Config) -> dict:
     params = decode.Params(pair.target_params, pair.draft_params)
     key = jax.random.key(config.seed)
     contexts = config.contexts or (2048 if pair.target.vocabulary <= 1024 else 256)
-    delta = DELTA / sum(len(cell.rules) for cell in cells)
+    delta = DELTA / sum(len(cell.judges) for cell in cells)
 
     def rows(cell: Cell, key: jax.Array) -> list[dict]:
         tree = _schemes.drawable(cell.tree)[cell.scheme]
         decoder = decode.decoder(pair, tree, cell.scheme, sampling)
-        judges = tuple(decode.verifier(rule, tree.scheme, tree.topology) for rule in cell.rules)
+        judges = tuple(decode.verifier(judge, tree.scheme, tree.topology) for judge in cell.judges)
         steps = math.ceil(contexts / (len(judges) * len(prompts)))
         led = [measure(decoder, judges, i, key, params, prompts, lengths, steps) for i in range(len(judges))]
-        return [_row(config, cell, rule, i, led, delta) for i, rule in enumerate(cell.rules)]
+        return [_row(config, cell, judge, i, led, delta) for i, judge in enumerate(judges)]
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # a program compiles on one core
         jobs = [pool.submit(rows, cell, jax.random.fold_in(key, index)) for index, cell in enumerate(cells)]
@@ -107,28 +117,58 @@ def run(config: Config) -> dict:
 
 
 def _cells(config: Config) -> list[Cell]:
-    """The programs to run: every rule on every tree that it fits."""
-    classes: list[type[Rule]] = [rules.get(name) for name in config.rules or rules.names()]
-    for cls in classes if config.rules else ():
-        rules.check_decodes(cls)
-    chosen = [cls() for cls in classes if not cls.claims.per_pair and (config.rules or _schemes.first(cls.claims))]
-    names = config.tree or tuple(f"star:{n}" for n in config.n)
-    cells = [cell for tree in names for cell in _cells_of(tree, chosen)]
-    placed = {rule.name for cell in cells for rule in cell.rules}
-    lost = [rule for rule in chosen if rule.name not in placed]
-    if config.rules and lost:
-        raise ValueError(f"rule {lost[0].name}: {_takes(lost[0])}, which fits none of {', '.join(names)}")
+    """The programs to run: every rule and verifier on every tree that it fits."""
+    chosen, names = _chosen(config.rules), config.tree or tuple(f"star:{n}" for n in config.n)
+    cells = [cell for tree in names for cell in _cells_of(tree, chosen, bool(config.rules))]
+    placed = {judge.name for cell in cells for judge in cell.judges}
+    fits_none = f"fits none of {', '.join(names)}"
+    for rule in chosen.rules if config.rules else ():
+        if rule.name not in placed:
+            raise ValueError(f"rule {rule.name}: {_takes(rule)}, which {fits_none}")
+    for one in chosen.verifiers if config.rules else ():
+        if one.name not in placed and not placed:
+            raise ValueError(f"{_refusal(one, next(iter(_schemes.drawable(names[0]).values())))}; it {fits_none}")
+        if one.name not in placed:
+            warnings.warn(f"verifier {one.name} {fits_none}", stacklevel=2)
     return cells
 
 
-def _cells_of(tree: str, chosen: list[Rule]) -> list[Cell]:
-    """Every rule under the first scheme that both it and the tree cover."""
+def _chosen(names: tuple[str, ...]) -> Chosen:
+    """What is named; otherwise the rules that one model can draft for, and all verifiers of whole paths."""
+    if not names:
+        makes: list[type[Rule]] = [rules.get(name) for name in rules.names()]
+        plain = [make() for make in makes if not make.claims.per_pair and _schemes.first(make.claims)]
+        return Chosen(plain, [make() for make in map(verifiers.get, verifiers.names()) if not _judges.lifts_rules(make)])
+    judges = [_judges.made(name) for name in names]
+    return Chosen([one for one in judges if not isinstance(one, Verifier)], [one for one in judges if isinstance(one, Verifier)])
+
+
+def _cells_of(tree: str, chosen: Chosen, named: bool) -> list[Cell]:
+    """Every rule under the first scheme that both it and the tree cover; each verifier beside the rules it can join, or on its own.
+
+    On one level nobody sees more than a node rule does: there verifiers are left out unless named.
+    """
     drawable = _schemes.drawable(tree)
-    placed = [(_scheme(rule, list(drawable)), rule) for rule in chosen]
-    cells = (
-        Cell(scheme, tree, tuple(rule for at, rule in placed if at == scheme and _fits(rule, drawn))) for scheme, drawn in drawable.items()
-    )
-    return [cell for cell in cells if cell.rules]
+    held: dict[str, list[Rule | Verifier]] = {scheme: [] for scheme in drawable}
+    for rule in chosen.rules:
+        scheme = _scheme(rule, list(drawable))
+        if scheme and _fits(rule, drawable[scheme]):
+            held[scheme].append(rule)
+    ruled = [scheme for scheme in held if held[scheme]]
+    for one in chosen.verifiers if named or next(iter(drawable.values())).topology.height > 1 else ():
+        covered = [scheme for scheme, drawn in drawable.items() if not _refusal(one, drawn)]
+        for scheme in [scheme for scheme in covered if scheme in ruled] or covered[:1]:
+            held[scheme].append(one)
+    return [Cell(scheme, tree, tuple(judges)) for scheme, judges in held.items() if judges]
+
+
+def _refusal(one: Verifier, tree: TreeDrafting) -> str:
+    """Why a verifier does not take a tree; empty if it does."""
+    try:
+        decode.verifier(one, tree.scheme, tree.topology)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _scheme(rule: Rule, drawable: list[str]) -> str | None:
@@ -158,8 +198,8 @@ def _prompts(path: Path | None) -> list[str]:
     return [line for line in lines if line]
 
 
-def _row(config: Config, cell: Cell, rule: Rule, index: int, led: list[Records], delta: float) -> dict:
-    """What rule `index` did at the contexts of all decodes, and how fast the decode that it led went."""
+def _row(config: Config, cell: Cell, judge: Verifier, index: int, led: list[Records], delta: float) -> dict:
+    """What judge `index` did at the contexts of all decodes, and how fast the decode that it led went."""
     ran = np.concatenate([r.ran for r in led], 1)
     nodes = jax.tree.map(lambda *parts: np.concatenate(parts, 1)[:, :, index], *(r.nodes for r in led))
     used = ran[:, :, None] & (nodes.proposed > 0)
@@ -174,10 +214,11 @@ def _row(config: Config, cell: Cell, rule: Rule, index: int, led: list[Records],
         "block_efficiency": clustered_mean(own.accepted[:, :, index] + 1.0, own.ran),
     }
     by_depth = [clustered_mean(mass[..., d], used[..., d]) for d in range(mass.shape[-1] - 1)]  # nothing is proposed below depth D
+    rule = node_rule(judge)
     consistent, stated = _verdict(rule, mass[used], expected[used], alpha_star[used], delta)
     return {
         "pair": config.pair,
-        "rule": rule.name,
+        "rule": (rule or judge).name,
         "scheme": cell.scheme,
         "n": _schemes.drawable(cell.tree)[cell.scheme].topology.width,
         "tree": cell.tree,
@@ -193,8 +234,10 @@ def _row(config: Config, cell: Cell, rule: Rule, index: int, led: list[Records],
     }
 
 
-def _verdict(rule: Rule, mass: np.ndarray, expected: np.ndarray, alpha_star: np.ndarray, delta: float) -> tuple[bool | None, float]:
+def _verdict(rule: Rule | None, mass: np.ndarray, expected: np.ndarray, alpha_star: np.ndarray, delta: float) -> tuple[bool | None, float]:
     """Whether the measured law mass agrees with theory, and the error within which it was held to; None where theory is silent."""
+    if rule is None:
+        return None, math.nan
     if not np.isnan(expected).any():
         stated = _consistency.allowance(expected, delta)
         above = rule.claims.lossless and _consistency.exceeds(expected, alpha_star)
@@ -219,7 +262,8 @@ def show(content: dict, console: Console) -> None:
         table.add_column(name, justify="right", no_wrap=True, min_width=width)
     for (tree, scheme), group in itertools.groupby(rows, key=lambda row: (row["tree"], row["scheme"])):
         cell = list(group)
-        best = "-" if cell[0]["alpha_star"] is None else f"{cell[0]['alpha_star']:.4f}"
+        known = [row["alpha_star"] for row in cell if row["alpha_star"] is not None]
+        best = f"{known[0]:.4f}" if known else "-"
         table.add_section()
         table.add_row(f"[bold]{tree} {scheme}[/]")
         table.add_row("  alpha*", "", "", f"[bold]{best}[/]")
@@ -265,12 +309,13 @@ def plot(content: dict) -> "Figure":
     schemes = list(dict.fromkeys(row["scheme"] for row in rows))
     colours = {rule: f"C{i}" for i, rule in enumerate(dict.fromkeys(row["rule"] for row in rows))}
     figure, axes = _style.panels(len(schemes) + 1, _title(rows))
-    for rule, colour in colours.items():
-        mine = [row for row in rows if row["rule"] == rule]
-        x = [shown.index(row["tree"]) for row in mine]
-        for panel, name in ((axes[schemes.index(mine[0]["scheme"])], "acceptance_law_mass"), (axes[-1], "block_efficiency")):
-            values, spread = [row[name] for row in mine], [2 * row[f"{name}_se"] for row in mine]
-            panel.errorbar(x, values, yerr=spread, color=colour, marker="o", capsize=2, label=rule)
+    for rule, scheme in dict.fromkeys((row["rule"], row["scheme"]) for row in rows):
+        mine = [row for row in rows if (row["rule"], row["scheme"]) == (rule, scheme)]
+        for panel, name in ((axes[schemes.index(scheme)], "acceptance_law_mass"), (axes[-1], "block_efficiency")):
+            known = [row for row in mine if row[name] is not None]
+            x = [shown.index(row["tree"]) for row in known]
+            values, spread = [row[name] for row in known], [2 * row[f"{name}_se"] for row in known]
+            panel.errorbar(x, values, yerr=spread, color=colours[rule], marker="o", capsize=2, label=rule)
     for scheme, panel in zip(schemes, axes, strict=False):
         best = {row["tree"]: row["alpha_star"] for row in rows if row["scheme"] == scheme and row["alpha_star"] is not None}
         panel.plot([shown.index(tree) for tree in best], list(best.values()), "k--", marker="_", label="alpha*, the optimum")

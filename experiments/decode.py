@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from experiments import _schemes
+from experiments import _judges, _schemes
 from experiments._measure import pad_prompts
 from experiments._provenance import provenance
-from specjax import decode, rules
+from specjax import decode
 from specjax.decode import Decoded
 from specjax.models import pairs
 from specjax.numerics import Sampling
@@ -31,8 +31,8 @@ class Config:
     Attributes:
       text: the prompt.
       pair: target and draft model: bytes (embedded), smollm2 (make smollm2), markov.
-      rule: name of a rule, or path of a Python file.
-      scheme: drafting scheme; the first that the rule's proof covers if none is named.
+      rule: name of a rule or verifier (block, traversal), or path of a Python file.
+      scheme: drafting scheme; the first that the proof covers if none is named.
       tree: draft tree: chain:D, star:N, full:b1,b2,.., or grown while drafting: paths:KxD, beam:WxD, best_first:NxWxD, ..
       tokens: how many to emit at the most.
       temperature: of target and draft alike; 0 is greedy decoding.
@@ -59,12 +59,10 @@ def run(config: Config) -> dict:
     """
     if not config.text or config.tokens < 1:
         raise ValueError("expected a text to continue and tokens >= 1")
-    rule_class = rules.get(config.rule)
-    rules.check_decodes(rule_class)
-    rule, drawable = rule_class(), _schemes.drawable(config.tree)
-    scheme = config.scheme or next((scheme for scheme in drawable if scheme in rule.claims.drafting), next(iter(drawable)))
+    judge, drawable = _judges.made(config.rule), _schemes.drawable(config.tree)
+    scheme = config.scheme or next((scheme for scheme in drawable if scheme in judge.claims.drafting), next(iter(drawable)))
     tree = growth.parse(config.tree, scheme)
-    verifier = decode.verifier(rule, tree.scheme, tree.topology)
+    verifier = decode.verifier(judge, tree.scheme, tree.topology)
     pair = pairs.load(config.pair)
     decoder = decode.decoder(pair, tree, scheme, Sampling(config.temperature, top_p=config.top_p))
     tokens = pair.tokenizer.encode(config.text)
@@ -79,7 +77,7 @@ def run(config: Config) -> dict:
         "tokens": emitted,
         "accepted": accepted,
         "spans": _spans(emitted, accepted, pair.tokenizer.decode),
-        "rule": rule.name,
+        "rule": judge.name,
         "scheme": scheme,
         "block_efficiency": float(np.mean([step["accepted"] + 1 for step in steps])),
         "steps": steps,

@@ -16,7 +16,7 @@ from specjax.drafters import Drafter, ModelDrafter
 from specjax.models import LanguageModel, Pair, prefill
 from specjax.numerics import AS_IS, Sampling
 from specjax.trees import NO_NODE, Draft, Topology, TreeDrafting, Verdict, growth
-from specjax.verifiers import NodeReport, TopDown, optimum, report
+from specjax.verifiers import NodeReport, TopDown, Verifier, check_covers, node_rule, optimum, report
 
 DRAFT, VERIFY = range(2)  # purposes of the random streams
 ROWS = 64  # caches come in multiples of this, so that trees of similar size share the prefill's trace
@@ -99,18 +99,23 @@ def decoder(pair: Pair, tree: Topology | TreeDrafting, scheme: str, sampling: Sa
     return Decoder(pair.target, ModelDrafter(pair.draft, growth.drafting(tree, scheme), sampling), sampling, pair.eos)
 
 
-def verifier(rule: Rule, scheme: str, topology: Topology) -> TopDown:
-    """The top-down verifier of a rule, once its proof is seen to cover the scheme and every n of the tree.
+def verifier(judge: Rule | Verifier, scheme: str, topology: Topology) -> Verifier:
+    """Who accepts the tree, once the proof is seen to cover it: a verifier of whole paths as it is, a node rule from the root down.
 
     Raises:
-      ValueError: it does not, or the rule holds the plan of one pair (p, q).
+      ValueError: the scheme, or an n of the tree, is not covered; the rule holds the plan of one pair (p, q).
     """
+    made: Verifier = judge if isinstance(judge, Verifier) else TopDown(judge)
+    rule = node_rule(made)
+    if rule is None:
+        check_covers(made, scheme, topology)
+        return made
     rules.check_decodes(rule)
-    at_node = growth.node_scheme(rule, scheme)
+    at_node = growth.node_scheme(f"rule {rule.name}", rule.claims, scheme)
     for n in topology.arities:
         if n > 0:
             rules.check_scheme(rule, at_node, n)
-    return TopDown(rule)
+    return made
 
 
 def init(decoder: Decoder, params: Params, prompt: Int[Array, " P"], length: Count, budget: int) -> DecodeState:
@@ -138,9 +143,9 @@ def propose(decoder: Decoder, key: RandomKey, params: Params, state: DecodeState
     return draft, decoder.sampling.law(scores.logits), state._replace(target=scores.cache, drafter=drafter)
 
 
-def uniforms(key: RandomKey, state: DecodeState, draft: Draft) -> Float[Array, " S"]:
-    """The uniforms of this position's walk, D + 1 of them; verifiers that are compared share them."""
-    return jax.random.uniform(_stream(key, VERIFY, state), (draft.topology.height + 1,), draft.q.dtype)
+def uniforms(key: RandomKey, state: DecodeState, draft: Draft) -> Float[Array, " U"]:
+    """The uniforms of this position's walk, N + 1 of them; verifiers that are compared share them."""
+    return jax.random.uniform(_stream(key, VERIFY, state), (draft.topology.nodes + 1,), draft.q.dtype)
 
 
 def _stream(key: RandomKey, purpose: int, state: DecodeState) -> RandomKey:
@@ -170,13 +175,13 @@ def commit(decoder: Decoder, state: DecodeState, verdict: Verdict) -> DecodeStat
     )
 
 
-def step(decoder: Decoder, verifier: TopDown, key: RandomKey, params: Params, state: DecodeState) -> tuple[DecodeState, StepInfo]:
+def step(decoder: Decoder, verifier: Verifier, key: RandomKey, params: Params, state: DecodeState) -> tuple[DecodeState, StepInfo]:
     """One target call: from 1 to D + 1 tokens are emitted. Nothing happens to a state that is done, but the work."""
     draft, p, scored = propose(decoder, key, params, state)
     made = verifier.walk(uniforms(key, state, draft), draft, p)
     after = commit(decoder, scored, made.verdict)
     alpha_star = optimum(draft, p, visited(made.verdict.path, draft.topology.nodes))
-    nodes = report(verifier.rule, draft, p, made, alpha_star)
+    nodes = report(verifier, draft, p, made, alpha_star)
     return after, StepInfo(after.length - state.length, made.verdict.length - 1, nodes)
 
 
@@ -194,14 +199,14 @@ def run(step: Callable[[DecodeState], tuple[DecodeState, Info]], state: DecodeSt
 
 @functools.partial(jax.jit, static_argnames=("decoder", "budget"))
 def decode(
-    decoder: Decoder, verifier: TopDown, key: RandomKey, params: Params, prompt: Int[Array, " P"], length: Count, budget: int
+    decoder: Decoder, verifier: Verifier, key: RandomKey, params: Params, prompt: Int[Array, " P"], length: Count, budget: int
 ) -> Decoded:
     """Decode up to `budget` tokens after the first `length` of a padded prompt, without leaving the device.
 
     Batch it by vmap over key, prompt and length; a batch runs until its slowest row is done.
 
     Args:
-      verifier: `decode.verifier(rule, scheme, topology)`; its rule's numbers are traced.
+      verifier: `decode.verifier(rule or verifier, scheme, topology)`; its numbers are traced.
       key: typed; streams are split by purpose and position, so the result depends on nothing else.
     """
     start = init(decoder, params, prompt, length, budget)

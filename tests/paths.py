@@ -81,9 +81,9 @@ def battery_worlds(vocabulary: int, height: int) -> dict[str, World]:
     return worlds | {"mixed": World(*(tuple(np.array([pair[side] for pair in pairs])[pick] for pick in mixed) for side in (1, 2)))}
 
 
-def vocabularies(topology: Topology) -> list[int]:
-    """2 and 3, where the drafted trees are few enough."""
-    return [vocabulary for vocabulary in (2, 3) if vocabulary ** (topology.nodes - 1) <= AT_MOST]
+def vocabulary_of(topology: Topology) -> int:
+    """3 where the drafted trees are few enough, else 2."""
+    return 3 if 3 ** (topology.nodes - 1) <= AT_MOST else 2
 
 
 def way(topology: Topology, node: int) -> list[int]:
@@ -207,7 +207,7 @@ def walk_law(verifier, drawn: Draft, p: jax.Array, grid: int) -> np.ndarray:
     uniforms = np.where(hits, accept / 2, (1 + accept) / 2)
     last = (np.arange(grid) + 0.5) / grid
     rows = np.concatenate([np.repeat(uniforms, grid, 0), np.tile(last, len(hits))[:, None]], 1)[np.repeat(chance > 0, grid)]
-    verdicts = jax.tree.map(np.asarray, jax.jit(jax.vmap(verifier.walk, (0, None, None)))(rows, drawn, p))
+    verdicts = jax.tree.map(np.asarray, jax.jit(jax.vmap(verifier.walk, (0, None, None)))(rows, drawn, p).verdict)
     law = np.zeros(p.shape)
     for tokens, length, path, weight in zip(*verdicts, np.repeat(chance[chance > 0] / grid, grid), strict=True):
         steps = [0, *way(drawn.topology, path[length - 1])]

@@ -2,13 +2,18 @@
 
 import io
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from rich.console import Console
 
-from experiments import _bench_optimal, _timing, bench
+from experiments import _bench_optimal, _bench_trees, _timing, bench
+from experiments._large import log_normal
 from specjax import rules
 from specjax.rules import Certificate, Claims, register
+from specjax.trees import Draft
+from specjax.verifiers import TopDown
 
 
 @register
@@ -30,6 +35,8 @@ def content():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_bench_optimal, "_rules", lambda: [Greedy()])
         patch.setattr(_bench_optimal, "smollm2", lambda: None)
+        patch.setitem(_bench_trees.RULES, "iid", ("recursive_rejection",))
+        patch.setattr(_bench_trees, "PAIRS", ("absent", "markov"))
         return bench.run(bench.Config(vocabulary=(64, 600), n=(1, 2), repeats=2))
 
 
@@ -58,6 +65,27 @@ def test_the_certificates_are_stored_and_one_beyond_its_limit_is_marked(content)
     text = io.StringIO()
     bench.show(content, Console(file=text, width=160))
     assert "1.0e-04" in text.getvalue()
+
+
+def test_every_verifier_is_timed_on_the_trees_that_it_covers(content):
+    assert [(row["tree"], row["verifier"]) for row in content["trees"]] == [
+        *(("chain:63", name) for name in ("top_down:recursive_rejection", "block", "traversal")),
+        *((tree, name) for tree in ("full:3,4,4", "full:1,2,2,2,2,2") for name in ("top_down:recursive_rejection", "traversal")),
+        ("beam:9x7", "top_down:recursive_rejection_without_replacement"),
+    ]
+    assert {(row["nodes"], row["vocabulary"]) for row in content["trees"]} == {(64, 64)}
+    assert content["drafting"]["pair"] == "markov"
+    assert content["drafting"]["share_beside_forwards"] > -1
+
+
+@pytest.mark.parametrize("name", _bench_trees.SHAPES)
+def test_the_walks_that_are_timed_go_to_the_last_depth(name):
+    shape = _bench_trees._shape(name)
+    p, q = log_normal(64, 0, shape.nodes)
+    draft = Draft(shape, _bench_trees._tokens(shape, np.argsort(p / q, -1)), q, _bench_trees.SHAPES[name])
+    rule = rules.get(_bench_trees.RULES[draft.scheme][0])()
+    assert TopDown(rule).verify(jax.random.key(0), draft, p).length == shape.height + 1
+    assert shape.nodes == 64
 
 
 def test_the_optimal_rules_are_those_that_certify_it():

@@ -44,8 +44,7 @@ def mass_and_weight(world, tokens: tuple[int, ...]) -> float:
     return mass * weight
 
 
-@pytest.mark.parametrize("vocabulary", [2, 3])
-@pytest.mark.parametrize("depth", [1, 3])
+@pytest.mark.parametrize(("depth", "vocabulary"), [(1, 3), (3, 2), (3, 3)])
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_is_exact_and_accepts_the_weights(scheme, depth, vocabulary):
     judge = Judge(Block(), chain(depth), scheme)

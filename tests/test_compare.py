@@ -35,10 +35,49 @@ def test_rules_of_one_scheme_judge_the_same_contexts(content):
 
 
 def test_without_names_every_rule_that_one_model_can_draft_for_is_compared():
-    named = {rule.name for cell in compare._cells(compare.Config(n=(1, 2))) for rule in cell.rules}
+    named = {rule.name for cell in compare._cells(compare.Config(n=(1, 2))) for rule in cell.judges}
     drawable = {name for name in rules.names() if not (claims := rules.get(name).claims).per_pair and _schemes.first(claims)}
     assert named == drawable
     assert "optimal" in named
+
+
+def placed(*judges, tree):
+    return {(cell.scheme, judge.name) for cell in compare._cells(compare.Config(rules=judges, tree=(tree,))) for judge in cell.judges}
+
+
+def test_verifiers_of_whole_paths_join_the_rules_of_the_schemes_that_they_cover():
+    assert placed("traversal", "kseq", tree="full:2,2") == {("iid", "traversal"), ("iid", "kseq")}
+    assert placed("block", "traversal", tree="chain:2") == {("iid", "block"), ("iid", "traversal")}
+    assert placed("traversal", "one_hot", tree="full:2,2") == {("iid", "traversal"), ("top_n", "one_hot")}
+    rule = "recursive_rejection_without_replacement"
+    assert placed("traversal", rule, tree="full:2,2") == {("without_replacement", "traversal"), ("without_replacement", rule)}
+    with pytest.warns(UserWarning, match="verifier block fits none of full:2,2"):
+        assert placed("block", "kseq", tree="full:2,2") == {("iid", "kseq")}
+
+
+def test_without_names_verifiers_join_on_deeper_trees_only():
+    assert {"block", "traversal"} <= {name for _, name in placed(tree="chain:2")}
+    assert {("iid", "traversal"), ("without_replacement", "traversal")} <= placed(tree="full:2,2")
+    assert not {"block", "top_down"} & {name for _, name in placed(tree="full:2,2")}
+    assert not {"block", "traversal"} & {name for _, name in placed(tree="star:2")}
+
+
+def test_on_a_grown_tree_rules_are_measured_and_of_a_verifier_the_speed(tmp_path, capsys):
+    from rich.console import Console
+
+    content = compare.run(dataclasses.replace(CONFIG, rules=("traversal", "kseq"), tree=("paths:2x2",)))
+    kseq, traversal = content["rows"]
+    assert kseq.keys() == traversal.keys()
+    assert (kseq["rule"], kseq["tree"], kseq["scheme"], kseq["n"], len(kseq["alpha_token"])) == ("kseq", "paths:2x2", "iid", 2, 2)
+    assert (traversal["rule"], traversal["scheme"], traversal["n"], traversal["consistent"]) == ("traversal", "iid", 2, None)
+    unknown = {"acceptance_law_mass", "expected", "alpha_star", "gap"}
+    assert {name for name in unknown if traversal[name] is None} == unknown
+    assert traversal["alpha_token"] == [None, None]
+    assert 1 < traversal["block_efficiency"] <= 3
+    assert kseq["consistent"]
+    compare.show(content, Console(width=100))
+    assert "alpha*" in capsys.readouterr().out
+    compare.plot(content).savefig(tmp_path / "figure.png")
 
 
 def test_the_figure_and_the_table_draw(content, tmp_path, capsys):
@@ -97,9 +136,11 @@ def test_standard_errors_take_prompts_as_clusters():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"rules": ("nonsense",)}, "unknown rule 'nonsense'"),
+        ({"rules": ("nonsense",)}, "unknown rule or verifier 'nonsense'"),
         ({"rules": ("single",), "n": (2,)}, "fits none of star:2"),
         ({"rules": ("transport",)}, "cannot decode"),
+        ({"rules": ("block",), "n": (2,)}, "block: takes one path, got nodes with 2 children; it fits none of star:2"),
+        ({"rules": ("top_down",)}, "name the rule itself"),
         ({"n": (0,)}, "n: expected"),
         ({"tree": ("bush:3",)}, "tree: expected chain:D"),
         ({"temperature": -1.0}, "temperature"),
@@ -131,21 +172,14 @@ def test_a_file_of_prompts_must_hold_text(tmp_path):
 )
 def test_a_tree_grown_while_drafting_is_left_to_the_rules_that_stay_lossless_on_it(tree, covered):
     cells = compare._cells(compare.Config(tree=(tree,)))
-    found = {(cell.scheme, rule.name) for cell in cells for rule in cell.rules}
+    found = {(cell.scheme, rule.name) for cell in cells for rule in cell.judges}
     assert covered <= found
     assert {scheme for scheme, _ in found} == {scheme for scheme, _ in covered}
+    assert ("traversal" in {name for _, name in found}) != tree.startswith("best_first")
+    found = {(scheme, name) for scheme, name in found if name in rules.names()}
     assert not {"hub", "single"} & {name for _, name in found}
     sequential = {name for _, name in found if rules.get(name).claims.sequential}
     assert sequential == {name for _, name in found} or tree.startswith(("paths", "best_first"))
-
-
-def test_trees_grown_while_drafting_are_measured():
-    config = dataclasses.replace(CONFIG, rules=("kseq", "recursive_rejection_without_replacement"), tree=("paths:2x2", "beam:2x2"))
-    paths, beam = compare.run(config)["rows"]
-    assert (paths["rule"], paths["tree"], paths["scheme"], paths["n"]) == ("kseq", "paths:2x2", "iid", 2)
-    assert (beam["rule"], beam["tree"], beam["scheme"], beam["n"]) == (config.rules[1], "beam:2x2", "without_replacement", 2)
-    assert paths["consistent"]
-    assert len(paths["alpha_token"]) == len(beam["alpha_token"]) == 2
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 import stats
 
+from experiments import _judges
 from specjax import decode, rules, trees
 from specjax.models import Pair, pairs
 from specjax.models.markov import Markov, random_tables
 from specjax.models.pairs.markov import Letters
 from specjax.numerics import AS_IS, Sampling
 from specjax.rules import Certificate, Claims, register
+from specjax.verifiers import Block, Traversal
 
 PROMPT = jnp.array([2, 0, 1, 0, 0], jnp.int32)
 
@@ -29,7 +31,7 @@ def small_pair(vocabulary=3, order=1):
 
 def setting(pair, tree, rule, scheme, sampling=AS_IS):
     topology = trees.parse(tree)
-    return decode.decoder(pair, topology, scheme, sampling), decode.verifier(rules.get(rule)(), scheme, topology)
+    return decode.decoder(pair, topology, scheme, sampling), decode.verifier(_judges.made(rule), scheme, topology)
 
 
 def weights(pair):
@@ -50,6 +52,8 @@ CASES = [
     ("star:2", "kseq", "iid"),
     ("full:2,2", "recursive_rejection_without_replacement", "without_replacement"),
     ("full:2,1", "greedy", "greedy"),
+    ("chain:2", "block", "iid"),
+    ("full:2,2", "traversal", "without_replacement"),
 ]
 
 
@@ -87,13 +91,14 @@ def test_the_emitted_law_of_a_step_is_exact(tree, rule, scheme):
     """Sum over every tree that can be drafted of P(tree) times the verifier's exact law = the target's law of the first token."""
     pair = small_pair()
     decoder, verifier = setting(pair, tree, rule, scheme)
-    emitted = _first_token_law(pair, decoder, verifier, scheme, pair.target_params)
+    wrong = jnp.roll(pair.target_params, 1, 0)  # planted: p of the wrong context
+    emitted, shifted = _first_token_laws(pair, decoder, verifier, scheme, jnp.stack([pair.target_params, wrong]))
     np.testing.assert_allclose(emitted, sequence_law(pair, 1, 1), atol=2e-6)
-    shifted = _first_token_law(pair, decoder, verifier, scheme, jnp.roll(pair.target_params, 1, 0))  # planted: p of the wrong context
     assert np.abs(shifted - sequence_law(pair, 1, 1)).max() > 1e-2
 
 
-def _first_token_law(pair, decoder, verifier, scheme, target_params):
+def _first_token_laws(pair, decoder, verifier, scheme, targets):
+    """One law for each of the targets' tables, in one program."""
     import theory
 
     topology, vocabulary = decoder.drafter.topology, pair.target.vocabulary
@@ -119,7 +124,7 @@ def _first_token_law(pair, decoder, verifier, scheme, target_params):
     mass = np.array([m for _, m in drawn])
     assert mass.sum() == pytest.approx(1, abs=1e-6)
 
-    def first_token(tokens):
+    def first_token(tokens, target_params):
         draft = trees.Draft(topology, tokens, jax.nn.softmax(pair.draft_params[tokens]), scheme)
         law = verifier.law(draft, jax.nn.softmax(target_params[tokens]))
         below = jnp.asarray(topology.ancestors())
@@ -128,7 +133,8 @@ def _first_token_law(pair, decoder, verifier, scheme, target_params):
             passed = passed.at[tokens[child]].add(jnp.sum(jnp.where(below[:, child], law.sum(1), 0)))
         return law[0] + passed
 
-    return mass @ np.asarray(jax.vmap(first_token)(tokens), np.float64)
+    laws = jax.jit(jax.vmap(jax.vmap(first_token, (0, None)), (None, 0)))(tokens, targets)
+    return mass @ np.asarray(laws, np.float64)
 
 
 def test_greedy_decoding_equals_plain_greedy_decoding():
@@ -145,13 +151,13 @@ def test_greedy_decoding_equals_plain_greedy_decoding():
     assert int(decoded.steps) < budget, "no draft was ever accepted"
 
 
-def test_two_decodes_of_one_shape_share_a_trace():
+@pytest.mark.parametrize("judge", ["kseq", "traversal"])
+def test_two_decodes_of_one_shape_share_a_trace(judge):
     pair = small_pair()
-    verifier = setting(pair, "full:2,2", "kseq", "iid")[1]
     chex.clear_trace_counter()
     counted = jax.jit(chex.assert_max_traces(decode.decode.__wrapped__, n=1), static_argnames=("decoder", "budget"))
     for seed, length in ((0, 3), (1, 2)):
-        again, _ = setting(pair, "full:2,2", "kseq", "iid")
+        again, verifier = setting(pair, "full:2,2", judge, "iid")
         counted(again, verifier, jax.random.key(seed), weights(pair), PROMPT, jnp.int32(length), budget=4)
 
 
@@ -190,6 +196,19 @@ def test_the_history_agrees_with_the_text():
     assert (info.nodes.expected[visited] <= info.nodes.alpha_star[visited] + 1e-6).all()
     assert np.isnan(info.nodes.expected[~visited]).all()
     assert np.isnan(info.nodes.gap).all(), "K-SEQ offers no certificate"
+
+
+@pytest.mark.parametrize(("tree", "judge"), [("chain:2", "block"), ("full:2,2", "traversal")])
+def test_of_a_verifier_of_whole_paths_only_the_walk_is_told(tree, judge):
+    pair = small_pair()
+    decoder, verifier = setting(pair, tree, judge, "iid")
+    decoded = decode.decode(decoder, verifier, jax.random.key(2), weights(pair), PROMPT, jnp.int32(3), 40)
+    info = jax.tree.map(lambda rows: np.asarray(rows)[: decoded.steps], decoded.info)
+    assert (info.nodes.hit.sum(1) == info.accepted).all()
+    assert info.emitted.sum() == 40
+    width, height = decoder.drafter.topology.width, decoder.drafter.topology.height
+    np.testing.assert_array_equal(info.nodes.proposed, width * (np.arange(height + 1) < np.minimum(info.accepted + 1, height)[:, None]))
+    assert all(np.isnan(values).all() for values in (info.nodes.law_mass, info.nodes.expected, info.nodes.alpha_star, info.nodes.gap))
 
 
 @register
@@ -239,6 +258,10 @@ def test_decoding_stops_at_the_budget_or_at_eos(budget):
 def test_rules_outside_their_proof_are_refused():
     with pytest.raises(ValueError, match="its proof covers the schemes iid, not greedy"):
         decode.verifier(rules.get("kseq")(), "greedy", trees.star(2))
+    with pytest.raises(ValueError, match="block: takes one path, got nodes with 2 children"):
+        decode.verifier(Block(), "iid", trees.full(1, 2))
+    with pytest.raises(ValueError, match="traversal: its proof covers the schemes iid, without_replacement, not greedy"):
+        decode.verifier(Traversal(), "greedy", trees.full(1, 2))
     with pytest.raises(ValueError, match="takes n from 1 to 1, got n = 2"):
         decode.verifier(rules.get("single")(), "iid", trees.star(2))
     with pytest.raises(ValueError, match="transport: holds the plan of one"):

@@ -62,6 +62,41 @@ def test_best_first_fails_where_chances_rise():
     assert accepted(shapes.best_first(rising, 4), rising) < shapes.sequoia(rising, 4, 3).accepted[-1, -1] - 0.1
 
 
+def lists(drafts, depth):
+    """Every branching list of at most so many drafts and levels, and of nodes with at most four children."""
+
+    def extended(counts, width, left):
+        yield counts
+        for b in range(1, min(left // width, 4) + 1) if len(counts) < depth else ():
+            yield from extended((*counts, b), width * b, left - width * b)
+
+    return extended((), 1, drafts)
+
+
+def full(counts):
+    parents, level = [-1], [0]
+    for b in counts:
+        parents, level = parents + [node for node in level for _ in range(b)], range(len(parents), len(parents) + len(level) * b)
+    return tuple(parents)
+
+
+@pytest.mark.parametrize(("drafts", "depth"), [(1, 1), (4, 4), (6, 2), (13, 8)])
+def test_constant_branching_equals_brute_force(drafts, depth):
+    for seed in range(3):
+        for acceptance in (chances(seed), chances(seed)[::-1]):
+            found = shapes.constant_branching(acceptance, drafts, depth)
+            best = max(accepted(full(counts), acceptance) for counts in lists(drafts, depth))
+            assert len(found) <= depth
+            assert len(full(found)) <= drafts + 1
+            assert abs(accepted(full(found), acceptance) - best) < 1e-12
+
+
+def test_constant_branching_takes_a_path_where_first_slots_hold_all():
+    assert shapes.constant_branching([0.9, 0.01], 6, 6) == (1,) * 6
+    assert shapes.constant_branching([0.5, 0.5], 6, 6) == (2, 2)
+    assert shapes.constant_branching([0.5], 6, 0) == ()
+
+
 def test_a_cap_that_is_forgotten_is_caught():
     table = shapes.sequoia(chances(0), 8, 7)
     assert table.accepted[7, 8] > table.accepted[2, 8] + 1e-3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import heapq
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from theory.trees import ABSENT, TreeProblem, Verifier
 Values = NDArray[np.float64]
 Nested = tuple["Nested", ...]  # a node is the tuple of its children
 Parents = tuple[int, ...]
+Branching = tuple[int, ...]  # children of every node of each level
 Node = TypeVar("Node")
 
 
@@ -109,6 +111,24 @@ def best_first(acceptance: ArrayLike, nodes: int) -> Parents:
         offer(parent, slot + 1)
         offer(node, 0)
     return _level_order(0, below.__getitem__)
+
+
+def constant_branching(acceptance: ArrayLike, drafts: int, depth: int) -> Branching:
+    """The best b_1, b_2, .. of at most `drafts` drafts in which every node at depth d - 1 has b_d children.
+
+    E[ell] = sum_d prod_{i <= d} A(b_i), A(b) = a_1 + .. + a_b. Cost: one step for each branching list that fits, sharing tails.
+    """
+    reach = np.cumsum(_chances(acceptance))
+
+    @functools.cache
+    def best(width: int, left: int, levels: int) -> tuple[float, Branching]:
+        options: list[tuple[float, Branching]] = [(0.0, ())]
+        for b in range(1, min(left // width, len(reach)) + 1 if levels else 1):
+            below, rest = best(width * b, left - width * b, levels - 1)
+            options.append((float(reach[b - 1]) * (1.0 + below), (b, *rest)))
+        return max(options, key=lambda option: option[0])
+
+    return best(1, drafts, depth)[1]
 
 
 class Shape(NamedTuple):

@@ -17,7 +17,7 @@ Indices = NDArray[np.int64]
 
 TOLERANCE = 1e-10
 ROWS, CONTEXTS = 100_000, 2_000
-RARE = 1e-12  # contexts that are passed more rarely are below the solver's tolerance
+RARE = TOLERANCE  # contexts that are passed more rarely are beneath the solver: in larger units it calls solvable programs unbounded
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,6 @@
 
 from specjax.trees.draft import Draft, Verdict
 from specjax.trees.growth import TreeDrafting
-from specjax.trees.topology import NO_NODE, ROOT, Topology, chain, full, parse, star
+from specjax.trees.topology import NO_NODE, ROOT, Topology, branching, chain, from_parents, full, parse, star
 
-__all__ = ["NO_NODE", "ROOT", "Draft", "Topology", "TreeDrafting", "Verdict", "chain", "full", "parse", "star"]
+__all__ = ["NO_NODE", "ROOT", "Draft", "Topology", "TreeDrafting", "Verdict", "branching", "chain", "from_parents", "full", "parse", "star"]

@@ -115,19 +115,34 @@ def star(n: int) -> Topology:
     return full(n)
 
 
+def branching(*counts: int) -> Topology:
+    """Node i, in level order, has counts[i] children; those beyond the list have none: branching(2, 1) is a root with 2 children, 1 below.
+
+    Raises:
+      ValueError: a count is below 0, or stands where there is no node.
+    """
+    parents = [NO_NODE]
+    for node, count in enumerate(counts):
+        if count < 0 or node >= len(parents):
+            raise ValueError(f"branching: expected counts >= 0 of nodes that are there, got {count} at node {node} of {len(parents)}")
+        parents += [node] * count
+    return from_parents(parents)
+
+
 def parse(text: str) -> Topology:
-    """The tree named by `chain:D`, `star:N` or `full:b1,b2,...`.
+    """The tree named by `chain:D`, `star:N`, `full:b1,b2,...` or `branching:c0,c1,...`.
 
     Raises:
       ValueError: the text is none of these.
     """
     kind, _, numbers = text.partition(":")
-    builders = {"chain": (chain, 1), "star": (star, 1), "full": (full, None)}
+    builders = {"chain": (chain, 1, 1), "star": (star, 1, 1), "full": (full, None, 1), "branching": (branching, None, 0)}
     try:
-        build, arity = builders[kind]
+        build, arity, least = builders[kind]
         sizes = [int(s) for s in numbers.split(",")]
-        if arity not in (None, len(sizes)) or min(sizes) < 1:
+        if arity not in (None, len(sizes)) or min(sizes) < least or sizes[0] < 1:
             raise ValueError
     except (KeyError, ValueError):
-        raise ValueError(f"tree: expected chain:D, star:N or full:b1,b2,.. with numbers >= 1, got {text!r}") from None
+        expected = "chain:D, star:N or full:b1,b2,.. with numbers >= 1, or branching:c0,c1,.. with children in level order"
+        raise ValueError(f"tree: expected {expected}, got {text!r}") from None
     return build(*sizes)

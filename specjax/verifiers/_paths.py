@@ -11,9 +11,11 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Float, Int
 
-from specjax._types import Claims, Law
+from specjax._types import Law
 from specjax.numerics import divide, draw, residual
-from specjax.trees import NO_NODE, Draft, Topology, Verdict
+from specjax.trees import NO_NODE, ROOT, Draft, Topology, Verdict
+from specjax.verifiers._base import Walk
+from specjax.verifiers._nodes import at
 
 
 class Ends(NamedTuple):
@@ -28,51 +30,49 @@ class Ends(NamedTuple):
     scale: Float[Array, " N"]
 
 
-def check_scheme(name: str, claims: Claims, draft: Draft) -> None:
-    """Refuse a draft outside the proof.
-
-    Raises:
-      ValueError: the verifier's proof does not cover the scheme of the draft.
-    """
-    if draft.scheme not in claims.drafting:
-        raise ValueError(f"verifier {name}: its proof covers the schemes {', '.join(sorted(claims.drafting))}, not {draft.scheme}")
-
-
 def after_failure(weight: Array, surplus: Array) -> Array:
     """S / (S + 1 - w): the weight of a node after the child below it failed; 1 stays 1, also where nothing is left (p = q)."""
     return jnp.where(weight < 1, divide(surplus, surplus + (1 - weight)), 1)
 
 
 def turns(topology: Topology) -> Int[Array, " N"]:
-    """When each node is tried: after all below it, siblings in the order of their slots. Cost: N^2 bits, no V."""
+    """When each node is tried: after all below it, siblings in the order of their slots; N where it never is. Cost: N^2 bits, no V.
+
+    A node is tried if it and all above it were drawn and hang below their parents: of a tree grown while drafting, the nodes that were
+    not drawn hang nowhere.
+    """
     above, children = topology.ancestors(), jnp.asarray(topology.children)
-    sizes = jnp.sum(above, 0)
+    hangs = jnp.zeros(topology.nodes, bool).at[ROOT].set(True).at[jnp.where(children == NO_NODE, ROOT, children)].set(True)
+    live = ~jnp.any(above & ~(hangs & topology.active), 1)
+    sizes = jnp.sum(above & live[:, None], 0)
     below = jnp.where(children == NO_NODE, 0, sizes[children])
     earlier = jnp.cumsum(below, 1) - below  # nodes under the siblings before
     skipped = jnp.zeros_like(sizes).at[jnp.where(children == NO_NODE, topology.nodes, children)].set(earlier, mode="drop")
-    return above @ skipped + sizes - 1
+    return jnp.where(live, above @ skipped + sizes - 1, topology.nodes)
 
 
 def law(ends: Ends, draft: Draft, p: Float[Array, "N V"]) -> Float[Array, "N V"]:
     """[i, y]: probability that the walk ends at node i and emits y next. Cost: one pass over [N, V]."""
     turn = turns(draft.topology)
-    fail = jnp.ones_like(ends.accept).at[turn].set(1 - ends.accept)
-    reached = jnp.concatenate([jnp.ones_like(fail[:1]), jnp.cumprod(fail)[:-1]])[turn]
+    fail = jnp.ones_like(ends.accept).at[turn].set(1 - ends.accept, mode="drop")
+    reached = jnp.concatenate([jnp.ones_like(fail[:1]), jnp.cumprod(fail)[:-1]]).at[turn].get(mode="fill", fill_value=0)
 
-    def at(node: Int[Array, ""]) -> Law:
+    def ends_at(node: Int[Array, ""]) -> Law:
         return reached[node] * ends.accept[node] * residual(p[node], ends.scale[node] * draft.q[node])
 
     # Row by row: all at once, XLA computes residuals twice and rounds them twice.
-    return jax.lax.map(at, jnp.arange(p.shape[0]))
+    return jax.lax.map(ends_at, jnp.arange(p.shape[0]))
 
 
-def walk(uniforms: Float[Array, " U"], ends: Ends, draft: Draft, p: Float[Array, "N V"]) -> Verdict:
+def walk(uniforms: Float[Array, " U"], ends: Ends, draft: Draft, p: Float[Array, "N V"]) -> Walk:
     """The walk that N + 1 uniforms select: one for each node, the last for the token of the target. Cost: one row of V."""
     topology = draft.topology
     hits = uniforms[:-1] < ends.accept
     end = jnp.argmin(jnp.where(hits, turns(topology), topology.nodes))
     token = draw(residual(p[end], ends.scale[end] * draft.q[end]), uniforms[-1])
-    return _verdict(draft, topology.ancestors()[end], end, token)
+    verdict = _verdict(draft, topology.ancestors()[end], end, token)
+    proposed = jnp.sum(jax.vmap(at, (None, 0))(draft, verdict.path).mask, 1)
+    return Walk(verdict, jnp.where(verdict.path == NO_NODE, 0, proposed), jnp.full(verdict.path.shape, jnp.nan, p.dtype))
 
 
 def _verdict(draft: Draft, visited: Bool[Array, " N"], end: Int[Array, ""], token: Int[Array, ""]) -> Verdict:

@@ -12,24 +12,14 @@ from jaxtyping import Bool, Float, Int
 from specjax import bounds
 from specjax._types import Law, Rule
 from specjax.rules import certificate, expected_acceptance
-from specjax.trees import NO_NODE, Draft, Verdict
-
-
-class Walk(NamedTuple):
-    """A verdict with what the rule saw on the way, one row per visited node; rows from `verdict.length` on are 0.
-
-    Attributes:
-      proposed: [D + 1], live drafts at the node; 0 where nothing hangs below it.
-      law_mass: [D + 1], the rule's mass on the distinct drafts: the probability of a hit given the drafts.
-    """
-
-    verdict: Verdict
-    proposed: Int[Array, " D+1"]
-    law_mass: Float[Array, " D+1"]
+from specjax.trees import NO_NODE, Draft
+from specjax.verifiers._base import Verifier, Walk
 
 
 class NodeReport(NamedTuple):
     """One row per depth; where the walk proposed nothing, the law mass is 0 and what theory says is nan.
+
+    Of a verifier without a node rule only `proposed` and `hit` are known: all else is nan.
 
     Attributes:
       proposed, law_mass: as in `Walk`.
@@ -47,10 +37,18 @@ class NodeReport(NamedTuple):
     gap: Float[Array, " D+1"]
 
 
-def report(rule: Rule, draft: Draft, p: Float[Array, "N V"], walk: Walk, alpha_star: Float[Array, " N"]) -> NodeReport:
+def node_rule(verifier: Verifier) -> Rule | None:
+    """The rule that a verifier lifts to the tree; None if it sees whole paths."""
+    return getattr(verifier, "rule", None)
+
+
+def report(verifier: Verifier, draft: Draft, p: Float[Array, "N V"], walk: Walk, alpha_star: Float[Array, " N"]) -> NodeReport:
     """A walk beside theory; `alpha_star` as `optimum` gives it. Cost: one expectation and certificate for each visited node."""
-    path, proposed = walk.verdict.path, walk.proposed
-    steps = jnp.arange(path.shape[0])
+    path, proposed, rule = walk.verdict.path, walk.proposed, node_rule(verifier)
+    hit = jnp.arange(path.shape[0]) + 1 < walk.verdict.length
+    if rule is None:
+        unknown = jnp.full(path.shape, jnp.nan, p.dtype)
+        return NodeReport(proposed, hit, walk.law_mass, unknown, unknown, unknown)
     values = [functools.partial(_stated, rule, draft.scheme, n) for n in _arities(draft)]
 
     def look(depth: Int[Array, ""], stated: Float[Array, "S 2"]) -> Float[Array, "S 2"]:
@@ -60,7 +58,7 @@ def report(rule: Rule, draft: Draft, p: Float[Array, "N V"], walk: Walk, alpha_s
     unknown = jnp.full((path.shape[0], 2), jnp.nan, p.dtype)
     expected, gap = jax.lax.fori_loop(0, jnp.sum(proposed > 0), look, unknown).T
     best = jnp.where(proposed > 0, alpha_star[path], jnp.nan)
-    return NodeReport(proposed, steps + 1 < walk.verdict.length, walk.law_mass, expected, best, gap)
+    return NodeReport(proposed, hit, walk.law_mass, expected, best, gap)
 
 
 def optimum(draft: Draft, p: Float[Array, "N V"], visited: Bool[Array, " N"]) -> Float[Array, " N"]:

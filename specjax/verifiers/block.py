@@ -1,5 +1,7 @@
 """Block verification of one path."""
 
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 from jax import Array
@@ -9,7 +11,7 @@ from specjax._types import Claims, RandomKey, Scalar
 from specjax.numerics import divide, tiny, total
 from specjax.trees import Draft, Verdict
 from specjax.verifiers import _paths
-from specjax.verifiers._base import register
+from specjax.verifiers._base import Walk, check_scheme, register
 
 
 @register
@@ -24,11 +26,12 @@ class Block:
       ValueError: a node has more than one child, or the scheme's single draft is no draw from q.
     """
 
+    name: ClassVar[str]
     claims = Claims(lossless=True, drafting=frozenset({"iid", "without_replacement", "greedy"}), source="sun2024block")
 
     def ends(self, draft: Draft, p: Float[Array, "N V"]) -> _paths.Ends:
         """Chance of each prefix once all longer ones failed, and its c = 1 / w."""
-        _paths.check_scheme("block", self.claims, draft)
+        check_scheme("block", self.claims, draft.scheme)
         if max(draft.topology.arities) > 1:
             raise ValueError(f"verifier block: takes one path, got nodes with {max(draft.topology.arities)} children")
         live = jnp.cumprod(jnp.asarray(draft.topology.active).astype(jnp.int32)) == 1
@@ -48,12 +51,12 @@ class Block:
     def law(self, draft: Draft, p: Float[Array, "N V"]) -> Float[Array, "N V"]:
         return _paths.law(self.ends(draft, p), draft, p)
 
-    def walk(self, uniforms: Float[Array, " U"], draft: Draft, p: Float[Array, "N V"]) -> Verdict:
+    def walk(self, uniforms: Float[Array, " U"], draft: Draft, p: Float[Array, "N V"]) -> Walk:
         """The walk that N + 1 uniforms select: one for each node, the last for the token of the target."""
         return _paths.walk(uniforms, self.ends(draft, p), draft, p)
 
     def verify(self, key: RandomKey, draft: Draft, p: Float[Array, "N V"]) -> Verdict:
-        return self.walk(jax.random.uniform(key, (draft.topology.nodes + 1,), p.dtype), draft, p)
+        return self.walk(jax.random.uniform(key, (draft.topology.nodes + 1,), p.dtype), draft, p).verdict
 
 
 def prefix_weights(draft: Draft, p: Float[Array, "N V"]) -> Float[Array, " N"]:

@@ -1,18 +1,17 @@
 """From the root down, one node rule at a time."""
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Float, Int
 
-from specjax._types import RandomKey, Rule
+from specjax._types import Claims, RandomKey, Rule
 from specjax.numerics import draw
 from specjax.trees import NO_NODE, ROOT, Draft, Verdict
-from specjax.verifiers._base import register
+from specjax.verifiers._base import Walk, register
 from specjax.verifiers._nodes import at, draft_mass, first_hit
-from specjax.verifiers._report import Walk
 
 
 @register
@@ -23,22 +22,31 @@ class TopDown:
     """
 
     rule: Rule
+    name: ClassVar[str]
+
+    @property
+    def claims(self) -> Claims:
+        """The rule's."""
+        return self.rule.claims
 
     def law(self, draft: Draft, p: Float[Array, "N V"]) -> Float[Array, "N V"]:
         topology = draft.topology
         views = jax.vmap(at, (None, 0))(draft, jnp.arange(topology.nodes))
         laws = jax.vmap(self.rule.law)(views.tokens, p, draft.q, views.mask)
         branches = jax.vmap(draft_mass)(views, laws)
-        reach = jnp.zeros(topology.nodes, p.dtype).at[ROOT].set(1)
-        for node in range(topology.nodes):  # level order: a parent comes before its children
+
+        def descend(node: Int[Array, ""], reach: Float[Array, " N"]) -> Float[Array, " N"]:
             children = jnp.where(views.mask[node], views.children[node], topology.nodes)
-            reach = reach.at[children].set(reach[node] * branches[node], mode="drop")
+            return reach.at[children].set(reach[node] * branches[node], mode="drop")
+
+        inner = topology.levels[-2]  # nothing hangs below the last level; a parent comes before its children
+        reach = jax.lax.fori_loop(0, inner, descend, jnp.zeros(topology.nodes, p.dtype).at[ROOT].set(1))
         drafted = jnp.where(views.mask, views.tokens, p.shape[1])
         ends = jax.vmap(lambda law, tokens: law.at[tokens].set(0, mode="drop"))(laws, drafted)
         return reach[:, None] * ends
 
-    def walk(self, uniforms: Float[Array, " S"], draft: Draft, p: Float[Array, "N V"]) -> Walk:
-        """The walk that D + 1 uniforms select, one for each depth, with the law's mass on the drafts of every visited node."""
+    def walk(self, uniforms: Float[Array, " U"], draft: Draft, p: Float[Array, "N V"]) -> Walk:
+        """The walk that the first D + 1 uniforms select, one for each depth, with the law's mass on the drafts of every visited node."""
         steps = draft.topology.height + 1
 
         def visit(state: _State) -> _State:
@@ -57,7 +65,7 @@ class TopDown:
         return jax.lax.while_loop(lambda state: state.alive, visit, _State(start, jnp.int32(ROOT), jnp.bool_(True))).walk
 
     def verify(self, key: RandomKey, draft: Draft, p: Float[Array, "N V"]) -> Verdict:
-        return self.walk(jax.random.uniform(key, (draft.topology.height + 1,), p.dtype), draft, p).verdict
+        return self.walk(jax.random.uniform(key, (draft.topology.nodes + 1,), p.dtype), draft, p).verdict
 
 
 class _State(NamedTuple):

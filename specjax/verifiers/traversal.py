@@ -1,7 +1,7 @@
 """Traversal verification: a tree from its leaves to its root."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ from specjax._types import Claims, Law, RandomKey, Scalar
 from specjax.numerics import acceptance_probability, divide, tiny, total
 from specjax.trees import ROOT, Draft, Verdict
 from specjax.verifiers import _paths
-from specjax.verifiers._base import register
+from specjax.verifiers._base import Walk, check_scheme, register
 from specjax.verifiers._nodes import Node, at
 
 
@@ -28,16 +28,19 @@ class Traversal:
     Z / (w left), Z = sum (p - c q)+, left the q mass not yet drafted (1 with replacement). Cost: one pass over p_i and q_i for each
     child of node i, one row at the end; without replacement one more pass over each q_i. Source: weng2025traversal.
 
+    Sequential: a leaf x drawn as the last child of a node splits what the node emits: min(d, w r)(x) + (w r - d)+(x) = w r(x). So a tree
+    that is grown draw by draw emits the target, if it is settled where the next draw hangs before it is known what it is.
+
     Raises:
       ValueError: the scheme's drafts are not drawn one by one from q, or q without those before.
     """
 
-    claims = Claims(lossless=True, drafting=frozenset({"iid", "without_replacement"}), source="weng2025traversal")
+    name: ClassVar[str]
+    claims = Claims(lossless=True, drafting=frozenset({"iid", "without_replacement"}), source="weng2025traversal", sequential=True)
 
     def ends(self, draft: Draft, p: Float[Array, "N V"]) -> _paths.Ends:
         """Weight of each node after all of its children failed, and its c then."""
-        _paths.check_scheme("traversal", self.claims, draft)
-        left_of = _LEFT[draft.scheme]
+        left_of = _LEFT[check_scheme("traversal", self.claims, draft.scheme)]
 
         def visit(node: Int[Array, ""], ends: _paths.Ends) -> _paths.Ends:
             view, q = at(draft, node), draft.q[node]
@@ -54,12 +57,12 @@ class Traversal:
     def law(self, draft: Draft, p: Float[Array, "N V"]) -> Float[Array, "N V"]:
         return _paths.law(self.ends(draft, p), draft, p)
 
-    def walk(self, uniforms: Float[Array, " U"], draft: Draft, p: Float[Array, "N V"]) -> Verdict:
+    def walk(self, uniforms: Float[Array, " U"], draft: Draft, p: Float[Array, "N V"]) -> Walk:
         """The walk that N + 1 uniforms select: one for each node, the last for the token of the target."""
         return _paths.walk(uniforms, self.ends(draft, p), draft, p)
 
     def verify(self, key: RandomKey, draft: Draft, p: Float[Array, "N V"]) -> Verdict:
-        return self.walk(jax.random.uniform(key, (draft.topology.nodes + 1,), p.dtype), draft, p)
+        return self.walk(jax.random.uniform(key, (draft.topology.nodes + 1,), p.dtype), draft, p).verdict
 
 
 class _State(NamedTuple):

@@ -3,7 +3,7 @@
 import dataclasses
 
 from specjax._registry import discover, find, registered
-from specjax._types import Rule
+from specjax._types import Claims
 from specjax.trees.growth._base import STOPPED, Grown, Level, TreeDrafting, blank, grown
 from specjax.trees.growth._fixed import Fixed
 from specjax.trees.topology import Topology
@@ -56,14 +56,16 @@ def parse(text: str, scheme: str) -> TreeDrafting:
     return drafting(_SCHEMES[kind](*sizes), scheme)
 
 
-def node_scheme(rule: Rule | type[Rule], scheme: str) -> str:
-    """The drafting scheme by which a rule is judged at a node of a tree drawn by `scheme`.
+def node_scheme(judge: str, claims: Claims, scheme: str) -> str:
+    """The drafting scheme that the claims of a rule or verifier must cover at a node of a tree drawn by `scheme`.
 
+    Args:
+      judge: what the message calls it.
     Raises:
-      ValueError: how many drafts there are tells something of them, and the rule does not take them one by one.
+      ValueError: how many drafts there are tells something of them, and the claims are not those of one that takes them one by one.
     """
-    if scheme == STOPPED and not rule.claims.sequential:
-        raise ValueError(f"rule {rule.name}: expected one that takes its drafts one by one: in this tree their number depends on them")
+    if scheme == STOPPED and not claims.sequential:
+        raise ValueError(f"{judge}: expected one that takes its drafts one by one: in this tree their number depends on them")
     return _NODE.get(scheme, scheme)
 
 

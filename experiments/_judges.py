@@ -1,0 +1,52 @@
+"""Rules and verifiers by name: a rule judges the drafts of one node, a verifier a whole tree of them."""
+
+import inspect
+
+from specjax import rules, verifiers
+from specjax._registry import defines, load_file, registered
+from specjax.rules import Rule
+from specjax.verifiers import Verifier
+
+
+def find(name: str) -> type:
+    """The class of a rule or verifier, by its name or the path of its Python file.
+
+    Raises:
+      ValueError: there is neither.
+    """
+    if name in rules.names():
+        return rules.get(name)
+    if name in verifiers.names():
+        return verifiers.get(name)
+    if not name.endswith(".py"):
+        known = ", ".join((*rules.names(), *verifiers.names()))
+        raise ValueError(f"unknown rule or verifier {name!r}: expected a path to a .py file or one of {known}")
+    module = load_file(name)
+    return registered(module, "verify" if defines(module, "verify") else "claims")
+
+
+def made(name: str) -> Rule | Verifier:
+    """What has this name, ready to decode.
+
+    Raises:
+      ValueError: there is nothing; a rule holds the plan of one pair; a verifier takes a rule, or lacks a part.
+    """
+    make = find(name)
+    if lifts_rules(make):
+        raise ValueError(f"{name}: takes a rule to every node; name the rule itself")
+    if not is_verifier(make):
+        rules.check_decodes(make)
+    judge = make()
+    if is_verifier(make) and not isinstance(judge, Verifier):
+        raise ValueError(f"{name}: expected a verifier that decodes, with claims, law, verify and walk(uniforms, draft, p)")
+    return judge
+
+
+def is_verifier(make: type) -> bool:
+    """Whether a class is a verifier's."""
+    return hasattr(make, "verify")
+
+
+def lifts_rules(make: type) -> bool:
+    """Whether a class is that of a verifier that takes a rule to every node."""
+    return is_verifier(make) and list(inspect.signature(make).parameters) == ["rule"]

@@ -1,0 +1,280 @@
+"""Emitted tokens per target call against the number of drafts that are verified, for published ways to draft a tree.
+
+A static tree is chosen by the acceptance of each slot, measured in a decode of its own. Where a method leaves the width open, it is
+chosen for each half of the prompts by the other half. Intervals are paired by prompt. The limit is that of trees which are no function
+of chance (`theory.shapes.random_walk_limit`, without its constant): best first is one, the others are not bound by it.
+"""
+
+import dataclasses
+import math
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, NamedTuple
+
+import jax
+import numpy as np
+from numpy.typing import NDArray
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from scipy import stats
+
+from experiments import _judges
+from experiments._budget_trees import CLAIMS, METHODS, SINGLE, Limits
+from experiments._console import track
+from experiments._efficiency import Calls, Profile, Texts, measure, profile
+from experiments._measure import clustered_mean, pad_prompts
+from experiments._provenance import provenance
+from specjax import decode
+from specjax.models import Pair, pairs
+from specjax.numerics import Sampling
+from specjax.trees import growth
+from theory.shapes import LogMoments, random_walk_limit
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+BUCKET = 64  # tokens kept of a prompt
+SLOTS = 16  # children of a node at most
+LEVEL = 0.95  # of the intervals
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What to measure.
+
+    Attributes:
+      pair: target and draft model: bytes (embedded), smollm2 (make smollm2), markov.
+      methods: ways to draft a tree.
+      budget: drafts that are verified at a target call.
+      depth: drafts on a path of a tree, at most; a single draft may be twice as long.
+      temperature: of target and draft alike.
+      prompts: as many of the pair's held-out prompts, at most.
+      calls: target calls after each prompt.
+      seed: of all random streams.
+    """
+
+    pair: str = "bytes"
+    methods: tuple[str, ...] = tuple(METHODS)
+    budget: tuple[int, ...] = (4, 8, 16, 32, 64)
+    depth: int = 8
+    temperature: float = 1.0
+    prompts: int = 16
+    calls: int = 64
+    seed: int = 0
+
+
+class Cell(NamedTuple):
+    """One program: the verifiers of a method on one tree, which may serve several budgets."""
+
+    method: str
+    tree: str
+
+
+def run(config: Config) -> dict:
+    """One row per method, budget, tree and verifier; the claims; and the profile that static trees are chosen by.
+
+    Raises:
+      ValueError: a number out of its range, or an unknown name.
+    """
+    _check(config)
+    pair, sampling, key = pairs.load(config.pair), Sampling(config.temperature), jax.random.key(config.seed)
+    prompts = pad_prompts([pair.tokenizer.encode(text) for text in pair.prompts[: config.prompts]], BUCKET)
+    texts = Texts(*prompts, config.calls)
+    seen = profile(pair, sampling, jax.random.fold_in(key, 0), texts, min(SLOTS, pair.target.vocabulary))
+    budgets = _budgets(config, seen)
+
+    def cell(cell: Cell, key: jax.Array) -> list[dict]:
+        return _rows(config, cell, budgets[cell], _measured(cell, pair, sampling, key, texts))
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # a program compiles on one core
+        jobs = [pool.submit(cell, each, jax.random.fold_in(key, 1 + index)) for index, each in enumerate(budgets)]
+        try:
+            rows = [row for job in track(jobs, f"{config.pair}: {len(jobs)} programs") for row in job.result()]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)  # what has not begun shall not hold up the end
+            raise
+    rows.sort(key=lambda row: (config.methods.index(row["method"]), row["budget"]))
+    known = {"acceptance": seen.acceptance.tolist(), "mu": seen.moments.first, "mu2": seen.moments.second}
+    return {"rows": rows, "claims": claims(rows), "profile": known, "provenance": provenance(config)}
+
+
+def _check(config: Config) -> None:
+    if min(config.budget, default=0) < 2 or config.depth < 2 or config.prompts < 4 or config.calls < 1:
+        raise ValueError(
+            "expected budget >= 2, depth >= 2, prompts >= 4 and calls >= 1, "
+            f"got {config.budget}, {config.depth}, {config.prompts} and {config.calls}"
+        )
+    if unknown := set(config.methods) - METHODS.keys():
+        raise ValueError(f"unknown method {min(unknown)!r}: expected one of {', '.join(METHODS)}")
+
+
+def _budgets(config: Config, seen: Profile) -> dict[Cell, list[int]]:
+    """The programs to run, and the budgets that each serves."""
+    found: dict[Cell, list[int]] = {}
+    for method in config.methods:
+        for budget in config.budget:
+            for tree in METHODS[method].trees(Limits(budget, config.depth, seen.acceptance)):
+                found.setdefault(Cell(method, tree), []).append(budget)
+    return found
+
+
+def _measured(cell: Cell, pair: Pair, sampling: Sampling, key: jax.Array, texts: Texts) -> list[Calls]:
+    method = METHODS[cell.method]
+    tree = growth.parse(cell.tree, method.scheme)
+    judges = tuple(decode.verifier(_judges.made(name), tree.scheme, tree.topology) for name in method.judges)
+    return measure(decode.decoder(pair, tree, method.scheme, sampling), judges, pair, key, texts)
+
+
+def _rows(config: Config, cell: Cell, budgets: list[int], led: list[Calls]) -> list[dict]:
+    method = METHODS[cell.method]
+    return [
+        {
+            "pair": config.pair,
+            "method": cell.method,
+            "budget": budget,
+            "tree": cell.tree,
+            "drafts": growth.parse(cell.tree, method.scheme).topology.nodes - 1,
+            "scheme": method.scheme,
+            "verifier": judge,
+            "calls": int(calls.ran.sum()),
+            "block_efficiency": mean.value,
+            "block_efficiency_se": mean.error,
+            "by_prompt": [float(1 + row[used].mean()) for row, used in zip(calls.accepted, calls.ran, strict=True)],
+        }
+        for judge, calls in zip(method.judges, led, strict=True)
+        for mean in [clustered_mean(calls.accepted + 1.0, calls.ran)]
+        for budget in budgets
+    ]
+
+
+def chosen(rows: list[dict], method: str, verifier: str, budget: int) -> tuple[NDArray[np.float64], list[str]]:
+    """Block efficiency after each prompt, on the tree that is best after the prompts of the other half; and the trees so chosen."""
+    mine = [row for row in rows if (row["method"], row["verifier"], row["budget"]) == (method, verifier, budget)]
+    if not mine:
+        return np.zeros(0), []
+    values = np.array([row["by_prompt"] for row in mine])
+    halves = np.arange(values.shape[1]) % 2
+    best = [int(values[:, halves != half].mean(1).argmax()) for half in (0, 1)]
+    return np.where(halves == 0, values[best[0]], values[best[1]]), list(dict.fromkeys(mine[i]["tree"] for i in best))
+
+
+def claims(rows: list[dict]) -> list[dict]:
+    """Whether drafting several tokens emits more than one path of the same budget, verified token by token or as a block.
+
+    One row per claim and budget: the mean difference over prompts, its interval, and `reproduced`: the interval lies above 0.
+    """
+    held = {row["method"] for row in rows}
+    budgets = sorted({row["budget"] for row in rows})
+    names = [name for name in CLAIMS if {name, SINGLE} <= held]
+    return [_claim(rows, name, against, budget) for name in names for against in METHODS[SINGLE].judges for budget in budgets]
+
+
+def _claim(rows: list[dict], name: str, against: str, budget: int) -> dict:
+    verifier = METHODS[name].judges[0]
+    several, trees = chosen(rows, name, verifier, budget)
+    single, path = chosen(rows, SINGLE, against, budget)
+    stated = {
+        "method": name,
+        "source": CLAIMS[name],
+        "verifier": verifier,
+        "budget": budget,
+        "trees": trees,
+        "against": against,
+        "path": path,
+    }
+    if not trees:
+        return {**stated, "difference": None, "low": None, "high": None, "reproduced": None}
+    difference, error = _mean(several - single)
+    reach = error * float(stats.t.ppf((1 + LEVEL) / 2, len(single) - 1))
+    low, high = difference - reach, difference + reach
+    return {**stated, "difference": difference, "low": low, "high": high, "reproduced": low > 0}
+
+
+def _mean(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Mean over prompts and its standard error."""
+    return float(values.mean()), float(values.std(ddof=1) / math.sqrt(len(values)))
+
+
+def _lines(rows: list[dict]) -> list[tuple[str, str]]:
+    return list(dict.fromkeys((row["method"], row["verifier"]) for row in rows))
+
+
+def _limits(content: dict) -> dict[int, float]:
+    """1 + (mu + mu2) log(nodes) / mu^2, the root being one of the nodes."""
+    moments = LogMoments(content["profile"]["mu"], content["profile"]["mu2"])
+    return {budget: 1 + random_walk_limit(moments, budget + 1) for budget in sorted({row["budget"] for row in content["rows"]})}
+
+
+def show(content: dict, console: Console) -> None:
+    """Block efficiency by method, verifier and budget; the chosen trees; the claims."""
+    rows, limits = content["rows"], _limits(content)
+    table = Table(title=f"{rows[0]['pair']}: emitted tokens per target call, by drafts verified", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for head in ("method", "verifier"):
+        table.add_column(head, overflow="fold")
+    for budget in limits:
+        table.add_column(str(budget), justify="right")
+    for method, verifier in _lines(rows):
+        cells = [chosen(rows, method, verifier, budget)[0] for budget in limits]
+        table.add_row(method, verifier, *(_figure(*_mean(values)) if len(values) else "-" for values in cells))
+    table.add_row("limit of fixed trees", "without its constant", *(f"{limit:.2f}" for limit in limits.values()))
+    console.print(table)
+    console.print("1.23(4) is 1.23 ± 0.04, one standard error over prompts")
+    known = content["profile"]
+    console.print(f"acceptance by slot {' '.join(f'{x:.3f}' for x in known['acceptance'])}; mu {known['mu']:.3f}, mu2 {known['mu2']:.3f}")
+    for method in dict.fromkeys(method for method, _ in _lines(rows)):
+        console.print(f"{method}: {'; '.join(_trees(rows, method, budget) for budget in limits)}")
+    console.print(_claims_table(content["claims"]))
+
+
+def _trees(rows: list[dict], method: str, budget: int) -> str:
+    return f"{budget} {' or '.join(chosen(rows, method, METHODS[method].judges[0], budget)[1]) or '-'}"
+
+
+def _claims_table(rows: list[dict]) -> Table:
+    table = Table(title=f"more than a single draft? mean difference by prompt, {LEVEL:.0%} interval", box=box.SIMPLE_HEAD)
+    for head in ("method", "against", "drafts", "difference", "interval", "reproduced"):
+        table.add_column(head, overflow="fold")
+    for row in rows:
+        if row["reproduced"] is not None:
+            figures = f"{row['difference']:+.3f}", f"{row['low']:+.3f} to {row['high']:+.3f}", "yes" if row["reproduced"] else "no"
+            table.add_row(row["method"], f"{SINGLE}, {row['against']}", str(row["budget"]), *figures)
+    return table
+
+
+def _figure(value: float, error: float) -> str:
+    """1.23(4) for 1.23 ± 0.04."""
+    return f"{value:.2f}({round(100 * error)})"
+
+
+def plot(content: dict) -> "Figure":
+    """Tokens per target call against the budget: every method with the verifier of its publication, and the limit; then all verifiers."""
+    from experiments import _style  # needs the extra `plots`
+
+    rows, limits = content["rows"], _limits(content)
+    budgets = list(limits)
+    figure, (own, other) = _style.panels(2, f"{rows[0]['pair']}: emitted tokens per target call (± 2 se)")
+    for method, verifier in _lines(rows):
+        place = METHODS[method].judges.index(verifier)
+        style = f"C{list(METHODS).index(method)}", ("-", "--", ":")[place]
+        if place == 0:
+            _plot_line(own, rows, (method, verifier), style, method)
+        if len(METHODS[method].judges) > 1:
+            _plot_line(other, rows, (method, verifier), style, f"{method}, {verifier}")
+    own.plot(budgets, list(limits.values()), "k--", label="limit of fixed trees, without its constant")
+    for panel in (own, other):
+        panel.set_xscale("log", base=2)
+        panel.set_xticks(budgets, [str(budget) for budget in budgets])
+        panel.set_xlabel("drafts verified at a target call")
+        panel.set_ylim(1, 1.4 * max(row["block_efficiency"] for row in rows))
+        panel.legend(fontsize=6, loc="upper left")
+    return figure
+
+
+def _plot_line(panel: "Axes", rows: list[dict], line: tuple[str, str], style: tuple[str, str], label: str) -> None:
+    budgets = sorted({row["budget"] for row in rows})
+    cells = [(budget, chosen(rows, *line, budget)[0]) for budget in budgets]
+    points = np.array([(budget, *_mean(values)) for budget, values in cells if len(values)])
+    colour, dashes = style
+    panel.errorbar(points[:, 0], points[:, 1], 2 * points[:, 2], color=colour, linestyle=dashes, marker="o", capsize=2, label=label)
