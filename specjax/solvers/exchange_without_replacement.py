@@ -281,8 +281,9 @@ def _of_nodes(places: _Places, worth: _Worth) -> Float[Array, "B C"]:
 
 def _rank_one(values: Float[Array, "B C"], weight: Float[Array, " B"]) -> tuple[Float[Array, " B"], Float[Array, " C"]]:
     """values ~ weight supply: rows count alike, however small their mass."""
+    seen = jnp.finfo(weight.dtype).eps ** 2
     for _ in range(FITS):
-        supply = jnp.mean(divide(values, weight[:, None]), 0)
+        supply = jnp.mean(jnp.where(weight > seen, 1 / jnp.maximum(weight, seen), 0)[:, None] * values, 0)
         weight = divide(values @ supply, supply @ supply)
         weight = weight / jnp.sum(weight)
     return weight, jax.lax.cummax(supply)
