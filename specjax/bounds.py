@@ -65,7 +65,7 @@ def bracket(p: Float[Array, " V"], q: Float[Array, "*slots V"], n: int, scheme: 
     """alpha* with a certified enclosure; arguments, errors and cost as in `optimal_acceptance`.
 
     The rounding allowed for is a few ulp; what the race's quadrature and its series add without replacement was measured, not bounded.
-    It widens where many sets tie: up to 1e-4 for two iid drafts with p(H) = q(H)^2 along the whole order.
+    It widens where many sets tie: to 5e-4 for two iid drafts with p(H) = q(H)^2 along the whole order.
     """
     if scheme not in _BOUNDS:
         raise ValueError(f"no optimum known for scheme {scheme!r}: expected one of {', '.join(_BOUNDS)}")
@@ -85,20 +85,35 @@ def first_try(p: Law, q: Law) -> Scalar:
 
 def singleton(p: Law, q: Law, n: int) -> Scalar:
     """sum min(p, 1 - (1 - q)^n) >= alpha*: no token is accepted more often than it is drafted, by n independent drafts."""
-    drafted = -jnp.expm1(n * jnp.log1p(-jnp.minimum(q, 1)))
-    return total(jnp.minimum(p, drafted))
+    return total(jnp.minimum(p, _iid.missed(q, n)))
 
 
-def _round(value: Scalar, lower: Scalar, ulps: int) -> Bracket:
-    slack = ulps * float(jnp.finfo(value.dtype).eps)
-    return Bracket(value, lower - slack, value + slack)
+def _ulps(count: int, like: Array) -> float:
+    """So many ulp of 1, in the dtype of an array."""
+    return count * float(jnp.finfo(like.dtype).eps)
+
+
+def _round(value: Scalar, lower: Scalar, count: int) -> Bracket:
+    return Bracket(value, lower - _ulps(count, value), value + _ulps(count, value))
+
+
+def _best_iid(p: Law, q: Law, n: int) -> Found:
+    return _iid.search(p, q, n, _ulps(2, p))
+
+
+def _best_without_replacement(p: Law, q: Law, n: int) -> Found:
+    return _without_replacement.search(p, q, n, _ulps(12, p))
+
+
+def _best_independent(p: Law, q: Float[Array, "n V"]) -> Found:
+    return _independent.search(p, q, _ulps(4, p))
 
 
 @bound
 @partial(jax.custom_jvp, nondiff_argnums=(2,))
 def iid(p: Law, q: Law, n: int) -> Bracket:
     """1 + min over prefixes H of p(H) - q(H)^n."""
-    return _round(*_iid.search(p, q, n, 2 * float(jnp.finfo(p.dtype).eps))[:2], EXACT)
+    return _round(*_best_iid(p, q, n)[:2], EXACT)
 
 
 @bound
@@ -107,7 +122,7 @@ def without_replacement(p: Law, q: Law, n: int) -> Bracket:
     """1 + min over prefixes H of p(H) - P(all drafts in H), by the race integral."""
     if n == 1:
         return iid(p, q, 1)
-    return _round(*_without_replacement.search(p, q, n, 12 * float(jnp.finfo(p.dtype).eps))[:2], RACE)
+    return _round(*_best_without_replacement(p, q, n)[:2], RACE)
 
 
 @bound
@@ -142,39 +157,45 @@ def independent(p: Law, q: Float[Array, "*slots V"], n: int) -> Bracket:
     """1 + min over H of p(H) - prod_i q_i(H), enclosed: at small V the best mixture's order can miss the optimum."""
     if q.ndim != 2 or q.shape[0] != n:
         raise ValueError(f"q: scheme independent draws slot i from q[i], expected shape ({n}, V), got {q.shape}")
-    return _round(*_independent.search(p, q, 4 * float(jnp.finfo(p.dtype).eps))[:2], MIXTURE)
+    return _round(*_best_independent(p, q)[:2], MIXTURE)
 
 
-def _follow(function: Callable[..., Bracket], best: Callable[[Law, Array, int], tuple[Found, Array]]) -> None:
-    """The envelope theorem: `best` gives the set H, and the derivative of Q(H) with respect to q, at fixed H."""
-
-    def jvp(n: int, primals: tuple[Law, Array], tangents: tuple[Law, Array]) -> tuple[Bracket, Bracket]:
-        found, slope = best(*primals, n)
-        change = jnp.sum(jnp.where(found.inside, tangents[0], 0)) - jnp.sum(slope * tangents[1])
-        return function(*primals, n), Bracket(change, change, change)
-
-    function.defjvp(jvp)  # type: ignore[attr-defined]
+Slope = Callable[[Law, Array, int], tuple[Found, Array]]
 
 
+def _follow(function: Callable[..., Bracket]) -> Callable[[Slope], Slope]:
+    """The envelope theorem: the slope gives the set H, and the derivative of Q(H) with respect to q, at fixed H."""
+
+    def attach(slope: Slope) -> Slope:
+        def jvp(n: int, primals: tuple[Law, Array], tangents: tuple[Law, Array]) -> tuple[Bracket, Bracket]:
+            found, of_q = slope(*primals, n)
+            change = jnp.sum(jnp.where(found.inside, tangents[0], 0)) - jnp.sum(of_q * tangents[1])
+            return function(*primals, n), Bracket(change, change, change)
+
+        function.defjvp(jvp)  # type: ignore[attr-defined]
+        return slope
+
+    return attach
+
+
+@_follow(iid)
 def _iid_slope(p: Law, q: Law, n: int) -> tuple[Found, Law]:
-    found = _iid.search(p, q, n, 2 * float(jnp.finfo(p.dtype).eps))
+    found = _best_iid(p, q, n)
     held = total(jnp.where(found.inside, q, 0))
     return found, jnp.where(found.inside, n * held ** (n - 1), 0)
 
 
+@_follow(without_replacement)
 def _without_replacement_slope(p: Law, q: Law, n: int) -> tuple[Found, Law]:
     if n == 1:
         return _iid_slope(p, q, 1)
-    found = _without_replacement.search(p, q, n, 12 * float(jnp.finfo(p.dtype).eps))
+    found = _best_without_replacement(p, q, n)
     return found, -jax.grad(race.missed_by)(q, found.inside, n)
 
 
+@_follow(independent)
 def _independent_slope(p: Law, q: Array, n: int) -> tuple[Found, Array]:
-    found = _independent.search(p, q, 4 * float(jnp.finfo(p.dtype).eps))
+    found = _best_independent(p, q)
     held = total(jnp.where(found.inside, q, 0))
     others = jnp.stack([jnp.prod(jnp.delete(held, i)) for i in range(n)])
     return found, jnp.where(found.inside, others[:, None], 0)
-
-
-for _function, _slope in ((iid, _iid_slope), (without_replacement, _without_replacement_slope), (independent, _independent_slope)):
-    _follow(_function, _slope)

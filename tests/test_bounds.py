@@ -170,3 +170,14 @@ def test_a_wrong_bracket_is_caught():
 def test_static_mistakes_raise(n, scheme, words):
     with pytest.raises(ValueError, match=words):
         bounds.optimal_acceptance(jnp.ones(2) / 2, jnp.ones(2) / 2, n, scheme)
+
+
+def test_the_bracket_of_a_tie_along_the_whole_order():
+    """p(H) = q(H)^2 at every prefix: all cells are as good as each other, few can be opened, and the bracket stays as wide as it says."""
+    ends = np.linspace(0, 1, LARGE + 1)
+    p, q = (np.diff(x).astype(np.float32) for x in (ends**2, ends))
+    found = jax.jit(bounds.bracket, static_argnums=(2, 3))(p, q, 2, "iid")
+    print(f"width {found.upper - found.lower:.1e}")
+    assert found.lower <= 1 <= found.upper
+    assert abs(found.value - 1) < 2e-7
+    assert found.upper - found.lower <= 5e-4

@@ -2,7 +2,8 @@
 
 import jax.numpy as jnp
 
-from specjax.numerics import acceptance_probability, deposit, divide, normalise, rounding, total
+from specjax import bounds
+from specjax.numerics import acceptance_probability, deposit, normalise, rounding, total
 from specjax.rules._base import Claims, Law, Mask, Scalar, Tokens, register
 
 
@@ -24,8 +25,8 @@ class Hub:
         second = normalise(others, others) * q[hub]  # Q(a, i)
         left = jnp.maximum(p - others, 0).at[hub].set(0)  # of the target, once (i, a) has taken its part
         turned = jnp.where(total(others) > 0, total(jnp.maximum(second - left, 0)), 1)  # one-hot q drafts (a, a)
-        other = jnp.where(tokens[0] == hub, tokens[1], tokens[0])
         hub_first = tokens[0] == hub
+        other = jnp.where(hub_first, tokens[1], tokens[0])
         accept = jnp.where(hub_first, acceptance_probability(left[other], second[other]), acceptance_probability(p[other], q[other]))
         accept = jnp.where(other == hub, 0, accept)
         of_hub = acceptance_probability(p[hub], turned)
@@ -38,6 +39,4 @@ class Hub:
         return jnp.where(jnp.all(mask), law, p)
 
     def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:
-        hub = jnp.argmax(q)
-        others = q.at[hub].set(0)
-        return p[hub] + total(jnp.minimum(p.at[hub].set(0), divide(others, total(others))))
+        return bounds.hub(p, q, n)

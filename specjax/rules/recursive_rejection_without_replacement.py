@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 
+from specjax import bounds
 from specjax.numerics import acceptance_probability, deposit, divide, normalise, repeated, rounding, total
 from specjax.rules._base import Claims, Law, Mask, Scalar, Tokens, register
 from specjax.solvers.pairs import acceptance_of_pairs
@@ -53,4 +54,4 @@ class RecursiveRejectionWithoutReplacement:
         """
         if n > 2:
             raise ValueError(f"n: recursive_rejection_without_replacement has a closed form for at most 2 drafts, got {n}")
-        return acceptance_of_pairs(p, q) if n == 2 else total(jnp.minimum(p, q))
+        return acceptance_of_pairs(p, q) if n == 2 else bounds.first_try(p, q)

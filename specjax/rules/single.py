@@ -2,7 +2,8 @@
 
 import jax.numpy as jnp
 
-from specjax.numerics import acceptance_probability, deposit, residual, total
+from specjax import bounds
+from specjax.numerics import acceptance_probability, deposit, residual
 from specjax.rules._base import Claims, Law, Mask, Scalar, Tokens, register
 
 
@@ -27,4 +28,4 @@ class Single:
         return jnp.where(mask[0], deposit(rejected, tokens, accept), p)
 
     def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:
-        return total(jnp.minimum(p, q))
+        return bounds.first_try(p, q)

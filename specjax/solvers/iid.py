@@ -11,7 +11,7 @@ from specjax.solvers import bins, fixed_point
 from specjax.solvers.bins import Below, Cells, Edges, Found
 
 SORTED = 4096  # up to this V a sort is cheaper
-CELLS = Cells(8, 128)
+CELLS = Cells(8, 64)
 
 
 def search(p: Law, q: Law, n: int, tolerance: float) -> Found:
