@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 
 from experiments import _exact
@@ -168,8 +167,7 @@ def meets_its_certificate(judged: Judged) -> Reason:
         return ""
     rows = np.arange(len(cases.names))
     for laws, dtype, slack, precision in ((judged.wide, np.float64, OPTIMUM, ""), (judged.single, np.float32, SINGLE, "in float32 ")):
-        stated = _exact.expectations(lambda p, q: jnp.stack(jnp.broadcast_arrays(*rule.certificate(p, q, cases.n))), cases.p, cases.q, dtype)
-        alpha, alpha_star, gap, tv_bound, solved = stated.T
+        alpha, alpha_star, gap, tv_bound, solved = _exact.certificates(rule, cases, dtype).T
         emitted = np.einsum("bx,bxy->by", _natural(cases), laws[rows, cases.natural])
         bias = np.abs(emitted - cases.p.astype(dtype)).sum(1) / 2
         faults = (
@@ -213,7 +211,7 @@ def holds_in_single_precision(judged: Judged) -> Reason:
         return f"in float32 not lossless: total variation {error:.3g} from p on {judged.cases.names[b]} with {slots} drafts"
     shift = np.abs(acceptance(judged, judged.single) - acceptance(judged, judged.wide))
     if hasattr(judged.rule, "certificate"):
-        shift *= _exact.expectations(lambda p, q: judged.rule.certificate(p, q, judged.cases.n).status, judged.cases.p, judged.cases.q, np.float32)
+        shift *= _exact.certificates(judged.rule, judged.cases, np.float32)[:, -1]
     return _worst(judged, shift, SINGLE, "in float32 the acceptance differs from float64's")
 
 

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 import theory
-from specjax import rules
+from specjax import bounds
+from specjax._types import Certificate
 from specjax.rules import optimal_without_replacement
 from specjax.solvers import levels
 from specjax.solvers.levels import Levels
 
 WIDE, NARROW = 2048, 80  # V at which pairs are enumerated, and triples; the latter beyond HEADS, the tokens that are their own nodes
 SCHEME = "without_replacement"
-RULE = rules.get("optimal_without_replacement")()
 
 
 @functools.cache
@@ -26,10 +26,14 @@ def laws(vocabulary: int) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
 
 
 @functools.cache
-def solved(vocabulary: int, n: int) -> tuple[Levels, object]:
+def solved(vocabulary: int, n: int) -> tuple[Levels, Certificate]:
     """Tables and certificates on the whole battery, in one program."""
-    solve = jax.jit(jax.vmap(lambda p, q: (optimal_without_replacement._solve(p, q, n, jnp.asarray(n)), RULE.certificate(p, q, n))))
-    return jax.tree.map(np.asarray, solve(*laws(vocabulary)[1:]))
+
+    def solve(p, q):
+        tables = optimal_without_replacement._solve(p, q, n, jnp.asarray(n))
+        return tables, levels.certificate(tables, bounds.bracket(p, q, n, SCHEME).upper, n)
+
+    return jax.tree.map(np.asarray, jax.jit(jax.vmap(solve))(*laws(vocabulary)[1:]))
 
 
 def row(tables: Levels, index: int) -> Levels:
@@ -79,7 +83,7 @@ def test_triples_emit_the_target():
     (names, p, q), (tables, certificate) = laws(NARROW), solved(NARROW, 3)
     triples = np.array(list(itertools.permutations(range(NARROW), 3)), np.int32)
     win = jax.jit(lambda tables, tokens: jax.lax.map(lambda x: levels.wins(tables, x, jnp.ones(3, bool)), tokens, batch_size=4096))
-    for index in [names.index(name) for name in ("dirichlet", "zipf", "peaked")]:
+    for index in [names.index(name) for name in ("dirichlet", "peaked_p", "peaked_q")]:
         law = q[index].astype(float) / q[index].sum(dtype=float)
         first, second, third = law[triples].T
         mass = first * second / (1 - first) * third / np.maximum(1 - first - second, 1e-300)
@@ -90,9 +94,9 @@ def test_triples_emit_the_target():
         assert error <= certificate.tv_bound[index] <= 5e-6, names[index]
 
 
-@pytest.mark.parametrize("n", [2, 4])
-def test_it_comes_near_the_optimum(n):
-    (names, p, q), (tables, certificate) = laws(WIDE), solved(WIDE, n)
+@pytest.mark.parametrize(("vocabulary", "n"), [(WIDE, 2), (NARROW, 3)])
+def test_it_comes_near_the_optimum(vocabulary, n):
+    (names, p, q), (tables, certificate) = laws(vocabulary), solved(vocabulary, n)
     short = []
     for index, name in enumerate(names):
         ends = (law[index] / law[index].sum(dtype=float) for law in (p, q))
@@ -101,4 +105,5 @@ def test_it_comes_near_the_optimum(n):
         assert best <= certificate.alpha_star[index] + 2e-6, name
         assert abs(certificate.alpha_star[index] - certificate.alpha[index] - certificate.gap[index]) < 1e-6, name
     print(f"n = {n}: " + " ".join(f"{name} {gap:.1e}" for name, gap in zip(names, short, strict=True)))
-    assert max(short) <= 1e-5
+    assert max(short) <= 5e-5
+    assert np.mean(certificate.status) > 0.8

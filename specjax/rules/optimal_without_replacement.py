@@ -14,8 +14,8 @@ from specjax.solvers.levels import Levels
 class OptimalWithoutReplacement:
     """Lets every draft draw a level as `optimal` does, from kernels that a fixed point fits to the race of the drafts.
 
-    As many kernels as it takes up to V = 32, 100 at most; ten beyond. Lossless whatever they are.
-    Cost: 14 evaluations of the race, each of B x H x n x nodes. Source: specjax2026, solvers/exchange_without_replacement.py.
+    At most 100 kernels up to V = 64, 30 for each of two to four looks beyond. Lossless whatever they are; the certificate says how far the
+    search came. Cost: an evaluation of the race, B x H x n x nodes, for each kernel. Source: specjax2026, exchange_without_replacement.
     """
 
     claims = Claims(lossless=True, drafting=frozenset({"without_replacement"}), source="specjax2026", optimal_for=-1)

@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, Int
 
 from specjax._types import Count, Law, Scalar, Tokens
 from specjax.numerics import divide, likeliest, tiny, total
-from specjax.solvers import low_race, without_replacement
+from specjax.solvers import iid, low_race, without_replacement
 from specjax.solvers.exchange import swaps
 from specjax.solvers.levels import Levels, capped, gauss
 from specjax.solvers.low_race import Low, Race
@@ -25,16 +25,19 @@ from specjax.solvers.nodes import Nodes, between, even, grid, masses
 
 HEADS = 64  # likeliest tokens, each its own node; up to this V all of them
 EVEN = 64  # nodes that part the mass of the others evenly
-NEAR = 6  # nodes of theirs on either side of the edge
+NEAR = 6  # nodes of theirs on either side of the edge, each four times as far as the one before: from six times on they cost optimum
+CLOSEST = 1e-3  # the first of them
 FINE = 1024  # cells in which masses are sought
-LOOKS = 2
+LOOKS = 2  # with cells read at their middle, and as many closer ones
 ORDER = 2  # drafts for which cells are integrated exactly on the way, whatever n is; the last masses are exact
 FITS = 6  # alternations of the fit of rank one, which starts from the last
 MIX = 0.7  # of the next kernel is taken after the first; all of it overshoots where one token holds most of q
 CALM = 0.7  # times less of it once the excess grows
 LEAST = 0.1  # is taken, however much the excess grows: rounding must not stop the search
-ROUGH = 1e-5  # to which the best set is sought
-SCARCE = 1e-4  # less is too little to tell it from rounding
+ROUGH = 1e-6  # to which the best set is sought
+SHORT = 1e-5  # of the optimum is let go
+FAINTEST = 1e-9  # of q mass in a tail that counts
+SCARCE = 1e-4  # of what is given where all is low: less is too little to tell it from rounding
 
 
 class _Places(NamedTuple):
@@ -92,30 +95,62 @@ def levels(p: Law, q: Law, n: int, live: Count, rounds: int, tolerance: float) -
     """The rule after at most so many kernels a look, or once no more than `tolerance` of acceptance is misplaced.
 
     A first look places the tail's tokens by what they are given where the best set ends, a second one by what they are given at the
-    levels that the first has found. Cost: B x H x n x nodes in t for each kernel, and some fifty passes over V.
+    levels that the first has found. Where that leaves more than SHORT of the optimum, cells are integrated exactly as well.
+    Cost: B x H x n x nodes in t for each kernel, and some fifty passes over V.
     """
     top = likeliest(q, min(HEADS, q.shape[0]))
-    tail = q.at[top].set(0)
-    race = low_race.race(q[top], total(tail), n, live)
-    inside = without_replacement.search(p, q, n, ROUGH).inside if q.shape[0] > HEADS and n > 1 else jnp.ones_like(q, bool)
-    effective = _effective(race, q, tail, top, inside, n, live)
+    rest = total(q.at[top].set(0))
+    rate = q / jnp.maximum(rest, FAINTEST)  # a race has no unit, but powers of a small rate have no digits
+    tail = rate.at[top].set(0)
+    race = low_race.race(rate[top], total(tail), n, live)
     run = functools.partial(_run, race=race, n=n, live=live, rounds=rounds, tolerance=tolerance)
+    exact = gauss(n, p.dtype)
+
+    def rule(places: _Places, state: _State) -> Levels:
+        worth = _worth(places, race, state.kernel, n, live, exact)
+        given = _given(places, worth, state.kernel, tail, top)  # all cells open: what is too much is capped
+        return capped(places.nodes, state.kernel, jnp.ones_like(p, shape=len(places.rank)), p, given)
+
     if q.shape[0] <= HEADS:
+        effective = _effective(race, tail, top, jnp.ones_like(q, bool), n, live)
         places = _place(p, tail, effective.mass, top, effective.most, jnp.zeros(0, p.dtype))
-        state = run(places, _start(places), within=gauss(n, p.dtype))
-    else:
-        at_grid = _grid(p, tail, effective)
+        return rule(places, run(places, _start(places), within=exact))
 
-        def look(_: Count, found: tuple[_Places, _State]) -> tuple[_Places, _State]:
-            mass = _weighed(*found, tail, effective.mass)
-            places = _place(p, tail, mass, top, effective.most, at_grid)
-            return places, run(places, found[1], within=gauss(ORDER, p.dtype))
+    best = (iid if n == 1 else without_replacement).search(p, q, n, ROUGH)
+    effective = _effective(race, tail, top, best.inside, n, live)
+    at_grid = _grid(p, tail, effective)
 
-        places = _place(p, tail, effective.mass, top, effective.most, at_grid)
-        places, state = jax.lax.fori_loop(0, LOOKS, look, (places, _start(places)))
-    worth = _worth(places, race, state.kernel, n, live, gauss(n, p.dtype))
-    _, open_cell = _opened(places, state.kernel, worth, state.refused)
-    return capped(places.nodes, state.kernel, open_cell, p, _given(places, worth, state.kernel * open_cell, tail, top))
+    def replaced(places: _Places, state: _State) -> _Places:
+        return _place(p, tail, _weighed(places, state, tail, effective.mass), top, effective.most, at_grid)
+
+    def look(_: Count, found: tuple[_Places, _State]) -> tuple[_Places, _State]:
+        places = replaced(*found)
+        return places, run(places, found[1], within=gauss(ORDER, p.dtype))
+
+    def closer(found: _Found) -> _Found:
+        worth = _worth(found.places, race, found.state.kernel, n, live, exact)
+        places = replaced(found.places, found.state._replace(worth=worth))
+        end = _run(places, _start(places), race, n, live, 1, tolerance, exact)
+        state = run(places, found.state._replace(edge=end.edge, refused=end.refused), within=exact)
+        levels = rule(places, state)
+        better = total(levels.given) > total(found.levels.given)
+        return _Found(places, state, jax.tree.map(lambda new, old: jnp.where(better, new, old), levels, found.levels), found.looks + 1)
+
+    def short(found: _Found) -> Bool[Array, ""]:
+        return (found.looks < LOOKS) & (total(found.levels.given) < best.value - SHORT)
+
+    places = _place(p, tail, effective.mass, top, effective.most, at_grid)
+    places, state = jax.lax.fori_loop(0, LOOKS, look, (places, _start(places)))
+    return jax.lax.while_loop(short, closer, _Found(places, state, rule(places, state), jnp.int32(0))).levels
+
+
+class _Found(NamedTuple):
+    """Where the search is, the best rule so far, and how often it has looked closer."""
+
+    places: "_Places"
+    state: "_State"
+    levels: Levels
+    looks: Count
 
 
 class _State(NamedTuple):
@@ -186,7 +221,7 @@ def _grid(p: Law, tail: Law, effective: _Effective) -> Float[Array, " G"]:
     left, share = between(fine, jnp.minimum(divide(p, of_tail), effective.most))
     sums = jnp.cumsum(masses(of_tail, left, share, FINE))
     parts = jnp.interp(jnp.linspace(0, 1, EVEN, dtype=p.dtype) * sums[-1], sums, fine)
-    return grid(effective.most, effective.edge, parts, NEAR)
+    return grid(effective.most, effective.edge, parts, NEAR, CLOSEST)
 
 
 def _opened(places: _Places, kernel: Float[Array, "B C"], worth: _Worth, refused: Scalar) -> tuple[Array, Array]:
@@ -200,23 +235,20 @@ def _opened(places: _Places, kernel: Float[Array, "B C"], worth: _Worth, refused
 
 def _weighed(places: _Places, state: _State, tail: Law, mass: Law) -> Law:
     """The tail's masses as they count at each token's own levels: what is given is not quite proportional to q."""
-    size = places.cross.shape[0]
     _, open_cell = _opened(places, state.kernel, state.worth, state.refused)
-    paid = (state.kernel * open_cell)[:size]
-    first = paid @ state.worth.first
-    parts = [divide(jnp.sum(paid * part, 1), first) for part in (state.worth.second, state.worth.third)]
-    second, third = places.nodes.spread(jnp.pad(jnp.stack(parts, 1), ((0, len(places.rank) - size), (0, 0))), jnp.arange(len(tail))).T
-    return jnp.where(tail > 0, tail * (1 + tail * (second + tail * third)), mass)
+    paid = state.kernel * open_cell
+    first = places.nodes.spread(paid @ state.worth.first, jnp.arange(len(tail)))
+    return jnp.where((tail > 0) & (first > 0), divide(_to_tail(places, state.worth, paid, tail), first), mass)
 
 
-def _effective(race: Race, q: Law, tail: Law, top: Tokens, inside: Bool[Array, " V"], n: int, live: Count) -> _Effective:
+def _effective(race: Race, tail: Law, top: Tokens, inside: Bool[Array, " V"], n: int, live: Count) -> _Effective:
     """What is given where only the best set is low; where that is hardly anything, what is given where all is low."""
-    chance = jnp.stack([jnp.ones_like(q), inside.astype(q.dtype)])
+    chance = jnp.stack([jnp.ones_like(tail), inside.astype(tail.dtype)])
     sums = [total(tail**k * chance**j) for k in (1, 2, 3) for j in range(1, k + 1)]
     slope = low_race.slopes(race, Low(chance[:, top].T, jnp.stack(sums)), n, live)
-    told = slope.tail[0, 1] > SCARCE
+    told = slope.tail[0, 1] > SCARCE * slope.tail[0, 0]
     (s1, s2, s22, s3, s32, s33), heads = (jnp.where(told, part[:, 1], part[:, 0]) for part in (slope.tail, slope.heads))
-    low, unit = jnp.where(told, chance[1], 1), jnp.maximum(s1, tiny(q))
+    low, unit = jnp.where(told, chance[1], 1), jnp.maximum(s1, tiny(tail))
     of_tail = tail * (1 + tail * ((s2 + 2 * low * s22) + tail * (s3 + 2 * low * s32 + 3 * low**2 * s33)) / unit)
     return _Effective(of_tail.at[top].set(heads / unit), jnp.where(told, s1, 0), slope.tail[0, 0])
 
@@ -276,7 +308,9 @@ def _worth(places: _Places, race: Race, kernel: Float[Array, "B C"], n: int, liv
 def _of_nodes(places: _Places, worth: _Worth) -> Float[Array, "B C"]:
     """What each node is given in each cell."""
     m1, m2, m3 = places.moments[:, :, None]
-    return jnp.concatenate([m1 * worth.first + m2 * worth.second + m3 * worth.third, worth.heads])
+    between = places.cross[:, None] * worth.crossed
+    of_grid = m1 * worth.first + m2 * worth.second + m3 * worth.third + between
+    return jnp.concatenate([of_grid.at[1:].add(-between[:-1]), worth.heads])
 
 
 def _rank_one(values: Float[Array, "B C"], weight: Float[Array, " B"]) -> tuple[Float[Array, " B"], Float[Array, " C"]]:
@@ -290,18 +324,22 @@ def _rank_one(values: Float[Array, "B C"], weight: Float[Array, " B"]) -> tuple[
 
 
 def _given(places: _Places, worth: _Worth, paid: Float[Array, "B C"], tail: Law, top: Tokens) -> Law:
-    """The mass that each token is given, the tail's to third order in q."""
-    size = places.cross.shape[0]
-    heads = jnp.sum(paid[size:] * worth.heads, 1)
+    """The mass that each token is given."""
+    heads = jnp.sum(paid[places.cross.shape[0] :] * worth.heads, 1)
+    return _to_tail(places, worth, paid, tail).at[top].set(heads)
+
+
+def _to_tail(places: _Places, worth: _Worth, paid: Float[Array, "B C"], tail: Law) -> Law:
+    """The mass that each token of the tail is given, to third order in q."""
+    size, nodes = places.cross.shape[0], places.nodes
     if not size:
-        return jnp.zeros_like(tail).at[top].set(heads)
-    of_tail = paid[:size]
-    tables = jnp.stack([of_tail @ worth.first, jnp.sum(of_tail * worth.second, 1), jnp.sum(of_tail * worth.third, 1)], 1)
-    crossed = jnp.sum((jnp.roll(of_tail, -1, 0) - of_tail) * worth.crossed, 1)
-    nodes = places.nodes
-    first, second, third = (nodes.spread(tables, jnp.arange(len(tail)))).T
+        return jnp.zeros_like(tail)
+    of_grid = paid[:size]
+    tables = jnp.stack([of_grid @ worth.first, jnp.sum(of_grid * worth.second, 1), jnp.sum(of_grid * worth.third, 1)], 1)
+    crossed = jnp.sum((jnp.roll(of_grid, -1, 0) - of_grid) * worth.crossed, 1)
+    first, second, third = nodes.spread(tables, jnp.arange(len(tail))).T
     second = second - nodes.share * (1 - nodes.share) * crossed[jnp.minimum(nodes.left, size - 1)]
-    return (tail * (first + tail * (second + tail * third))).at[top].set(heads)
+    return tail * (first + tail * (second + tail * third))
 
 
 def _staying(leaving: Float[Array, "B B"]) -> Float[Array, "B B"]:

@@ -59,7 +59,7 @@ def race(heads: Float[Array, " H"], tail: Scalar, n: int, live: Count) -> Race:
     digits = -float(np.log(jnp.finfo(heads.dtype).eps))
     ranked = -jnp.sort(-heads)
     waiting = tail + jnp.sum(jnp.where(jnp.arange(heads.shape[0]) >= live - 1, ranked, 0))  # what is left for the last draft
-    first = (jax.lax.lgamma(jnp.asarray(live, heads.dtype)) - digits) / live
+    first = (jax.lax.lgamma(jnp.asarray(live, heads.dtype)) - digits) / live - jnp.log(tail + jnp.sum(heads))
     last = jnp.log((digits + 2 * live) / jnp.maximum(waiting, 1e-30))
     step = jnp.asarray([_step(k, digits) for k in range(1, n + 1)], heads.dtype)[live - 1]
     return Race(heads, tail, first, step, jnp.ceil((last - first) / (step * CHUNK)).astype(jnp.int32))

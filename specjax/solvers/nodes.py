@@ -59,15 +59,15 @@ def place(p: Law, q: Law, largest: Scalar, edge: Scalar) -> Nodes:
         order = jnp.argsort(ratio)
         left = jnp.zeros(size, jnp.int32).at[order].set(jnp.arange(size, dtype=jnp.int32))
         return Nodes(ratio[order], q[order], left, jnp.zeros_like(q))
-    at_nodes = jnp.append(grid(largest, edge, even(largest, COUNT - HEADS - 2 * NEAR - 2), NEAR), ratio[likeliest(q, HEADS)])
+    at_nodes = jnp.append(grid(largest, edge, even(largest, COUNT - HEADS - 2 * NEAR - 2), NEAR, CLOSEST), ratio[likeliest(q, HEADS)])
     at_nodes = jnp.sort(at_nodes)
     left, share = between(at_nodes, ratio)
     return Nodes(at_nodes, masses(q, left, share, COUNT), left, share)
 
 
-def grid(largest: Scalar, edge: Scalar, even: Float[Array, " E"], near: int) -> Float[Array, " B"]:
-    """The nodes `even` and, on either side of `edge`, `near` more in geometric steps, in order."""
-    steps = jnp.exp(jnp.linspace(np.log(CLOSEST), 0, near, dtype=edge.dtype))
+def grid(largest: Scalar, edge: Scalar, even: Float[Array, " E"], near: int, closest: float) -> Float[Array, " B"]:
+    """The nodes `even` and, on either side of `edge`, `near` more in geometric steps from `closest` on, in order."""
+    steps = jnp.exp(jnp.linspace(np.log(closest), 0, near, dtype=edge.dtype))
     ends = jnp.stack([jnp.zeros_like(edge), edge])
     return jnp.sort(jnp.concatenate([ends, edge * (1 - steps), edge + (largest - edge) * steps, even]))
 
