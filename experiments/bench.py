@@ -4,7 +4,7 @@ import dataclasses
 
 from rich.console import Console
 
-from experiments import _bench_bounds, _bench_nodes, _bench_optimal
+from experiments import _bench_bounds, _bench_nodes, _bench_optimal, _bench_throughput
 from experiments._provenance import provenance
 
 
@@ -26,7 +26,7 @@ class Config:
 
 
 def run(config: Config) -> dict:
-    """Three tables: all rules at one node, the optimum and its bracket, the rules that certify their optimality.
+    """Four tables: all rules at one node, the optimum and its bracket, the rules that certify their optimality, contexts a second.
 
     Raises:
       ValueError: no vocabulary, n or repeat, or fewer tokens than drafts.
@@ -39,6 +39,7 @@ def run(config: Config) -> dict:
         **_bench_nodes.run(max(config.vocabulary), max(config.n), config.repeats, config.seed),
         "bounds": _bench_bounds.run(*grid),
         "optimal": _bench_optimal.run(*grid),
+        "throughput": _bench_throughput.run(min(config.vocabulary), sorted(config.n)[len(config.n) // 2], config.repeats, config.seed),
         "provenance": provenance(config),
     }
 
@@ -49,3 +50,4 @@ def show(content: dict, console: Console) -> None:
     console.print(_bench_bounds.table(content["bounds"]))
     if content["optimal"]:
         console.print(_bench_optimal.table(content["optimal"]))
+    console.print(_bench_throughput.table(content["throughput"]))

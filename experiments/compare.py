@@ -178,7 +178,18 @@ def _row(config: Config, cell: Cell, rule: Rule, index: int, led: list[Records],
         "alpha_token_se": [_number(mean.error) for mean in by_depth],
         "stated_error": _number(stated),
         "consistent": consistent,
+        "by_prompt": _by_prompt(used, acceptance=mass, alpha_star=alpha_star),
     }
+
+
+def _by_prompt(used: np.ndarray, acceptance: np.ndarray, alpha_star: np.ndarray) -> dict[str, list[float | None]]:
+    """The means over each prompt's nodes, and how many these are: the units of a bootstrap. Prompts without a node are left out."""
+    axes = tuple(range(1, used.ndim))
+    nodes = used.sum(axes)
+    held = nodes > 0
+    means = [np.where(used, values, 0).sum(axes)[held] / nodes[held] for values in (acceptance, alpha_star)]
+    first, second = ([_number(value) for value in values.tolist()] for values in means)
+    return {"nodes": nodes[held].tolist(), "acceptance": first, "alpha_star": second}
 
 
 def _verdict(rule: Rule, mass: np.ndarray, expected: np.ndarray, alpha_star: np.ndarray, delta: float) -> tuple[bool | None, float]:

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import pytest
 from rich.console import Console
 
-from experiments import _bench_optimal, _timing, bench
+from experiments import _bench_optimal, _bench_throughput, _timing, bench
 from specjax import rules
 from specjax.rules import Certificate, Claims, register
 
@@ -30,6 +30,7 @@ def content():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_bench_optimal, "_rules", lambda: [Greedy()])
         patch.setattr(_bench_optimal, "smollm2", lambda: None)
+        patch.setattr(_bench_throughput, "_rules", lambda n: [rules.get("greedy")])
         return bench.run(bench.Config(vocabulary=(64, 600), n=(1, 2), repeats=2))
 
 
@@ -58,6 +59,13 @@ def test_the_certificates_are_stored_and_one_beyond_its_limit_is_marked(content)
     text = io.StringIO()
     bench.show(content, Console(file=text, width=160))
     assert "1.0e-04" in text.getvalue()
+
+
+def test_the_throughput_has_a_ratio(content):
+    rows = content["throughput"]
+    assert [(row["what"], row["scheme"]) for row in rows] == [("alpha*", "iid"), ("alpha*", "without_replacement"), ("greedy", "greedy")]
+    for row in rows:
+        assert row["ratio"] == pytest.approx(row["contexts_a_second"] / row["numpy_contexts_a_second"])
 
 
 def test_the_optimal_rules_are_those_that_certify_it():
