@@ -17,8 +17,14 @@ STYLE = {
 
 def panels(count: int, title: str) -> tuple[Figure, list[Axes]]:
     """A figure with `count` panels side by side."""
+    figure, (axes,) = board(1, count, title)
+    return figure, axes
+
+
+def board(rows: int, columns: int, title: str, width: float = 3.2) -> tuple[Figure, list[list[Axes]]]:
+    """A figure with rows of panels, each so many inches wide."""
     with rc_context(STYLE):  # type: ignore[arg-type]
-        figure = Figure(figsize=(3.2 * count + 0.4, 4), layout="constrained", dpi=160)
-        axes = figure.subplots(1, count, squeeze=False)[0]
+        figure = Figure(figsize=(width * columns + 0.4, 3.2 * rows + 0.8), layout="constrained", dpi=160)
+        axes = figure.subplots(rows, columns, squeeze=False)
     figure.suptitle(title)
-    return figure, list(axes)
+    return figure, [list(row) for row in axes]

@@ -4,7 +4,7 @@ import dataclasses
 
 from rich.console import Console
 
-from experiments import _bench_bounds, _bench_nodes, _bench_optimal, _bench_trees
+from experiments import _bench_bounds, _bench_nodes, _bench_optimal, _bench_throughput, _bench_trees
 from experiments._provenance import provenance
 
 
@@ -26,7 +26,7 @@ class Config:
 
 
 def run(config: Config) -> dict:
-    """Five tables: all rules at one node, the optimum and its bracket, the rules that certify their optimality, trees, drafting.
+    """The tables of nodes, of the optimum and its bracket, of the rules that certify it, of trees and drafting, of contexts a second.
 
     Raises:
       ValueError: no vocabulary, n or repeat, or fewer tokens than drafts.
@@ -40,6 +40,7 @@ def run(config: Config) -> dict:
         "bounds": _bench_bounds.run(*grid),
         "optimal": _bench_optimal.run(*grid),
         **_bench_trees.run(min(config.vocabulary), config.repeats, config.seed),
+        "throughput": _bench_throughput.run(min(config.vocabulary), sorted(config.n)[len(config.n) // 2], config.repeats, config.seed),
         "provenance": provenance(config),
     }
 
@@ -51,3 +52,4 @@ def show(content: dict, console: Console) -> None:
     if content["optimal"]:
         console.print(_bench_optimal.table(content["optimal"]))
     console.print(*_bench_trees.tables(content))
+    console.print(_bench_throughput.table(content["throughput"]))

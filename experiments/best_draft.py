@@ -2,10 +2,12 @@
 
 A free change has a formula. For n iid drafts alpha* >= a says q(S) <= (p(S) + 1 - a)^(1/n) for all S: q lies in the base polytope of a
 submodular function, and the total variation from q to such a polytope is the largest excess of q(S) over the function. Hence
+
 - the laws at which alpha* = 1 are the base polytope of p(S)^(1/n). Its vertices: for an order of the tokens, the q of which the last of n
   draws in that order has law p, whose distribution function is the n-th root of p's; q = p is inside. From q they are
   max_S [q(S) - p(S)^(1/n)] away in total variation;
 - the largest alpha* within total variation d of q is 1 + min_H [p(H) - (q(H) - d)+^n], for n = 1 it is min(1, 1 - TV(p, q) + d).
+
 Both H are prefixes of the tokens sorted by p/q, as q(H) enters through a convex function and p(H) through a concave one.
 """
 

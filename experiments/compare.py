@@ -20,7 +20,7 @@ from experiments._console import track
 from experiments._measure import Records, clustered_mean, measure, pad_prompts
 from experiments._provenance import provenance
 from specjax import decode, rules, verifiers
-from specjax._types import Rule
+from specjax._types import Claims, Rule
 from specjax.models import pairs
 from specjax.numerics import Sampling
 from specjax.trees import TreeDrafting, growth
@@ -151,8 +151,9 @@ def _cells_of(tree: str, chosen: Chosen, named: bool) -> list[Cell]:
     drawable = _schemes.drawable(tree)
     held: dict[str, list[Rule | Verifier]] = {scheme: [] for scheme in drawable}
     for rule in chosen.rules:
-        scheme = _scheme(rule, list(drawable))
-        if scheme and _fits(rule, drawable[scheme]):
+        _check_drawn(rule)
+        scheme = fitting(rule.claims, drawable)
+        if scheme:
             held[scheme].append(rule)
     ruled = [scheme for scheme in held if held[scheme]]
     for one in chosen.verifiers if named or next(iter(drawable.values())).topology.height > 1 else ():
@@ -171,15 +172,19 @@ def _refusal(one: Verifier, tree: TreeDrafting) -> str:
     return ""
 
 
-def _scheme(rule: Rule, drawable: list[str]) -> str | None:
+def _check_drawn(rule: Rule) -> None:
     if _schemes.first(rule.claims) is None:
         raise ValueError(f"rule {rule.name}: covers {', '.join(sorted(rule.claims.drafting))}, none of which one draft model can draw")
-    return next((scheme for scheme in drawable if scheme in rule.claims.drafting), None)
 
 
-def _fits(rule: Rule, tree: TreeDrafting) -> bool:
-    one_by_one = tree.scheme != growth.STOPPED or rule.claims.sequential
-    return one_by_one and all(rule.claims.admits(n) for n in tree.topology.arities if n > 0)
+def fitting(claims: Claims, drawable: dict[str, TreeDrafting]) -> str | None:
+    """The first scheme of a tree that a rule with these claims covers, if the rule takes the tree that is drawn by it."""
+    scheme = next((scheme for scheme in drawable if scheme in claims.drafting), None)
+    if scheme is None:
+        return None
+    tree = drawable[scheme]
+    one_by_one = tree.scheme != growth.STOPPED or claims.sequential
+    return scheme if one_by_one and all(claims.admits(n) for n in tree.topology.arities if n > 0) else None
 
 
 def _takes(rule: Rule) -> str:
@@ -231,7 +236,18 @@ def _row(config: Config, cell: Cell, judge: Verifier, index: int, led: list[Reco
         "alpha_token_se": [_number(mean.error) for mean in by_depth],
         "stated_error": _number(stated),
         "consistent": consistent,
+        "by_prompt": _by_prompt(used, acceptance=mass, alpha_star=alpha_star),
     }
+
+
+def _by_prompt(used: np.ndarray, acceptance: np.ndarray, alpha_star: np.ndarray) -> dict[str, list[float | None]]:
+    """The means over each prompt's nodes, and how many these are: the units of a bootstrap. Prompts without a node are left out."""
+    axes = tuple(range(1, used.ndim))
+    nodes = used.sum(axes)
+    held = nodes > 0
+    means = [np.where(used, values, 0).sum(axes)[held] / nodes[held] for values in (acceptance, alpha_star)]
+    first, second = ([_number(value) for value in values.tolist()] for values in means)
+    return {"nodes": nodes[held].tolist(), "acceptance": first, "alpha_star": second}
 
 
 def _verdict(rule: Rule | None, mass: np.ndarray, expected: np.ndarray, alpha_star: np.ndarray, delta: float) -> tuple[bool | None, float]:

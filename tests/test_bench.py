@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from experiments import _bench_optimal, _bench_trees, _timing, bench
+from experiments import _bench_optimal, _bench_throughput, _bench_trees, _timing, bench
 from experiments._large import log_normal
 from specjax import rules
 from specjax.rules import Certificate, Claims, register
@@ -37,6 +37,7 @@ def content():
         patch.setattr(_bench_optimal, "smollm2", lambda: None)
         patch.setitem(_bench_trees.RULES, "iid", ("recursive_rejection",))
         patch.setattr(_bench_trees, "PAIRS", ("absent", "markov"))
+        patch.setattr(_bench_throughput, "_rules", lambda n: [rules.get("greedy")])
         return bench.run(bench.Config(vocabulary=(64, 600), n=(1, 2), repeats=2))
 
 
@@ -86,6 +87,13 @@ def test_the_walks_that_are_timed_go_to_the_last_depth(name):
     rule = rules.get(_bench_trees.RULES[draft.scheme][0])()
     assert TopDown(rule).verify(jax.random.key(0), draft, p).length == shape.height + 1
     assert shape.nodes == 64
+
+
+def test_the_throughput_has_a_ratio(content):
+    rows = content["throughput"]
+    assert [(row["what"], row["scheme"]) for row in rows] == [("alpha*", "iid"), ("alpha*", "without_replacement"), ("greedy", "greedy")]
+    for row in rows:
+        assert row["ratio"] == pytest.approx(row["contexts_a_second"] / row["numpy_contexts_a_second"])
 
 
 def test_the_optimal_rules_are_those_that_certify_it():

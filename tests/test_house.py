@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS = [
     {"_types", "_registry", "numerics"},
     {"bounds", "solvers"},
-    {"trees", "drafting", "rules", "couplings"},
+    {"trees", "drafting", "rules", "couplings", "families"},
     {"verifiers"},
     {"models", "drafters"},
     {"decode"},
@@ -69,6 +69,19 @@ def test_arrows_point_down(path):
     assert not any(within(name, {"theory", "experiments", "tests"}) for name in imports(path))
     if parts[0] != "__init__":
         assert {room for room in seen if floors[room] > floors[parts[0]]} == set()
+
+
+def says(path: Path) -> set[str]:
+    """The names in a file's code that speak of devices; its texts do not count."""
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    names = {node.id for node in nodes if isinstance(node, ast.Name)} | {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    names |= {alias.name for node in nodes if isinstance(node, ast.Import | ast.ImportFrom) for alias in node.names}
+    return {name for name in names if re.search("device|mesh|sharding|pmap|process_", name, re.IGNORECASE)}
+
+
+@pytest.mark.parametrize("path", files("specjax"), ids=lambda p: str(p.relative_to(ROOT)))
+def test_one_file_says_device(path):
+    assert bool(says(path)) == (path.name == "sharding.py")
 
 
 @pytest.mark.parametrize("path", files("theory"), ids=lambda p: str(p.relative_to(ROOT)))

@@ -1,0 +1,113 @@
+"""Contexts a second of the optimum and of every rule's expectation, against a plain NumPy loop over the same contexts."""
+
+import functools
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import jax
+import numpy as np
+from rich.table import Table
+
+import theory
+from experiments import _exact, _schemes
+from experiments._console import track
+from experiments._ladder import closed_form
+from experiments._large import log_normal
+from experiments._timing import table as figures
+from specjax import bounds, rules
+from specjax._types import Rule, Scalar
+
+CONTEXTS = 16
+TOGETHER = 2**17  # probabilities in one call: in the cache of one core
+BOUNDS = ("iid", "without_replacement")
+LIMITS = {"iid": 8.0, "without_replacement": 50.0}  # times a NumPy loop's rate, by scheme, on two cores
+PATIENCE = 2.0  # seconds after which a call is timed no more
+
+Loop = Callable[[], object]
+Plain = Callable[[np.ndarray, np.ndarray], object]
+Measured = tuple[str, str, Callable[..., Scalar], Plain]
+
+
+def run(vocabulary: int, n: int, repeats: int, seed: int) -> list[dict]:
+    """One row per optimum and per rule with an exact expectation: contexts a second here and in `theory`, and the ratio of the two."""
+    p, q = log_normal(vocabulary, seed, CONTEXTS)
+    exact = [np.asarray(laws, np.float64) for laws in (p, q)]
+    exact = [laws / laws.sum(-1, keepdims=True) for laws in exact]
+    rows = []
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for name, scheme, fast, plain in track(_measured(vocabulary, n), f"throughput, V = {vocabulary}"):
+            together = max(1, min(TOGETHER // vocabulary, CONTEXTS))
+            program = jax.jit(jax.vmap(fast))
+            parts = [(p[start : start + together], q[start : start + together]) for start in range(0, CONTEXTS, together)]
+            batched = functools.partial(_in_threads, pool, program, parts)
+            loop = functools.partial(_one_by_one, plain, *exact)
+            batched()
+            ours, theirs = _seconds(batched, loop, repeats)
+            rates = {"contexts_a_second": CONTEXTS / ours, "numpy_contexts_a_second": CONTEXTS / theirs, "ratio": theirs / ours}
+            rows.append({"what": name, "scheme": scheme, "vocabulary": vocabulary, "n": n, **rates, "limit": LIMITS.get(scheme)})
+    return rows
+
+
+def _measured(vocabulary: int, n: int) -> list[Measured]:
+    """Name, scheme, the function of specjax and that of theory."""
+    found: list[Measured] = []
+    for scheme in (scheme for scheme in BOUNDS if _exact.drafts(scheme, n)):
+        plain = functools.partial(lambda p, q, scheme: theory.subsets.optimum(theory.Problem(p, q, n, scheme)), scheme=scheme)
+        found.append(("alpha*", scheme, functools.partial(bounds.optimal_acceptance, n=n, scheme=scheme), plain))
+    drawn = [scheme for scheme in _schemes.from_one_law() if _exact.drafts(scheme, n)]
+    for make in _rules(n):
+        under = next((scheme for scheme in drawn if scheme in make.claims.drafting), None)
+        fast = closed_form(make(), n, under, vocabulary) if under else None
+        if under and fast:
+            found.append((make.name, under, fast, functools.partial(getattr(theory.closed_form, make.name), n=n, scheme=under)))
+    return found
+
+
+def _rules(n: int) -> list[type[Rule]]:
+    """The rules that take n drafts at any pair of laws, and whose closed form `theory` has as well."""
+    classes: list[type[Rule]] = [rules.get(name) for name in rules.names()]
+    return [make for make in classes if not make.claims.per_pair and make.claims.admits(n) and hasattr(theory.closed_form, make.name)]
+
+
+def _in_threads(pool: ThreadPoolExecutor, program: Callable[..., jax.Array], parts: list[tuple[jax.Array, jax.Array]]) -> None:
+    list(pool.map(lambda laws: jax.block_until_ready(program(*laws)), parts))
+
+
+def _one_by_one(plain: Plain, p: np.ndarray, q: np.ndarray) -> None:
+    for context in range(len(p)):
+        plain(p[context], q[context])
+
+
+def _seconds(ours: Loop, theirs: Loop, repeats: int) -> tuple[float, float]:
+    """Medians of calls that take turns; a call that has taken long enough is called no more."""
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(repeats):
+        for call, taken in zip((ours, theirs), times, strict=True):
+            if sum(taken) < PATIENCE:
+                start = time.perf_counter()
+                call()
+                taken.append(time.perf_counter() - start)
+    return float(np.median(times[0])), float(np.median(times[1]))
+
+
+def table(rows: list[dict]) -> Table:
+    """One line per optimum and rule; a ratio below its limit is marked."""
+    heads = ("what", "scheme", "contexts / s", "NumPy loop", "ratio", "at least")
+    lines = [
+        (
+            row["what"],
+            row["scheme"],
+            f"{row['contexts_a_second']:.0f}",
+            f"{row['numpy_contexts_a_second']:.1f}",
+            _marked(row["ratio"], row["limit"]),
+            "-" if row["limit"] is None else f"{row['limit']:g}",
+        )
+        for row in rows
+    ]
+    return figures(f"throughput, V = {rows[0]['vocabulary']}, n = {rows[0]['n']}, {os.cpu_count()} cores", heads, lines, 2)
+
+
+def _marked(ratio: float, limit: float | None) -> str:
+    return f"{ratio:.1f}" if limit is None or ratio >= limit else f"[bold red]{ratio:.1f}[/]"

@@ -1,0 +1,37 @@
+"""One cell of a model pair: what `compare` measures of one rule on one tree."""
+
+import functools
+
+import numpy as np
+
+from experiments import compare
+from experiments._cells import Measured
+from experiments._grid import Cell
+from specjax.models import pairs
+
+SAME = ("scheme", "n", "contexts", "consistent", "alpha_star", "gap", "block_efficiency", "acceptance_count", "expected", "alpha_token")
+
+
+def measure(cell: Cell) -> Measured:
+    """The cell's row, and its columns by prompt. The rules of one seed start from the same prompts with the same draws."""
+    assert cell.pair is not None
+    config = compare.Config(
+        pair=cell.pair,
+        rules=(cell.rule,),
+        tree=(cell.tree,),
+        temperature=cell.temperature,
+        top_p=cell.top_p,
+        contexts=cell.contexts,
+        seed=cell.seed,
+    )
+    (found,) = compare.run(config)["rows"]
+    row = {name: value for name, value in found.items() if name.removesuffix("_se") in SAME and name != "alpha_token_se"}
+    row |= {"acceptance": found["acceptance_law_mass"], "acceptance_se": found["acceptance_law_mass_se"]}
+    row |= {"vocabulary": _vocabulary(cell.pair), "exact": False}
+    by_prompt = {name: np.array(values, np.float64) for name, values in found["by_prompt"].items()}
+    return Measured(row, {f"{name}_values" if name != "nodes" else "weights": values for name, values in by_prompt.items()})
+
+
+@functools.cache
+def _vocabulary(pair: str) -> int:
+    return pairs.load(pair).target.vocabulary

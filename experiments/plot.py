@@ -1,0 +1,99 @@
+"""Draws stored rows: those of a merged sweep, or what an experiment wrote with --json.
+
+Rows of an experiment are drawn as the experiment draws them, unless a kind is named; rows of a sweep by kind.
+"""
+
+import dataclasses
+import itertools
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from experiments import _figures, _rows, _stored
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PLAIN = "acceptance"
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What to draw.
+
+    Attributes:
+      file: a merged sweep (.parquet, .json), or the JSON of an experiment.
+      kind: of figure; if not given the experiment's own, for sweeps `PLAIN`.
+      where: conditions COLUMN=VALUE that rows must meet.
+    """
+
+    file: tyro.conf.Positional[Path]
+    kind: Annotated[str | None, tyro.conf.arg(help=f"of figure: {', '.join(_figures.kinds())}")] = None
+    where: tuple[str, ...] = ()
+
+
+def run(config: Config) -> dict:
+    """{"kind", "points"}, or the stored content where it is drawn by its own experiment.
+
+    Raises:
+      ValueError: a file without rows, an unknown kind, a condition that no row meets, or rows that this kind cannot show.
+    """
+    if config.kind is not None:
+        _figures.get(config.kind)
+    content = _rows.read(config.file)
+    rows = _rows.chosen(content["rows"], config.where)
+    owner = _stored.origin(content) if config.kind is None else None
+    if owner:
+        if not hasattr(owner, "plot"):
+            raise ValueError(f"{config.file}: written by {owner.__name__.rpartition('.')[2]}, which draws no figure; name a --kind")
+        return {**content, "rows": rows}
+    kind = config.kind or PLAIN
+    points = _figures.get(kind).points(_rows.measured(rows))
+    if not points:
+        raise ValueError(f"{config.file}: these rows cannot show {kind}")
+    if len(_figures.pages(points)) > 1:
+        count = len({point["setting"] for point in points})
+        raise ValueError(f"expected at most {_figures.MOST} settings in a figure, got {count}: choose with --where, e.g. vocabulary=32")
+    return {"kind": kind, "points": points}
+
+
+def show(content: dict, console: Console) -> None:
+    """The numbers that are drawn."""
+    if "kind" not in content:
+        _owner(content).show(content, console)
+        return
+    for setting, group in itertools.groupby(content["points"], key=lambda point: point["setting"]):
+        console.print(f"{content['kind']}: {setting}", markup=False, highlight=False)
+        console.print(_table([{name: value for name, value in point.items() if name != "setting"} for point in group]))
+
+
+def _table(points: list[_rows.Row]) -> Table:
+    """The points, figures whole in a narrow terminal."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name, value in points[0].items():
+        if isinstance(value, str):
+            table.add_column(name, no_wrap=True)
+        else:
+            table.add_column(name, no_wrap=True, justify="right", min_width=max(len(name), *(len(_written(p[name])) for p in points)))
+    for point in points:
+        table.add_row(*map(_written, point.values()))
+    return table
+
+
+def _written(value: object) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def plot(content: dict) -> "Figure":
+    """The figure."""
+    return _figures.get(content["kind"]).draw(content["points"]) if "kind" in content else _owner(content).plot(content)
+
+
+def _owner(content: dict) -> _stored.ModuleType:
+    owner = _stored.origin(content)
+    assert owner is not None
+    return owner

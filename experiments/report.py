@@ -1,0 +1,83 @@
+"""One page of a merged sweep: every figure that its rows can show, and the rows in a table that sorts; no network.
+
+The page is a single HTML file, the figures are in it.
+"""
+
+import base64
+import dataclasses
+import html
+import io
+import string
+from pathlib import Path
+
+import tyro
+from rich.console import Console
+
+from experiments import _figures, _rows, _store
+from experiments._console import track
+
+TEMPLATE = Path(__file__).with_name("_report.html")
+DPI = 100
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What to put on the page.
+
+    Attributes:
+      file: a merged sweep (.parquet, .json), or the JSON of compare.
+      out: the page.
+      where: conditions COLUMN=VALUE that rows must meet.
+    """
+
+    file: tyro.conf.Positional[Path]
+    out: Path = Path("out/report.html")
+    where: tuple[str, ...] = ()
+
+
+def run(config: Config) -> dict:
+    """Write the page.
+
+    Raises:
+      ValueError: a file without rows of rules, a condition that no row meets, or a page that cannot be written.
+    """
+    _store.check_writable(config.out)
+    rows = _rows.measured(_rows.chosen(_rows.read(config.file)["rows"], config.where))
+    shown = {name: kind.points(rows) for name, kind in _figures.kinds().items()}
+    parts = [(name, part) for name, points in shown.items() for part in _figures.pages(points)]
+    figures = [_figure(name, part) for name, part in track(parts, "figures")]
+    _store.write(config.out, _page(config, rows, figures).encode())
+    return {"page": str(config.out), "rows": len(rows), "figures": len(figures)}
+
+
+def show(content: dict, console: Console) -> None:
+    """Where the page is."""
+    console.print(f"page: {content['page']}, {content['figures']} figures of {content['rows']} rows", highlight=False, soft_wrap=True)
+
+
+def _page(config: Config, rows: list[_rows.Row], figures: list[str]) -> str:
+    columns = [name for name in rows[0] if not any(isinstance(row.get(name), list | dict) for row in rows)]
+    body = ("".join(f"<td>{html.escape(_cell(row.get(name)))}" for name in columns) for row in rows)
+    conditions = f" with {', '.join(config.where)}" if config.where else ""
+    return string.Template(TEMPLATE.read_text("utf-8")).substitute(
+        title=html.escape(config.file.stem),
+        summary=html.escape(f"{len(rows)} rows{conditions}. Intervals are two standard errors unless they are named."),
+        figures="\n".join(figures),
+        head="".join(f"<th>{html.escape(name)}" for name in columns),
+        body="\n".join(f"<tr>{cells}" for cells in body),
+    )
+
+
+def _figure(name: str, points: list[_rows.Row]) -> str:
+    """A figure with its caption, as HTML."""
+    kind, image = _figures.get(name), io.BytesIO()
+    kind.draw(points).savefig(image, format="png", dpi=DPI)
+    caption = html.escape((kind.__doc__ or "").partition("\n")[0])
+    data = base64.b64encode(image.getvalue()).decode()
+    return f'<h2>{name}</h2>\n<p>{caption}</p>\n<img alt="{caption}" src="data:image/png;base64,{data}">'
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,71 @@
+"""How far a sweep's folder is: cells finished, failed and missing, the time that is left, and why cells failed."""
+
+import collections
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import tyro
+from rich.console import Console
+
+from experiments._cells import Folder
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Which folder.
+
+    Attributes:
+      folder: where `specjax sweep` puts its cells.
+    """
+
+    folder: Annotated[Path, tyro.conf.Positional]
+
+
+def run(config: Config) -> dict:
+    """The counts, the seconds of a cell, and the errors of the cells that failed.
+
+    Raises:
+      ValueError: it is no folder of a sweep, or a cell's file is broken.
+    """
+    folder = Folder(config.folder)
+    planned = folder.plan().cells
+    finished, failures = folder.finished(), folder.failed()
+    done = [cell for cell in planned if cell in finished]
+    failed = [cell for cell in planned if cell in failures - finished]
+    seconds = [folder.header(cell)["seconds"] for cell in done]
+    left = len(planned) - len(done)
+    return {
+        "folder": str(config.folder),
+        "cells": len(planned),
+        "finished": len(done),
+        "failed": len(failed),
+        "missing": left - len(failed),
+        "of_other_plans": len(finished - set(planned)),
+        "seconds_a_cell": float(np.mean(seconds)) if seconds else None,
+        "seconds_left": left * float(np.mean(seconds)) if seconds else None,
+        "failures": [{"cell": cell, **_reason(folder.failure(cell))} for cell in failed],
+    }
+
+
+def _reason(record: dict) -> dict:
+    return {name: record[name] for name in ("error", "host", "config")}
+
+
+def show(content: dict, console: Console) -> None:
+    """A line of counts, one of time, and one for each kind of failure."""
+
+    def say(text: str) -> None:
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    counts = ", ".join(f"{content[name]} {name}" for name in ("finished", "failed", "missing"))
+    say(f"{content['folder']}: {content['cells']} cells: {counts}")
+    if content["of_other_plans"]:
+        say(f"{content['of_other_plans']} cells of other grids or of other code lie beside them")
+    if content["seconds_a_cell"] is not None:
+        each, left = content["seconds_a_cell"], content["seconds_left"]
+        say(f"{each:.3g} s a cell, {1 / max(each, 1e-9):.3g} a second; {left:.0f} s left for one process")
+    for error, count in collections.Counter(failure["error"] for failure in content["failures"]).most_common():
+        first = next(failure["cell"] for failure in content["failures"] if failure["error"] == error)
+        say(f"{count} failed, first {first}: {' '.join(error.split())}")

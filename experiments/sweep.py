@@ -1,0 +1,145 @@
+"""Compute the cells of a grid that are not finished yet; killed at any moment, it goes on where it was.
+
+Each cell is one file, written whole. Its random streams come from its own configuration, so that shards, order and machines change no
+number. Its name hashes that configuration and the sources of specjax and of what measures: after a change there, cells are computed
+again. `specjax status` says how far a folder is, `specjax merge` makes one table of it.
+"""
+
+import dataclasses
+import platform
+import time
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import jax
+import numpy as np
+import tyro
+from jax.sharding import Mesh
+from rich.console import Console
+
+from experiments import _cell_family, _cell_pair, _code, _grid, _progress
+from experiments._cells import Folder, Measured, Plan
+from experiments._grid import Cell, Grid
+from specjax import sharding
+
+if TYPE_CHECKING:
+    import submitit
+
+__all__ = ["Config", "Grid", "run", "show", "status", "submit"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What to compute, and where.
+
+    Attributes:
+      config: a TOML file of tables [[grid]], or a Python file with `grids`; the keys are those of experiments.sweep.Grid.
+      out: the folder; it may hold finished cells of this or of another grid.
+      shard: compute the i-th of n parts only, written i/n, i from 1 to n; each cell lies in one part.
+      distributed: compute each cell on the devices of all processes of this job (SLURM, Kubernetes, Open MPI, TPU pod).
+    """
+
+    config: Annotated[Path, tyro.conf.Positional]
+    out: Path
+    shard: str = "1/1"
+    distributed: bool = False
+
+
+def run(config: Config) -> dict:
+    """Compute what is missing: counts of cells in all, in this shard, found finished, computed and failed.
+
+    Raises:
+      ValueError: a file, name, value, shard or folder that cannot be used; a disk that is full.
+    """
+    part, parts = _shard(config.shard)
+    if config.distributed:
+        sharding.connect()
+    grids = _grid.read(config.config)
+    cells, code = _grid.cells(grids), _code.version(__name__)
+    named = {cell.identity(code): cell for cell in cells}
+    folder = Folder(config.out)
+    folder.create(Plan([_plain(grid) for grid in grids], code, list(named)))
+    mine = list(named.items())[part - 1 :: parts]
+    missing = _missing(folder, [name for name, _ in mine])
+    failed = _compute(folder, [(name, cell) for name, cell in mine if name in missing], code)
+    return {
+        "folder": str(config.out),
+        "cells": len(named),
+        "in_shard": len(mine),
+        "found": len(mine) - len(missing),
+        "computed": len(missing) - failed,
+        "failed": failed,
+    }
+
+
+def _plain(grid: Grid) -> dict:
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in dataclasses.asdict(grid).items()}
+
+
+def _shard(text: str) -> tuple[int, int]:
+    part, slash, parts = text.partition("/")
+    if not (slash and part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
+        raise ValueError(f"shard: expected i/n with i from 1 to n, got {text!r}")
+    return int(part), int(parts)
+
+
+def _missing(folder: Folder, names: list[str]) -> set[str]:
+    """Which of these cells are not finished, as the first process sees it."""
+    finished = folder.finished()
+    if sharding.is_first_process():
+        folder.sweep_up(set(names) - finished)
+    flags = sharding.agreed(np.array([name not in finished for name in names], bool))
+    return {name for name, flag in zip(names, flags, strict=True) if flag}
+
+
+def _compute(folder: Folder, cells: list[tuple[str, Cell]], code: str) -> int:
+    """Compute and keep these cells; how many failed."""
+    mesh, writes = sharding.all_devices(), sharding.is_first_process()
+    with _progress.tally(len(cells)) as tally:
+        for name, cell in cells:
+            start = time.time()
+            header = {"cell": name, "config": dataclasses.asdict(cell), "code": code, "start": start, **_machine()}
+            try:
+                measured = _measure(cell, mesh)
+            except Exception as error:
+                record = header | {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
+                if writes:
+                    folder.write_failure(name, record)
+                tally.add(1)
+                continue
+            if writes:
+                folder.write(name, header | {"row": measured.row, "seconds": time.time() - start}, measured.arrays)
+            tally.add(0)
+    return tally.failed
+
+
+def _measure(cell: Cell, mesh: Mesh) -> Measured:
+    return _cell_pair.measure(cell) if cell.pair else _cell_family.measure(cell, mesh)
+
+
+def _machine() -> dict:
+    return {"host": platform.node(), "backend": jax.default_backend(), "jax": jax.__version__, "python": platform.python_version()}
+
+
+def submit(executor: "submitit.Executor", config: Config, shards: int) -> list["submitit.Job"]:
+    """Hand the sweep to a cluster as one job array, a shard a job; needs the extra `slurm`.
+
+    The executor carries partition, time and memory, e.g. `submitit.AutoExecutor(folder="logs")` with `update_parameters`.
+    """
+    return executor.map_array(run, [dataclasses.replace(config, shard=f"{i}/{shards}") for i in range(1, shards + 1)])
+
+
+def show(content: dict, console: Console) -> None:
+    """One line."""
+    found, computed, failed = (content[name] for name in ("found", "computed", "failed"))
+    console.print(
+        f"{content['folder']}: {content['in_shard']} of {content['cells']} cells: {found} found, {computed} computed, {failed} failed",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def status(content: dict) -> int:
+    """1 if a cell failed."""
+    return int(content["failed"] > 0)

@@ -1,0 +1,48 @@
+"""What family files share."""
+
+import math
+from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
+
+from specjax._registry import register
+from specjax._types import Law, RandomKey, Scalar
+
+
+class Laws(NamedTuple):
+    """A target law and a draft law [V] each, in float32."""
+
+    p: Law
+    q: Law
+
+
+@runtime_checkable
+class Family(Protocol):
+    """Random pairs of laws; numeric parameters are traced leaves, with a default.
+
+    `sample(key, vocabulary)` draws one pair, at any static V >= 2. `mean_tv(vocabulary)` is E TV(p, q): exact, or, where `limit` is
+    true, as V grows.
+    """
+
+    name: ClassVar[str]
+    limit: ClassVar[bool]
+
+    def sample(self, key: RandomKey, vocabulary: int) -> Laws: ...
+
+    def mean_tv(self, vocabulary: int) -> float: ...
+
+
+def expect(name: str, value: float, low: float, high: float = math.inf) -> None:
+    """Refuse a parameter out of its range.
+
+    Raises:
+      ValueError: value is not a number from low to high.
+    """
+    if not (low <= value <= high and math.isfinite(value)):
+        raise ValueError(f"{name}: expected a number from {low:g} to {high:g}, got {value}")
+
+
+def tail(distance: float) -> float:
+    """2 Phi(-d / 2): what two normal laws of one variance share, d standard deviations apart."""
+    return math.erfc(distance / 2 / math.sqrt(2))
+
+
+__all__ = ["Family", "Law", "Laws", "RandomKey", "Scalar", "expect", "register", "tail"]

@@ -1,0 +1,32 @@
+"""Log-normal laws that noise on the logits sets apart."""
+
+from typing import ClassVar
+
+import jax
+
+from specjax.families._base import Laws, RandomKey, expect, register, tail
+
+
+@register
+class LogNormal:
+    """p and q have the logits z + e/2 and z - e/2, z ~ N(0, spread^2), e ~ N(0, noise^2) for each token: exchangeable.
+
+    E TV goes to 1 - 2 Phi(-noise / 2) as V grows, whatever the spread: the overlap E min / E of two log-normal weights. Below
+    V ~ e^(spread^2) it is less. Cost: two passes of noise over V.
+    """
+
+    limit: ClassVar[bool] = True
+    spread: float = 3.0
+    noise: float = 1.0
+
+    def __post_init__(self) -> None:
+        expect("spread", self.spread, 0, 30)
+        expect("noise", self.noise, 0, 30)
+
+    def sample(self, key: RandomKey, vocabulary: int) -> Laws:
+        z, e = jax.random.normal(key, (2, vocabulary))
+        middle, apart = self.spread * z, self.noise * e / 2
+        return Laws(jax.nn.softmax(middle + apart), jax.nn.softmax(middle - apart))
+
+    def mean_tv(self, vocabulary: int) -> float:
+        return 1 - tail(self.noise)

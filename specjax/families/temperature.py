@@ -1,0 +1,31 @@
+"""A log-normal law and the same at another temperature."""
+
+from typing import ClassVar
+
+import jax
+
+from specjax.families._base import Laws, RandomKey, expect, register, tail
+
+
+@register
+class Temperature:
+    """p = softmax(z) and q = softmax(z / ratio), z ~ N(0, spread^2) for each token: both order the tokens alike.
+
+    E TV goes to 1 - 2 Phi(-spread |1 - 1 / ratio| / 2) as V grows: under p and q the logits are normal, so far apart. Below
+    V ~ e^(spread^2) it is less. Cost: one pass of noise over V.
+    """
+
+    limit: ClassVar[bool] = True
+    spread: float = 3.0
+    ratio: float = 1.5
+
+    def __post_init__(self) -> None:
+        expect("spread", self.spread, 0, 30)
+        expect("ratio", self.ratio, 0.01, 100)
+
+    def sample(self, key: RandomKey, vocabulary: int) -> Laws:
+        z = self.spread * jax.random.normal(key, (vocabulary,))
+        return Laws(jax.nn.softmax(z), jax.nn.softmax(z / self.ratio))
+
+    def mean_tv(self, vocabulary: int) -> float:
+        return 1 - tail(self.spread * abs(1 - 1 / self.ratio))
