@@ -9,6 +9,7 @@ from experiments._large import log_normal
 from specjax import rules
 
 
+@pytest.mark.thorough
 def test_both_sides_compute_the_same():
     p, q = log_normal(48, 0, 1)
     exact = [np.asarray(laws[0], np.float64) / np.asarray(laws[0], np.float64).sum() for laws in (p, q)]

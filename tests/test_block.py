@@ -150,6 +150,7 @@ def test_an_ignored_end_of_the_path_is_caught(monkeypatch):
     assert Judge(Block(), topology, "iid")(random_world(3, 2, 1)).loss > 1e-3
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("tokens", [(0, 0, 0), (0, 1, 0), (1, 1, 1)])
 def test_walks_are_what_the_law_says(tokens):
     """Exact over the nodes, within V / 64 over the tokens."""
@@ -161,6 +162,7 @@ def test_walks_are_what_the_law_says(tokens):
     assert (np.abs(law - walked) <= law.sum(1, keepdims=True) / 64 + 1e-12).all()
 
 
+@pytest.mark.thorough
 @pytest.mark.key_reuse
 def test_walks_have_the_law(key):
     drawn, p = one_tree(random_world(3, 3, 4), chain(3), "iid", (1, 2, 0))

@@ -48,10 +48,10 @@ def sequence_law(pair, start, length):
 
 
 CASES = [
-    ("chain:2", "single", "iid"),
+    pytest.param("chain:2", "single", "iid", marks=pytest.mark.thorough),
     ("star:2", "kseq", "iid"),
-    ("full:2,2", "recursive_rejection_without_replacement", "without_replacement"),
-    ("full:2,1", "greedy", "greedy"),
+    pytest.param("full:2,2", "recursive_rejection_without_replacement", "without_replacement", marks=pytest.mark.thorough),
+    pytest.param("full:2,1", "greedy", "greedy", marks=pytest.mark.thorough),
     ("chain:2", "block", "iid"),
     ("full:2,2", "traversal", "without_replacement"),
 ]

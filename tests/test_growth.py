@@ -26,6 +26,8 @@ from specjax.trees.growth import STOPPED, beam, sampled_best_first
 from specjax.trees.growth import _turns as turns
 from specjax.verifiers import TopDown, Traversal
 
+pytestmark = pytest.mark.thorough
+
 VOCABULARY, DRAWS, PROMPT = 3, 40_000, jnp.array([2, 0, 1, 0, 0], jnp.int32)
 TREES = {
     "beam:1x2": "without_replacement",

@@ -57,8 +57,13 @@ def test_the_optimum_is_drawn_once_above_the_rules():
 
 def test_the_budget_is_the_drafted_nodes():
     (row, *_) = swept.rows(ns=(2,))
-    points = efficiency.points([{**row, "tree": tree} for tree in ("star:3", "chain:2", "full:2,2", "grown:4x4")])
-    assert {(point["rule"], point["budget"]) for point in points} == {("kseq", 3), ("kseq on a chain", 2), ("kseq on a full", 6)}
+    points = efficiency.points([{**row, "tree": tree} for tree in ("star:3", "chain:2", "full:2,2", "beam:4x3")])
+    assert {(point["rule"], point["budget"]) for point in points} == {
+        ("kseq", 3),
+        ("kseq on a chain", 2),
+        ("kseq on a full", 6),
+        ("kseq on a beam", 12),
+    }
 
 
 def test_the_phase_diagram_shows_the_share_of_the_optimum():

@@ -242,6 +242,7 @@ def test_nothing_finished_cannot_be_merged_and_a_broken_cell_is_named(whole, tmp
     assert "none of its 40 cells is finished" in refused(capsys)
 
 
+@pytest.mark.thorough
 def test_two_processes_compute_each_cell_together(tmp_path):
     """The environment is what mpirun sets; gloo prints on stdout."""
     config, out = grid(tmp_path / "grid.toml", 1), tmp_path / "out"
@@ -262,6 +263,7 @@ def test_two_processes_compute_each_cell_together(tmp_path):
     np.testing.assert_allclose([row["acceptance_values"] for row in together], [row["acceptance_values"] for row in alone], rtol=1e-6)
 
 
+@pytest.mark.thorough
 def test_the_local_executor_runs_a_job_array(whole, tmp_path):
     submitit = pytest.importorskip("submitit")
     config, expected = whole

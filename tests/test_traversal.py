@@ -26,6 +26,8 @@ from stats import assert_drawn_from
 from specjax.trees import NO_NODE, Draft, chain, full, star
 from specjax.verifiers import Block, Traversal, _paths, traversal
 
+pytestmark = pytest.mark.thorough
+
 SCHEMES = sorted(Traversal.claims.drafting)
 
 
