@@ -85,6 +85,7 @@ def test_single_precision(depth):
     assert max(f.excess for f in found) < 1e-6
 
 
+@pytest.mark.thorough
 def test_single_precision_at_a_large_vocabulary():
     assert_single_precision_is_enough(Block(), chain(4), "iid", 131072)
 
@@ -135,6 +136,7 @@ def test_the_uncapped_joint_ratio_costs_a_ninth(monkeypatch):
     assert loss == pytest.approx(1 / 9, abs=1e-12)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("mistake", [uncapped_at_the_end, prefix_off_by_one, weights_of_the_tokens_alone, bonus_from_the_parent])
 def test_a_mistake_is_caught(mistake, monkeypatch):
     mistake(monkeypatch)
@@ -171,6 +173,7 @@ def test_walks_have_the_law(key):
     assert_drawn_from(jax.jit(draws)(jax.random.split(key, 40_000)), law.reshape(-1))
 
 
+@pytest.mark.thorough
 def test_one_trace_serves_all_contexts_and_batches(key):
     trees = draw_all(random_world(2, 3, 6), chain(3), "iid")
     rows = [jnp.asarray(x) for x in (trees.tokens.astype(np.int32), trees.q.astype(np.float32), trees.p.astype(np.float32))]

@@ -62,6 +62,7 @@ def test_without_names_verifiers_join_on_deeper_trees_only():
     assert not {"block", "traversal"} & {name for _, name in placed(tree="star:2")}
 
 
+@pytest.mark.thorough
 def test_on_a_grown_tree_rules_are_measured_and_of_a_verifier_the_speed(tmp_path, capsys):
     from rich.console import Console
 

@@ -43,6 +43,7 @@ def test_draws_are_laws_and_their_mean_total_variation_is_what_the_family_says(t
         assert found.mean() < known - 0.05  # the limit is one
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("text", [SPREAD.get(name, name) for name in families.names()])
 def test_a_large_vocabulary(text, key):
     laws, known = sample(text, key, 131072, 4), families.parse(text).mean_tv(131072)

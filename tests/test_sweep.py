@@ -75,6 +75,7 @@ def test_a_sweep_killed_three_times_goes_on_and_loses_nothing(whole, tmp_path, s
     assert not list(out.glob("*/.*"))
 
 
+@pytest.mark.thorough
 def test_a_failed_cell_leaves_its_error_and_the_rest_goes_on(whole, tmp_path, monkeypatch, capsys):
     config, expected = whole
     out, measure = tmp_path / "out", sweep._measure
@@ -114,6 +115,7 @@ def test_the_rows_hold_together(whole, tmp_path):
     assert len({tuple(by_laws["markov", seed]) for seed in range(10)}) == 10
 
 
+@pytest.mark.thorough
 def test_pairs_estimates_and_python_files(tmp_path):
     config = tmp_path / "grids.py"
     config.write_text(
@@ -210,6 +212,7 @@ def test_an_impossible_folder(tmp_path, capsys):
         assert "not the folder of a sweep" in refused(capsys)
 
 
+@pytest.mark.thorough
 def test_a_full_disk_leaves_finished_cells_whole(whole, tmp_path):
     config, expected = whole
     out = tmp_path / "out"

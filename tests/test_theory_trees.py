@@ -117,6 +117,7 @@ def test_joint_optimum_of_one_node_is_the_transport_optimum(scheme, vocabulary):
         assert abs(tree_lp.solve(trees.drawn(problem)).value - single.value) < 1e-9
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("shape", "scheme"), CASES)
 def test_the_plan_attains_the_joint_optimum_without_loss(shape, scheme):
     for problem in problems(shape, scheme):

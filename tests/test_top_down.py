@@ -70,6 +70,7 @@ def test_a_rule_outside_its_proof_is_caught():
     assert sequence_loss("binary", "recursive_rejection", "without_replacement") > 1e-3
 
 
+@pytest.mark.thorough
 @pytest.mark.key_reuse
 @pytest.mark.parametrize("tree", ["binary", "ragged"])
 def test_walks_have_the_law(tree, key):

@@ -10,6 +10,8 @@ from experiments import tree_budget
 from experiments._budget_trees import METHODS, REJECTION, SINGLE, Limits
 from specjax.trees import growth
 
+pytestmark = pytest.mark.thorough
+
 CONFIG = tree_budget.Config(pair="markov", methods=(SINGLE, "RSD-S"), budget=(4,), depth=2, prompts=4, calls=8)
 HALVING = 0.6 * 0.5 ** np.arange(16)
 
@@ -19,7 +21,6 @@ def content():
     return tree_budget.run(CONFIG)
 
 
-@pytest.mark.thorough
 def test_a_run_gives_a_row_for_every_verifier_of_a_method(content):
     found = [(row["method"], row["tree"], row["verifier"]) for row in content["rows"]]
     assert found == [
@@ -33,7 +34,6 @@ def test_a_run_gives_a_row_for_every_verifier_of_a_method(content):
         assert row["block_efficiency"] == pytest.approx(np.mean(row["by_prompt"]))
 
 
-@pytest.mark.thorough
 def test_the_profile_is_that_of_the_pair(content):
     """Markov's laws have a mean entropy of 2 nats, and recursive rejection accepts the first draft as often as min(p, q) says: .7."""
     known = content["profile"]
@@ -85,7 +85,6 @@ def test_a_claim_is_reproduced_where_the_paired_interval_lies_above_zero(gain, r
         assert abs(row["difference"] - gain) < 0.1
 
 
-@pytest.mark.thorough
 def test_the_figure_and_the_table_draw(content, tmp_path, capsys):
     tree_budget.show(content, Console(width=120))
     assert "beam:2x2" in capsys.readouterr().out

@@ -96,6 +96,7 @@ def test_stored_rows_hold_every_case_of_the_default_configuration():
     assert held == {(case.tree, case.scheme, case.vocabulary, case.family) for case in tree_gap._cases(tree_gap.Config())}
 
 
+@pytest.mark.thorough
 def test_a_run_gives_a_row_for_every_verifier_that_covers_the_tree(content):
     found = [(row["tree"], row["verifier"]) for row in content["rows"] if row["family"] == "random"]
     assert found == [
@@ -105,6 +106,7 @@ def test_a_run_gives_a_row_for_every_verifier_that_covers_the_tree(content):
     assert max(off(row) for row in content["rows"]) < 1e-9
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("tree", "verifier"),
     [("chain:2", Block()), ("full:2,1", Traversal()), ("full:2,1", TopDown(rules.get("kseq")()))],
@@ -120,6 +122,7 @@ def test_room_for_more_changes_no_law(tree, verifier):
     np.testing.assert_allclose(roomy, each, atol=EXACT)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("tree", "scheme"), [("full:2,1", "iid"), ("full:2,2", "without_replacement")])
 def test_laws_for_trees_that_are_alike_are_the_laws_of_each(tree, scheme):
     rule = {"iid": paths.recursive_rejection, "without_replacement": paths.optimal(scheme)}[scheme]
@@ -163,6 +166,7 @@ def test_cases_are_counted_before_they_are_drawn():
         assert tree_gap._ways(topology, scheme, 3) == len(drawn.mass)
 
 
+@pytest.mark.thorough
 def test_the_figure_and_the_table_draw(tmp_path, capsys):
     from rich.console import Console
 
