@@ -14,7 +14,7 @@ SMALL, LARGE = 37, 8192  # sorted; binned
 TOLERANCE = {np.float64: 1e-9, np.float32: 2e-6}
 WIDTH = {"iid": 1e-6, "without_replacement": 5e-6}
 CASES = [(scheme, n) for scheme in bounds.schemes() for n in (1, 2, 4, 8) if _exact.drafts(scheme, n) and scheme != "independent"]
-BINNED = [("iid", 2), ("iid", 8), ("without_replacement", 2), ("without_replacement", 8)]
+BINNED = [("iid", 2), ("iid", 8), pytest.param("without_replacement", 2, marks=pytest.mark.thorough), ("without_replacement", 8)]
 
 
 def law(weights: np.ndarray) -> np.ndarray:
@@ -105,7 +105,7 @@ def test_different_drafters_are_enclosed(n):
     assert (exact <= found.upper + 1e-9).all()
 
 
-@pytest.mark.parametrize("vocabulary", [50, LARGE])
+@pytest.mark.parametrize("vocabulary", [50, pytest.param(LARGE, marks=pytest.mark.thorough)])
 @pytest.mark.parametrize(
     ("scheme", "n"), [("iid", 2), ("without_replacement", 2), ("greedy", 2), ("hub", 2), ("top_n", 2), ("independent", 2)]
 )

@@ -137,6 +137,7 @@ def _first_token_laws(pair, decoder, verifier, scheme, targets):
     return mass @ np.asarray(laws, np.float64)
 
 
+@pytest.mark.thorough
 def test_greedy_decoding_equals_plain_greedy_decoding():
     """Up to near-ties: where they part, the target's two best logits are closer than two forwards differ."""
     pair, budget, tie = pairs.load("bytes"), 48, 1e-3
@@ -169,6 +170,7 @@ def test_the_loop_calls_no_host():
     assert "callback" not in program
 
 
+@pytest.mark.thorough
 def test_a_batch_equals_a_loop():
     pair = small_pair()
     decoder, verifier = setting(pair, "full:2,2", "kseq", "iid")
@@ -241,7 +243,7 @@ def test_the_history_holds_the_gap_of_the_certificate():
     assert rules.certificate(rules.get("kseq")(), nodes.gap[0], nodes.gap[0], 2, "iid") is None
 
 
-@pytest.mark.parametrize("budget", [1, 5])
+@pytest.mark.parametrize("budget", [pytest.param(1, marks=pytest.mark.thorough), 5])
 def test_decoding_stops_at_the_budget_or_at_eos(budget):
     pair = small_pair()._replace(eos=2)
     decoder, verifier = setting(pair, "full:2,2", "kseq", "iid")

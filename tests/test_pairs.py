@@ -103,6 +103,7 @@ def test_smollm2_agrees_with_transformers():
     assert isinstance(tokenizer.decode(list(range(config.vocabulary))), str)
 
 
+@pytest.mark.thorough
 @needs_smollm2
 @pytest.mark.smollm2
 def test_smollm2_draft_is_worth_its_layers():
