@@ -9,7 +9,6 @@ from typing import Generic, NamedTuple, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
 from jaxtyping import Array, Key
 
 from experiments._cells import Measured
@@ -51,7 +50,7 @@ class Acceptance(NamedTuple):
     error: Array
 
 
-def measure(cell: Cell, mesh: Mesh) -> Measured:
+def measure(cell: Cell) -> Measured:
     """The cell's row, and its columns by context.
 
     The laws depend on family, V and seed, and an estimate's drafts on scheme and n besides: rules see the same of both.
@@ -61,33 +60,33 @@ def measure(cell: Cell, mesh: Mesh) -> Measured:
     assert cell.scheme is not None
     assert cell.n is not None
     laws = Laws(cell.family, cell.vocabulary, Sampling(cell.temperature, top_p=cell.top_p), cell.seed)
-    optimum = _optimum(laws, cell.scheme, cell.n, cell.contexts, mesh)
+    optimum = _optimum(laws, cell.scheme, cell.n, cell.contexts)
     program, exact = _judge(cell.rule, cell.scheme, cell.n, cell.vocabulary)
-    accepted, error = _over_contexts(program, laws, (cell.scheme, cell.n), cell.contexts, mesh)
+    accepted, error = _over_contexts(program, laws, (cell.scheme, cell.n), cell.contexts)
     held = {"acceptance_values": accepted, "alpha_star_values": optimum.alpha_star, "weights": np.ones(cell.contexts)}
     row = _row(cell, accepted, optimum, exact)
     return Measured(row, held | {"error": error, "upper": optimum.upper, "first_try_values": optimum.first_try})
 
 
 @functools.lru_cache(maxsize=64)
-def _optimum(laws: Laws, scheme: str, n: int, contexts: int, mesh: Mesh) -> Optimum[Values]:
-    return Optimum(*_over_contexts(_bound(scheme, n), laws, (), contexts, mesh))
+def _optimum(laws: Laws, scheme: str, n: int, contexts: int) -> Optimum[Values]:
+    return Optimum(*_over_contexts(_bound(scheme, n), laws, (), contexts))
 
 
 def _over_contexts(
-    program: Callable[..., Optimum[Array] | Acceptance], laws: Laws, purpose: tuple[str | int, ...], contexts: int, mesh: Mesh
+    program: Callable[..., Optimum[Array] | Acceptance], laws: Laws, purpose: tuple[str | int, ...], contexts: int
 ) -> list[Values]:
     """The columns of what program(key, p, q) gives, in float64, a row a context; the key belongs to the laws and to this purpose."""
     at_most = max(KEPT // laws.vocabulary, 1)
-    together = max(TOGETHER // laws.vocabulary, 1) * mesh.size
+    together = max(TOGETHER // laws.vocabulary, 1) * sharding.all_devices().size
     key, parts = stream(*_names(laws), *purpose), []
     for start in range(0, contexts, at_most):
         size = min(at_most, contexts - start)
-        p, q = _sampled(laws, start, size, mesh)
+        p, q = _sampled(laws, start, size)
         for low in range(0, size, together):
             rows = slice(low, min(low + together, size))
             keys = _keys(key, start + low, rows.stop - low)
-            parts.append([np.asarray(column) for column in sharding.map_over_keys(program, keys, mesh, p[rows], q[rows])])
+            parts.append([np.asarray(column) for column in sharding.map_over_keys(program, keys, sharding.all_devices(), p[rows], q[rows])])
     return [np.concatenate(column).astype(np.float64) for column in zip(*parts, strict=True)]
 
 
@@ -106,11 +105,13 @@ def _keys(key: RandomKey, start: int, count: int) -> Key[Array, " K"]:
 
 
 @functools.lru_cache(maxsize=1)
-def _sampled(laws: Laws, start: int, size: int, mesh: Mesh) -> families.Laws:
+def _sampled(laws: Laws, start: int, size: int) -> families.Laws:
     """p and q [size, V] of the contexts from `start` on."""
     family = families.parse(laws.family)
     each = jax.tree.map(lambda leaf: np.full(size, leaf), family)
-    return sharding.map_over_keys(_sampler(laws.vocabulary, laws.sampling), _keys(stream(*_names(laws)), start, size), mesh, each)
+    return sharding.map_over_keys(
+        _sampler(laws.vocabulary, laws.sampling), _keys(stream(*_names(laws)), start, size), sharding.all_devices(), each
+    )
 
 
 @functools.cache

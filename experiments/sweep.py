@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Annotated
 import jax
 import numpy as np
 import tyro
-from jax.sharding import Mesh
 from rich.console import Console
 
 from experiments import _cell_family, _cell_pair, _code, _grid, _progress
@@ -95,13 +94,13 @@ def _missing(folder: Folder, names: list[str]) -> set[str]:
 
 def _compute(folder: Folder, cells: list[tuple[str, Cell]], code: str) -> int:
     """Compute and keep these cells; how many failed."""
-    mesh, writes = sharding.all_devices(), sharding.is_first_process()
+    writes = sharding.is_first_process()
     with _progress.tally(len(cells)) as tally:
         for name, cell in cells:
             start = time.time()
             header = {"cell": name, "config": dataclasses.asdict(cell), "code": code, "start": start, **_machine()}
             try:
-                measured = _measure(cell, mesh)
+                measured = _measure(cell)
             except Exception as error:
                 record = header | {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
                 if writes:
@@ -114,8 +113,8 @@ def _compute(folder: Folder, cells: list[tuple[str, Cell]], code: str) -> int:
     return tally.failed
 
 
-def _measure(cell: Cell, mesh: Mesh) -> Measured:
-    return _cell_pair.measure(cell) if cell.pair else _cell_family.measure(cell, mesh)
+def _measure(cell: Cell) -> Measured:
+    return _cell_pair.measure(cell) if cell.pair else _cell_family.measure(cell)
 
 
 def _machine() -> dict:

@@ -81,6 +81,19 @@ def load_file(path: str | Path) -> ModuleType:
     return module
 
 
+def find_or_load(held: Mapping[str, type], what: str, name: str, mark: str) -> type:
+    """The class held under a name, or the one with the attribute `mark` in the Python file at that path.
+
+    Raises:
+      ValueError: there is no such class or file.
+    """
+    if name not in held and name.endswith(".py"):
+        return registered(load_file(name), mark)
+    if name not in held:
+        raise ValueError(f"unknown {what} {name!r}: expected a path to a .py file or one of {', '.join(held)}")
+    return held[name]
+
+
 def registered(module: ModuleType, mark: str) -> type:
     """The one class that `module` defines and that has the attribute `mark` (e.g. "claims" for a rule).
 

@@ -110,3 +110,15 @@ def test_a_wrong_import_is_caught(tmp_path):
     path = tmp_path / "rule.py"
     path.write_text("from specjax import models\nimport specjax.decode\nfrom specjax.rules._base import Claims")
     assert {name for name in imports(path) if not within(name, RULE_SEES)} == {"specjax.models", "specjax.decode"}
+
+
+KEY = re.compile(r"\b[a-z]+20\d\d[a-z][a-z0-9]*\b")
+
+
+@pytest.mark.parametrize("room", ["specjax", "theory", "experiments"])
+def test_what_the_code_cites_is_in_the_bibliography(room):
+    known = set(re.findall(r"^@\w+\{(\w+),", (ROOT / "references.bib").read_text(), re.MULTILINE))
+    cited = {key: path.name for path in files(room) for key in KEY.findall(path.read_text())}
+    assert len(cited) > 1
+    assert {key: name for key, name in cited.items() if key not in known} == {}
+    assert set(KEY.findall("Source: nobody2026nothing, algorithm 1.")) - known == {"nobody2026nothing"}

@@ -80,10 +80,10 @@ def test_a_failed_cell_leaves_its_error_and_the_rest_goes_on(whole, tmp_path, mo
     config, expected = whole
     out, measure = tmp_path / "out", sweep._measure
 
-    def fail(cell, mesh):
+    def fail(cell):
         if (cell.seed, cell.rule) == (3, "naive_first"):
             raise ArithmeticError("as planted")
-        return measure(cell, mesh)
+        return measure(cell)
 
     with monkeypatch.context() as patch:
         patch.setattr(sweep, "_measure", fail)

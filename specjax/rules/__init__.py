@@ -9,7 +9,7 @@ from jax import Array
 from jaxtyping import Float
 
 from specjax import drafting
-from specjax._registry import discover, load_file, registered
+from specjax._registry import discover, find_or_load, registered
 from specjax._types import RandomKey
 from specjax.numerics import repeated
 from specjax.rules._base import Certificate, Claims, Law, Mask, Rule, Scalar, Tokens, register
@@ -28,11 +28,7 @@ def get(name: str) -> type:
     Raises:
       ValueError: there is no such rule or file.
     """
-    if name in _CLASSES:
-        return _CLASSES[name]
-    if name.endswith(".py"):
-        return registered(load_file(name), "claims")
-    raise ValueError(f"unknown rule {name!r}: expected a path to a .py file or one of {', '.join(_CLASSES)}")
+    return find_or_load(_CLASSES, "rule", name, "claims")
 
 
 def expected_acceptance(rule: Rule, p: Law, q: Float[Array, "*slots V"], n: int, scheme: str) -> Scalar | None:

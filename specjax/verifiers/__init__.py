@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from specjax._registry import discover, load_file, registered
+from specjax._registry import discover, find_or_load, registered
 from specjax.trees import Draft, Topology
 from specjax.verifiers._base import Verifier, Walk, check_scheme, register
 from specjax.verifiers._report import NodeReport, node_rule, optimum, report
@@ -25,11 +25,7 @@ def get(name: str) -> type:
     Raises:
       ValueError: there is no such verifier or file.
     """
-    if name in _CLASSES:
-        return _CLASSES[name]
-    if name.endswith(".py"):
-        return registered(load_file(name), "verify")
-    raise ValueError(f"unknown verifier {name!r}: expected a path to a .py file or one of {', '.join(_CLASSES)}")
+    return find_or_load(_CLASSES, "verifier", name, "verify")
 
 
 def check_covers(verifier: Verifier, scheme: str, topology: Topology) -> None:
