@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 import theory
-from experiments import _checks_trees, _exact, _exact_trees
+from experiments import _checks_trees, _checks_walks, _exact, _exact_trees
 from experiments._audit_rules import check_claims
+from experiments._drawn_trees import NoTreeError
 from specjax import rules
 from specjax.rules import Claims, Rule
 from specjax.trees import Topology, growth
@@ -17,6 +18,7 @@ from specjax.trees.growth import TreeDrafting
 from specjax.verifiers import Verifier
 
 TREES = ("chain:2", "full:2,2")  # where none is named: the last that a verifier takes
+WITHIN = "lossless within TV"  # how a verdict begins that rests on drawn trees
 
 
 class Row(NamedTuple):
@@ -27,7 +29,7 @@ class Row(NamedTuple):
       expected_accepted: exact accepted drafts, without the token that the target adds, mean over the same worlds as the optimum; None,
         like `tv`, where the law could not be evaluated.
       optimum: the joint optimum of the tree, mean over the worlds in which the linear program solves it; None beyond its size.
-      verdict: "ok", or why the verifier is not what it claims.
+      verdict: "ok", "lossless within TV .." where the trees were drawn (see `within`), or why the verifier is not what it claims.
     """
 
     verifier: str
@@ -140,17 +142,29 @@ def audit_verifier(one: Candidate, scheme: str, tree: str, pair: theory.battery.
 
 def judge(one: Candidate, scheme: str, tree: str, pair: theory.battery.Pair | None) -> Row:
     """`audit_verifier`, once the claims are known to cover the tree."""
-    cases = _default_cases(tree, scheme) if pair is None else _exact_trees.cases(tree, scheme, pair)
     row = functools.partial(Row, one.name, scheme, tree)
+    try:
+        cases = _default_cases(tree, scheme) if pair is None else _exact_trees.cases(tree, scheme, pair)
+    except NoTreeError as finding:
+        return row(None, None, None, str(finding))
     judged = _checks_trees.Judged(cases, _exact_trees.rows(cases), functools.partial(_laws, one.verifier, cases))
     checks = _checks_trees.OF_LOSSLESS if one.claims.lossless else _checks_trees.OF_ALL
     try:
-        verdict = next(filter(None, (check(judged) for check in checks)), "ok")
+        verdict = next(filter(None, (check(judged) for check in checks)), "")
+        verdict = verdict or _checks_walks.draws_its_law(one.verifier, cases, judged.rows, judged.wide) or "ok"
     except _NoLaws as finding:
         return row(None, None, cases.optimum, str(finding))
     accepted = _checks_trees.accepted(judged, judged.wide)
     values = [value for instance, value in accepted if cases.optimum is None or instance.optimum is not None]
-    return row(_checks_trees.loss(judged), float(np.mean(values)), cases.optimum, verdict)
+    loss = _checks_trees.loss(judged)
+    if verdict == "ok" and cases.draws and one.claims.lossless:
+        verdict = within(loss, cases)
+    return row(loss, float(np.mean(values)), cases.optimum, verdict)
+
+
+def within(loss: float, cases: _exact_trees.Cases) -> str:
+    """The verdict on drawn trees: how far from the target at most, in each world with probability 1 - DELTA."""
+    return f"{WITHIN} {loss + cases.allowance:.1e} ({cases.draws} trees)"
 
 
 class _NoLaws(Exception):

@@ -80,7 +80,7 @@ def ignores_what_was_not_drawn(judged: Judged) -> Reason:
 
 
 def is_lossless(judged: Judged) -> Reason:
-    """In every world, whatever is missing, emitted sequences have the target's law."""
+    """In every world, whatever is missing, emitted sequences have the target's law; where trees are drawn, within what may be chance."""
     return _loss_reason(judged, judged.wide, EXACT, "")
 
 
@@ -134,10 +134,13 @@ def _parts(judged: Judged, laws: Array) -> list[tuple[Instance, Array]]:
 def _loss_reason(judged: Judged, laws: Array, tolerance: float, precision: str) -> Reason:
     losses = {instance.name: theory.trees.loss(instance.drawn, part) for instance, part in _parts(judged, laws)}
     worst = max(losses, key=lambda name: losses[name])
-    if losses[worst] <= tolerance:
+    cases = judged.cases
+    if losses[worst] <= tolerance + cases.allowance:
         return ""
-    where = f"{judged.cases.scheme} on {judged.cases.tree}"
-    return f"{precision}not lossless under {where}: total variation {losses[worst]:.3g} from the target's sequences on {worst}"
+    where = f"{cases.scheme} on {cases.tree}: total variation {losses[worst]:.3g} from the target's sequences on {worst}"
+    if cases.draws:
+        return f"{precision}biased under {where}, {cases.allowance:.1e} may be chance ({cases.draws} trees)"
+    return f"{precision}not lossless under {where}"
 
 
 def _tree(judged: Judged, row: int) -> str:

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import theory
-from experiments import _exact
+from experiments import _drawn_trees, _exact
+from experiments._frequencies import allowance
 from specjax.trees import NO_NODE, ROOT, Draft, Topology, growth
 from specjax.trees.growth import Fixed, TreeDrafting
 from specjax.verifiers import Verifier, check_covers
@@ -47,12 +48,24 @@ class Instance(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Cases:
-    """What a verifier is judged by on one tree under one scheme."""
+    """What a verifier is judged by on one tree under one scheme.
+
+    Attributes:
+      draws: how many trees of each world were drawn and counted, where theory has no law of them; else None.
+    """
 
     tree: str
     scheme: str
     drafting: TreeDrafting
     instances: tuple[Instance, ...]
+    draws: int | None
+
+    @property
+    def allowance(self) -> float:
+        """How far chance may move the law of the emitted sequences, whatever it is; 0 where every tree that can be drawn is known."""
+        target = self.instances[0].drawn.target
+        sequences = target.shape[1] ** len(theory.trees.levels(target))
+        return allowance(np.full(sequences, 1 / sequences), self.draws) if self.draws else 0.0
 
     @property
     def optimum(self) -> float | None:
@@ -106,27 +119,35 @@ def cases(tree: str, scheme: str, pair: theory.battery.Pair | None) -> Cases:
 
     Raises:
       ValueError: the text names no tree of this scheme, or there is too much to enumerate.
+      NoTreeError: the trees had to be drawn, and are none.
     """
     drafting = growth.parse(tree, scheme)
+    draws = None if _is_known(drafting) else _drawn_trees.DRAWS
     found: list[Instance] = []
     for place, world in enumerate(worlds(drafting.topology, pair)):
         if place > 1 and not isinstance(drafting, Fixed):
             break
-        drawn = _drawn(tree, drafting, world)
+        drawn = _drawn(drafting, world)
         if place > 2 and sum(len(instance.drawn.mass) for instance in found) + len(drawn.mass) > ROWS:
             break
-        found.append(Instance(world.name, drawn, None, optimum(drawn)))
+        found.append(Instance(world.name, drawn, None, None if draws else optimum(drawn)))
         if place < 3 and isinstance(drafting, Fixed):
             found += _with_gaps(drafting, world)
-    return Cases(tree, scheme, drafting, tuple(found))
+    return Cases(tree, scheme, drafting, tuple(found), draws)
 
 
-def _drawn(tree: str, drafting: TreeDrafting, world: World) -> theory.Drawn:
+def _is_known(drafting: TreeDrafting) -> bool:
+    """Whether theory has the law of the trees; a scheme from a file has no referee, whatever its name."""
+    return isinstance(drafting, Fixed) or (drafting.name in growth.names() and type(drafting) is growth.get(drafting.name))
+
+
+def _drawn(drafting: TreeDrafting, world: World) -> theory.Drawn:
     if isinstance(drafting, Fixed):
         parents = tuple(np.asarray(drafting.topology.parents).tolist())
         return theory.trees.drawn(theory.TreeProblem(parents, world.target, world.draft, drafting.scheme))
-    kind, _, sizes = tree.partition(":")
-    return theory.growth.get(kind).drawn(world.target, world.draft, *map(int, sizes.split("x")))
+    if not _is_known(drafting):
+        return _drawn_trees.drawn(drafting, world.target, world.draft)
+    return theory.growth.get(drafting.name).drawn(world.target, world.draft, *(vars(drafting).values()))
 
 
 def _with_gaps(drafting: Fixed, world: World) -> Iterator[Instance]:
@@ -202,23 +223,28 @@ def laws(verifier: Verifier, drafting: TreeDrafting, rows: Rows, dtype: type = n
     """The verifier's law [T, N, V] on every tree, computed in `dtype`; one tree after the other, as a decode runs it."""
     with jax.enable_x64(dtype is np.float64):
         verifier = jax.tree.map(lambda leaf: np.asarray(leaf, dtype) if np.asarray(leaf).dtype.kind == "f" else leaf, verifier)
-        parents, depth, tokens = (column.astype(np.int32) for column in (rows.parents, rows.depth, rows.tokens))
-        typed = Rows(parents, depth, tokens, rows.active, rows.p.astype(dtype), rows.q.astype(dtype))
-        return np.asarray(_laws(verifier, drafting, typed), np.float64)
+        return np.asarray(_laws(verifier, drafting, typed(rows, dtype)), np.float64)
+
+
+def typed(rows: Rows, dtype: type) -> Rows:
+    """The same trees in the types of a decode, laws in `dtype`."""
+    parents, depth, tokens = (column.astype(np.int32) for column in (rows.parents, rows.depth, rows.tokens))
+    return Rows(parents, depth, tokens, rows.active, rows.p.astype(dtype), rows.q.astype(dtype))
 
 
 @functools.partial(jax.jit, static_argnames="drafting")
 def _laws(verifier: Verifier, drafting: TreeDrafting, rows: Rows) -> jax.Array:
-    return jax.lax.map(functools.partial(_law, verifier, drafting), rows)
+    return jax.lax.map(lambda row: verifier.law(*draft(drafting, row)), rows)
 
 
-def _law(verifier: Verifier, drafting: TreeDrafting, row: Rows) -> jax.Array:
+def draft(drafting: TreeDrafting, row: Rows) -> tuple[Draft, jax.Array]:
+    """What a verifier sees of one tree: the draft, and p."""
     tokens, p, q = map(jnp.asarray, (row.tokens, row.p, row.q))
     if isinstance(drafting, Fixed):
         topology = dataclasses.replace(drafting.topology, active=row.active)
     else:
         topology = growth.grown(drafting.topology, row.depth, row.parents, row.active)
-    return verifier.law(Draft(topology, tokens, q, drafting.scheme), p)
+    return Draft(topology, tokens, q, drafting.scheme), p
 
 
 def refuse(verifier: Verifier, drafting: TreeDrafting) -> None:

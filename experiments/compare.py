@@ -121,15 +121,14 @@ def _cells(config: Config) -> list[Cell]:
     chosen, names = _chosen(config.rules), config.tree or tuple(f"star:{n}" for n in config.n)
     cells = [cell for tree in names for cell in _cells_of(tree, chosen, bool(config.rules))]
     placed = {judge.name for cell in cells for judge in cell.judges}
-    fits_none = f"fits none of {', '.join(names)}"
     for rule in chosen.rules if config.rules else ():
         if rule.name not in placed:
-            raise ValueError(f"rule {rule.name}: {_takes(rule)}, which {fits_none}")
+            raise ValueError(_schemes.refusal(rule, names))
     for one in chosen.verifiers if config.rules else ():
         if one.name not in placed and not placed:
-            raise ValueError(f"{_refusal(one, next(iter(_schemes.drawable(names[0]).values())))}; it {fits_none}")
+            raise ValueError(_schemes.refusal(one, names))
         if one.name not in placed:
-            warnings.warn(f"verifier {one.name} {fits_none}", stacklevel=2)
+            warnings.warn(f"verifier {one.name} fits none of {', '.join(names)}", stacklevel=2)
     return cells
 
 
@@ -185,10 +184,6 @@ def fitting(claims: Claims, drawable: dict[str, TreeDrafting]) -> str | None:
     tree = drawable[scheme]
     one_by_one = tree.scheme != growth.STOPPED or claims.sequential
     return scheme if one_by_one and all(claims.admits(n) for n in tree.topology.arities if n > 0) else None
-
-
-def _takes(rule: Rule) -> str:
-    return f"takes n in {rule.claims.n_range} under {', '.join(sorted(rule.claims.drafting))}"
 
 
 def _prompts(path: Path | None) -> list[str]:

@@ -59,10 +59,13 @@ def run(config: Config) -> dict:
     """
     if not config.text or config.tokens < 1:
         raise ValueError("expected a text to continue and tokens >= 1")
-    judge, drawable = _judges.made(config.rule), _schemes.drawable(config.tree)
-    scheme = config.scheme or next((scheme for scheme in drawable if scheme in judge.claims.drafting), next(iter(drawable)))
+    judge = _judges.made(config.rule)
+    scheme = config.scheme or _schemes.taken(judge, config.tree)
     tree = growth.parse(config.tree, scheme)
-    verifier = decode.verifier(judge, tree.scheme, tree.topology)
+    try:
+        verifier = decode.verifier(judge, tree.scheme, tree.topology)
+    except ValueError as error:
+        raise ValueError(str(error) if config.scheme else _schemes.refusal(judge, (config.tree,))) from error
     pair = pairs.load(config.pair)
     decoder = decode.decoder(pair, tree, scheme, Sampling(config.temperature, top_p=config.top_p))
     tokens = pair.tokenizer.encode(config.text)

@@ -188,7 +188,7 @@ def test_a_tree_grown_while_drafting_is_left_to_the_rules_that_stay_lossless_on_
     [
         ("beam:2", "tree: expected beam:WIDTHxDEPTH with numbers >= 1, got 'beam:2'"),
         ("best_first:9x2x2", "nodes: expected from 2 to 1 [+] width [*] depth = 5, got 9"),
-        ("beam:2x2", "rule kseq: takes n .* under iid, which fits none of beam:2x2"),
+        ("beam:2x2", "rule kseq: expected one that takes its drafts one by one: .*; it fits none of beam:2x2"),
     ],
 )
 def test_trees_that_cannot_be_grown_are_refused(tree, message):

@@ -1,10 +1,12 @@
 """Trees grown level by level while drafting. One scheme per file; the law of its trees is theory/growth/<name>.py."""
 
 import dataclasses
+import functools
+from pathlib import Path
 
-from specjax._registry import discover, find, registered
+from specjax._registry import discover, find, load_file, registered
 from specjax._types import Claims
-from specjax.trees.growth._base import STOPPED, Grown, Level, TreeDrafting, blank, grown
+from specjax.trees.growth._base import STOPPED, Grown, Level, TreeDrafting, blank, grown, register
 from specjax.trees.growth._fixed import Fixed
 from specjax.trees.topology import Topology
 from specjax.trees.topology import parse as parse_fixed
@@ -43,17 +45,62 @@ def drafting(tree: Topology | TreeDrafting, scheme: str) -> TreeDrafting:
 def parse(text: str, scheme: str) -> TreeDrafting:
     """The tree named by `chain:D`, `star:N`, `full:b1,b2,..`, or by a tree scheme and its sizes: `beam:8x4` is 8 wide and 4 deep.
 
+    A scheme is also named by the path of a file like those in this folder: `path/to/my_tree.py:8x4`.
+
     Raises:
       ValueError: the text is none of these, or `scheme` is not how the tree's nodes are drawn.
     """
-    kind, _, numbers = text.partition(":")
-    if kind not in _SCHEMES:
+    kind, numbers = _split(text)
+    if kind.endswith(".py"):
+        make = _from_file(kind, Path(kind).stat().st_mtime_ns if Path(kind).is_file() else 0)
+    elif kind in _SCHEMES:
+        make = _SCHEMES[kind]
+    else:
         return drafting(parse_fixed(text), scheme)
-    sizes = [int(size) if size.isdecimal() else 0 for size in numbers.split("x")]
-    fields = [field.name for field in dataclasses.fields(_SCHEMES[kind])]
-    if len(sizes) != len(fields) or min(sizes) < 1:
+    sizes = [int(size) if size.isdecimal() else 0 for size in numbers.split("x")] if numbers else []
+    fields = [field.name for field in dataclasses.fields(make)]
+    if len(sizes) != len(fields) or min(sizes, default=1) < 1:
         raise ValueError(f"tree: expected {kind}:{'x'.join(field.upper() for field in fields)} with numbers >= 1, got {text!r}")
-    return drafting(_SCHEMES[kind](*sizes), scheme)
+    return drafting(_made(make, sizes) if kind.endswith(".py") else make(*sizes), scheme)
+
+
+def _made(make: type, sizes: list[int]) -> TreeDrafting:
+    """A tree from a file, whose parts are seen not to fail.
+
+    Raises:
+      ValueError: one does.
+    """
+    try:
+        tree: TreeDrafting = make(*sizes)
+        hash((tree, tree.scheme, tree.widths, tree.topology))
+    except ValueError:
+        raise
+    except Exception as error:
+        raise ValueError(f"tree scheme {make.__name__}: raises {type(error).__name__}: {error}") from error
+    return tree
+
+
+def _split(text: str) -> tuple[str, str]:
+    """What kind of tree, and its numbers."""
+    path, suffix, numbers = text.rpartition(".py")
+    if suffix and numbers[:1] in ("", ":"):
+        return path + suffix, numbers[1:]
+    kind, _, numbers = text.partition(":")
+    return kind, numbers
+
+
+@functools.lru_cache
+def _from_file(path: str, changed: int) -> type:
+    """The scheme in a file, loaded once for each time that it changed: trees of one name are equal, and share their programs.
+
+    Raises:
+      ValueError: the file defines no tree scheme, or one that lacks a part.
+    """
+    make = registered(load_file(path), "expand")
+    lacking = [part for part in ("scheme", "widths", "topology", "start", "finish") if not hasattr(make, part)]
+    if lacking:
+        raise ValueError(f"{path}: expected a tree scheme with scheme, widths, topology, start, expand and finish, it has no {lacking[0]}")
+    return make
 
 
 def node_scheme(judge: str, claims: Claims, scheme: str) -> str:
@@ -69,4 +116,18 @@ def node_scheme(judge: str, claims: Claims, scheme: str) -> str:
     return _NODE.get(scheme, scheme)
 
 
-__all__ = ["STOPPED", "Fixed", "Grown", "Level", "TreeDrafting", "blank", "drafting", "get", "grown", "names", "node_scheme", "parse"]
+__all__ = [
+    "STOPPED",
+    "Fixed",
+    "Grown",
+    "Level",
+    "TreeDrafting",
+    "blank",
+    "drafting",
+    "get",
+    "grown",
+    "names",
+    "node_scheme",
+    "parse",
+    "register",
+]

@@ -1,0 +1,166 @@
+"""What rests on draws: trees of a scheme in any file, and the walks of a verifier beside its law."""
+
+import dataclasses
+import json
+import re
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments import _drawn_trees
+from experiments.__main__ import main
+from experiments.audit import audit_verifier, candidate
+from specjax import rules
+from specjax.rules import Claims
+from specjax.trees import growth
+from specjax.trees.growth import paths
+from specjax.verifiers import Block, TopDown, Traversal, register
+
+KEYS = ["verifier", "scheme", "tree", "tv", "expected_accepted", "optimum", "verdict"]
+WRONG = {
+    "the likeliest for independent draws": ("draw(q[place], u)", "jnp.argmax(q[place])", "biased under iid on .*mine.py:2x2: total"),
+    "drops unlikely drafts": ("jnp.ones(self.count, bool)", "(q[state, tokens] > 0.3) | (depth == 0)", "biased under iid"),
+    "drops what others hang under": ("jnp.ones(self.count, bool)", "jnp.full(self.count, depth > 0)", "no tree: node 3 .* hangs nowhere"),
+    "tokens of other nodes": ("np.arange(sizes.nodes)", "np.array([0, 2, 1, 3, 4])", "no tree: node . does not stand for the prefix"),
+    "children backwards": (
+        "Grown(grown(sizes, sizes.depth, parents, active)",
+        "Grown(dataclasses.replace(grown(sizes, sizes.depth, parents, active), children=_backwards(sizes, parents, active))",
+        "no tree: the children of node 0 are not listed",
+    ),
+    "more children than it says": (
+        "return blank(self.widths, self.count)",
+        "return dataclasses.replace(blank(self.widths, self.count), arities=(0, 1))",
+        "no tree: node 0 has 2 children",
+    ),
+    "raises": ("draw(q[place], u)", "{}['law']", "raises KeyError: 'law'"),
+}
+BACKWARDS = "\ndef _backwards(sizes, parents, active):\n    return grown(sizes, sizes.depth, parents, active).children[:, ::-1]\n"
+
+
+def mine(folder: Path, old: str = "", new: str = "") -> str:
+    """A tree: two independent paths, from a file of somebody else's, with some of its text replaced."""
+    text = Path(paths.__file__).read_text()
+    assert old in text
+    (folder / "mine.py").write_text(text.replace(old, new) + BACKWARDS)
+    return f"{folder / 'mine.py'}:2x2"
+
+
+def test_a_tree_scheme_in_any_file_is_drawn_and_judged(tmp_path):
+    tree = mine(tmp_path)
+    assert main(["audit", "traversal", "--tree", tree, "--json", str(tmp_path / "rows.json")]) == 0
+    (row,) = json.loads((tmp_path / "rows.json").read_text())
+    print(row)
+    assert list(row) == KEYS
+    assert (row["verifier"], row["scheme"], row["tree"], row["optimum"]) == ("traversal", "iid", tree, None)
+    stated = re.fullmatch(rf"lossless within TV (\S+) \({_drawn_trees.DRAWS} trees\)", row["verdict"])
+    assert row["tv"] < float(stated[1]) < 0.01
+    known = audit_verifier(candidate(Traversal), "iid", "paths:2x2")
+    assert row["expected_accepted"] == pytest.approx(known.expected_accepted, abs=0.01)
+
+
+QUICK = {"the likeliest for independent draws", "tokens of other nodes", "raises"}
+PARAMETERS = [pytest.param(*WRONG[name], id=name, marks=[] if name in QUICK else pytest.mark.thorough) for name in WRONG]
+
+
+@pytest.mark.parametrize(("old", "new", "reason"), PARAMETERS)
+def test_a_wrong_tree_scheme_is_rejected(old, new, reason, tmp_path, monkeypatch):
+    monkeypatch.setattr(_drawn_trees, "DRAWS", 1 << 15)
+    row = audit_verifier(candidate(Traversal), "iid", mine(tmp_path, old, new))
+    print(row)
+    assert re.match(reason, row.verdict)
+
+
+def test_trees_of_one_file_are_equal_until_it_changes(tmp_path):
+    tree = mine(tmp_path)
+    first = growth.parse(tree, "iid")
+    assert growth.parse(tree, "iid") == first
+    assert first != growth.parse("paths:2x2", "iid")
+    with pytest.raises(ValueError, match="scheme: mine draws iid, got greedy"):
+        growth.parse(tree, "greedy")
+    with pytest.raises(ValueError, match=r"expected .*mine.py:COUNTxDEPTH with numbers >= 1, got"):
+        growth.parse(tree.removesuffix("x2"), "iid")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [(None, "no such Python file"), ("a = 1", "expected one registered class with 'expand', got 0")]
+)
+def test_a_file_without_a_tree_scheme_is_one_line(text, words, tmp_path, capsys):
+    if text:
+        (tmp_path / "mine.py").write_text(text)
+    assert main(["audit", "traversal", "--tree", f"{tmp_path / 'mine.py'}:2x2"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert len(err.splitlines()) == 1
+    assert words in err
+
+
+def block(cls: type) -> type:
+    """Register a verifier with the law of block verification, and its walk and verify where it has none of its own."""
+    parts = {name: getattr(Block, name) for name in ("ends", "law", "walk", "verify") if name not in vars(cls)}
+    for name, part in parts.items():
+        setattr(cls, name, part)
+    cls.claims = Claims(lossless=True, drafting=frozenset({"iid"}))
+    return register(cls)
+
+
+@block
+class OneByOne:
+    """The law of block verification; accepts token by token, which is lossless too, and another verifier."""
+
+    def verify(self, key, draft, p):
+        return TopDown(rules.get("single")()).verify(key, draft, p)
+
+
+@block
+class OneUniform:
+    """Walks on one uniform for all."""
+
+    def walk(self, uniforms, draft, p):
+        return Block().walk(jnp.full_like(uniforms, uniforms[0]), draft, p)
+
+    def verify(self, key, draft, p):
+        return Block().verify(key, draft, p)
+
+
+@block
+class ForgetsThePath:
+    """Says that it went where it did not."""
+
+    def walk(self, uniforms, draft, p):
+        walk = Block().walk(uniforms, draft, p)
+        return walk._replace(verdict=walk.verdict._replace(tokens=walk.verdict.tokens[::-1]))
+
+
+@block
+class TakesWhatWasNeverDrawn:
+    """Walks as if the whole path were there."""
+
+    def walk(self, uniforms, draft, p):
+        whole = dataclasses.replace(draft.topology, active=np.ones(p.shape[0], bool))
+        return Block().walk(uniforms, dataclasses.replace(draft, topology=whole), p)
+
+
+@block
+class Raises:
+    """Has no walk."""
+
+    def walk(self, uniforms, draft, p):
+        return {}["walk"]
+
+
+MISDRAWN = {
+    OneByOne: "verify does not draw its law: total variation .* on .*, .* may be chance",
+    OneUniform: "walk does not draw its law",
+    ForgetsThePath: "walk returns no walk: .* holds something beyond its length",
+    TakesWhatWasNeverDrawn: "walk returns no walk: it visits a node .* on random laws 0, nothing drafted",
+    Raises: "walk raises KeyError: 'walk'",
+}
+
+
+@pytest.mark.parametrize("wrong", MISDRAWN, ids=lambda cls: cls.__name__)
+def test_draws_that_do_not_have_the_right_law_are_rejected(wrong):
+    row = audit_verifier(candidate(wrong), "iid", "chain:2")
+    print(row)
+    assert re.match(MISDRAWN[wrong], row.verdict)
