@@ -50,7 +50,8 @@ def _constant(limits: Limits) -> tuple[str, ...]:
     return (f"full:{_joined(shapes.constant_branching(limits.acceptance, limits.budget, limits.depth))}",)
 
 
-def _sequoia(limits: Limits) -> tuple[str, ...]:
+def sequoia(limits: Limits) -> tuple[str, ...]:
+    """The best tree where a child's chance depends on its slot alone."""
     nodes = limits.budget + 1
     parents = shapes.sequoia(limits.acceptance, nodes, limits.depth).parents(nodes, limits.depth)
     return (f"branching:{_joined(np.bincount(parents[1:]).tolist())}",)
@@ -84,7 +85,7 @@ METHODS = {
     "RSD-C": Method("without_replacement", (REJECTION, "traversal"), _constant),
     "RSD-S": Method("without_replacement", (REJECTION,), _wide("beam")),
     "SpecTr": Method("iid", ("kseq", "optimal", "traversal"), _wide("paths")),
-    "Sequoia": Method("without_replacement", (REJECTION, "traversal"), _sequoia),
+    "Sequoia": Method("without_replacement", (REJECTION, "traversal"), sequoia),
     "best first": Method("top_n", ("one_hot",), _grown("best_first")),
     "sampled best first": Method("without_replacement", (REJECTION,), _grown("sampled_best_first")),
 }

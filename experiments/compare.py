@@ -15,7 +15,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from experiments import _consistency, _judges, _schemes
+from experiments import _consistency, _judges, _schemes, _sequoia
 from experiments._console import track
 from experiments._measure import Records, clustered_mean, measure, pad_prompts
 from experiments._provenance import provenance
@@ -44,7 +44,8 @@ class Config:
       rules: names of rules or verifiers (block, traversal), or paths of Python files; if none is named all rules, on deeper trees with
         all verifiers.
       n: drafts at one node, one star of n drafts for each.
-      tree: draft trees in place of n: chain:D, star:N, full:b1,b2,.., or grown while drafting: paths:KxD, beam:WxD, best_first:NxWxD, ..
+      tree: draft trees in place of n: chain:D, star:N, full:b1,b2,.., sequoia:N (N drafts, best by the acceptance measured on the pair), or
+        grown while drafting: paths:KxD, beam:WxD, best_first:NxWxD, .., or by a file: my_tree.py:KxD.
       temperature: of target and draft alike; 0 is greedy decoding.
       top_p: nucleus of target and draft alike.
       contexts: target calls behind each row, at least; if not given, 2048 where V is at most 1024, else 256.
@@ -89,9 +90,10 @@ def run(config: Config) -> dict:
     if min(config.n, default=0) < 1:
         raise ValueError(f"n: expected numbers >= 1, got {config.n}")
     sampling = Sampling(config.temperature, top_p=config.top_p)
-    cells = _cells(config)
+    cells = [] if _sequoia.check(config.tree) else _cells(config)
     texts = _prompts(config.prompts)
     pair = pairs.load(config.pair)
+    cells = cells or _cells(dataclasses.replace(config, tree=_sequoia.resolved(config.tree, pair, sampling, config.seed)))
     prompts, lengths = pad_prompts([pair.tokenizer.encode(t) for t in texts or pair.prompts], BUCKET)
     params = decode.Params(pair.target_params, pair.draft_params)
     key = jax.random.key(config.seed)

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from experiments import _judges, _schemes
+from experiments import _judges, _schemes, _sequoia
 from experiments._measure import pad_prompts
 from experiments._provenance import provenance
 from specjax import decode
@@ -33,7 +33,8 @@ class Config:
       pair: target and draft model: bytes (embedded), smollm2 (make smollm2), markov.
       rule: name of a rule or verifier (block, traversal), or path of a Python file.
       scheme: drafting scheme; the first that the proof covers if none is named.
-      tree: draft tree: chain:D, star:N, full:b1,b2,.., or grown while drafting: paths:KxD, beam:WxD, best_first:NxWxD, ..
+      tree: draft tree: chain:D, star:N, full:b1,b2,.., sequoia:N (N drafts, best by the acceptance measured on the pair), or grown while
+        drafting: paths:KxD, beam:WxD, best_first:NxWxD, .., or by a file: my_tree.py:KxD.
       tokens: how many to emit at the most.
       temperature: of target and draft alike; 0 is greedy decoding.
       top_p: nucleus of target and draft alike.
@@ -59,15 +60,17 @@ def run(config: Config) -> dict:
     """
     if not config.text or config.tokens < 1:
         raise ValueError("expected a text to continue and tokens >= 1")
-    judge = _judges.made(config.rule)
-    scheme = config.scheme or _schemes.taken(judge, config.tree)
-    tree = growth.parse(config.tree, scheme)
+    judge, sampling = _judges.made(config.rule), Sampling(config.temperature, top_p=config.top_p)
+    pair = pairs.load(config.pair) if _sequoia.check((config.tree,)) else None
+    name = _sequoia.resolved((config.tree,), pair, sampling, config.seed)[0] if pair else config.tree
+    scheme = config.scheme or _schemes.taken(judge, name)
+    tree = growth.parse(name, scheme)
     try:
         verifier = decode.verifier(judge, tree.scheme, tree.topology)
     except ValueError as error:
-        raise ValueError(str(error) if config.scheme else _schemes.refusal(judge, (config.tree,))) from error
-    pair = pairs.load(config.pair)
-    decoder = decode.decoder(pair, tree, scheme, Sampling(config.temperature, top_p=config.top_p))
+        raise ValueError(str(error) if config.scheme else _schemes.refusal(judge, (name,))) from error
+    pair = pair or pairs.load(config.pair)
+    decoder = decode.decoder(pair, tree, scheme, sampling)
     tokens = pair.tokenizer.encode(config.text)
     prompts, lengths = pad_prompts([tokens], -(-len(tokens) // BUCKET) * BUCKET)
     params = decode.Params(pair.target_params, pair.draft_params)

@@ -1,6 +1,7 @@
 """Emitted tokens per target call against the number of drafts that are verified, for published ways to draft a tree.
 
-A static tree is chosen by the acceptance of each slot, measured in a decode of its own. Where a method leaves the width open, it is
+A static tree is chosen by the acceptance of each slot, measured in a decode of its own; Sequoia's are printed as `branching:..`, and
+`specjax compare --tree sequoia:NxDEPTH` chooses in the same way. Where a method leaves the width open, it is
 chosen for each half of the prompts by the other half. Intervals are paired by prompt. The limit is that of trees which are no function
 of chance (`theory.shapes.random_walk_limit`, without its constant): best first is one, the others are not bound by it.
 """
