@@ -10,7 +10,7 @@ import wrong_rules
 import wrong_verifiers
 
 import theory
-from experiments import _exact_trees
+from experiments import _checks_walks, _exact_trees
 from experiments.__main__ import main
 from experiments.audit import Config, audit_verifier, candidate, lifted, run, status
 from specjax import rules, verifiers
@@ -29,6 +29,12 @@ GROWN = [  # test_growth.py has the others: most of the time here goes to compil
     (candidate(Traversal), "iid", "paths:2x2"),
 ]
 SCHEMES = [(one, scheme, tree) for one, tree in HOUSE for scheme in sorted(one.claims.drafting)]
+
+
+@pytest.fixture(autouse=True)
+def laws_alone(monkeypatch):
+    """What is drawn is judged in test_audit_drawn.py: here it would double the time."""
+    monkeypatch.setattr(_checks_walks, "draws_its_law", lambda *_: "")
 
 
 @pytest.mark.parametrize(("one", "scheme", "tree"), SCHEMES + GROWN, ids=lambda x: getattr(x, "name", x))
