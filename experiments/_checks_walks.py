@@ -9,12 +9,13 @@ import numpy as np
 
 from experiments import _exact_trees
 from experiments._checks import Reason
+from experiments._exact import CELLS
 from experiments._exact_trees import Array, Cases, Instance, Rows
 from experiments._frequencies import allowance
 from specjax.trees import NO_NODE, ROOT, Draft, TreeDrafting, Verdict
 from specjax.verifiers import Verifier
 
-WALKS = 1 << 15  # in each instance: in a law on 40 ends chance moves less than 0.032
+WALKS = 1 << 15  # in each instance, fewer where V is large: in a law on 40 ends chance moves less than 0.032
 
 
 class Chance(NamedTuple):
@@ -83,25 +84,26 @@ def _chances(walks: int, nodes: int) -> Chance:
 
 
 def _face_reason(draw: Callable[[Chance, Rows], Verdict], instance: Instance, rows: Rows, laws: Array) -> Reason:
-    tree = np.random.default_rng(1).choice(len(rows.tokens), WALKS, p=instance.drawn.mass / instance.drawn.mass.sum())
+    walks = max(1, min(WALKS, CELLS // laws[0].size))
+    tree = np.random.default_rng(1).choice(len(rows.tokens), walks, p=instance.drawn.mass / instance.drawn.mass.sum())
     seen = jax.tree.map(lambda column: column[tree], rows)
     try:
-        verdict = jax.tree.map(np.asarray, draw(_chances(WALKS, laws.shape[1]), seen))
+        verdict = jax.tree.map(np.asarray, draw(_chances(walks, laws.shape[1]), seen))
     except Exception as error:  # whatever a stranger's verifier raises is a finding, not a crash
         return f"raises {type(error).__name__}: {str(error).partition(chr(10))[0]}"
     fault = _fault(verdict, seen)
     if fault:
         return f"returns no walk: {fault}, on {instance.name}"
-    every, last, vocabulary = np.arange(WALKS), verdict.length - 1, laws.shape[2]
+    every, last, vocabulary = np.arange(walks), verdict.length - 1, laws.shape[2]
     ends = np.maximum(instance.drawn.contexts, ROOT) * vocabulary  # [T, N]
     seen_at = ends[tree, verdict.path[every, last]] + verdict.tokens[every, last]
-    frequencies = np.bincount(seen_at, minlength=instance.drawn.target.size) / WALKS
+    frequencies = np.bincount(seen_at, minlength=instance.drawn.target.size) / walks
     stated_at, mass = ends[..., None] + np.arange(vocabulary), instance.drawn.mass[:, None, None] * laws
     stated = np.bincount(stated_at.reshape(-1), mass.reshape(-1), instance.drawn.target.size).astype(np.float64)
-    distance, allowed = float(np.abs(frequencies - stated).sum() / 2), allowance(stated, WALKS)
+    distance, allowed = float(np.abs(frequencies - stated).sum() / 2), allowance(stated, walks)
     if distance <= allowed:
         return ""
-    return f"does not draw its law: total variation {distance:.3g} on {instance.name}, {allowed:.2g} may be chance ({WALKS} walks)"
+    return f"does not draw its law: total variation {distance:.3g} on {instance.name}, {allowed:.2g} may be chance ({walks} walks)"
 
 
 def _fault(verdict: Verdict, rows: Rows) -> str:
