@@ -268,7 +268,7 @@ def plot(content: dict) -> "Figure":
         panel.set_xscale("log", base=2)
         panel.set_xticks(budgets, [str(budget) for budget in budgets])
         panel.set_xlabel("drafts verified at a target call")
-        panel.set_ylim(1, 1.4 * max(row["block_efficiency"] for row in rows))
+        panel.set_ylim(1, 1.7 * max(row["block_efficiency"] for row in rows))
         panel.legend(fontsize=6, loc="upper left")
     return figure
 
