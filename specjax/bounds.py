@@ -71,6 +71,7 @@ def bracket(p: Float[Array, " V"], q: Float[Array, "*slots V"], n: int, scheme: 
         raise ValueError(f"no optimum known for scheme {scheme!r}: expected one of {', '.join(_BOUNDS)}")
     if n < 1:
         raise ValueError(f"n: expected >= 1, got {n}")
+    p, q = jnp.asarray(p), jnp.asarray(q)
     dtype = jnp.promote_types(jnp.promote_types(p.dtype, q.dtype), jnp.float32)
     found = _BOUNDS[scheme](p.astype(dtype), q.astype(dtype), n)
     if not isinstance(found, Bracket):

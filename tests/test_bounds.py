@@ -85,6 +85,15 @@ def test_optimum_is_that_of_theory(scheme, n, dtype):
     judge(pairs, found, exact, TOLERANCE[dtype], 2 * TOLERANCE[dtype])
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("n", [2, 4])
+def test_drafts_that_hardly_ever_come(n, dtype):
+    """Few tokens, the last with 1e-30 of q: n - 1 drafts take all of q but as much."""
+    pairs = theory.battery.laws(5, seed=0)
+    found, exact = brackets(pairs, n, "without_replacement", dtype)
+    judge(pairs, found, exact, TOLERANCE[dtype], 2 * TOLERANCE[dtype])
+
+
 @pytest.mark.parametrize(("scheme", "n"), BINNED)
 def test_bins_find_what_a_sort_finds(scheme, n):
     pairs = large_pairs(LARGE)

@@ -90,6 +90,12 @@ def optimal(problem: Problem) -> float:
     return drafting.solved(problem.drafting).optimum(problem.p, problem.q, problem.n)[0]
 
 
+@_under("without_replacement")
+def optimal_without_replacement(problem: Problem) -> float:
+    """The optimum of drafts without replacement, which their optimal rule attains. Cost: O(V n nodes). Source: hu2025towards."""
+    return drafting.solved(problem.drafting).optimum(problem.p, problem.q, problem.n)[0]
+
+
 @_under("hub")
 def hub(problem: Problem) -> float:
     """p_a + sum over the rest of min(p, q / (1 - q_a)), a the most likely token of q: its scheme's optimum. Source: sun2024spechub."""

@@ -29,8 +29,9 @@ def search(p: Law, q: Law, n: int, tolerance: float) -> Found:
     head_key, rates = jax.lax.sort((key[top], q[top]), num_keys=1)
     prefix = jnp.pad(jnp.cumsum(rates), (1, 0))
     suffix = jnp.pad(jnp.cumsum(rates[::-1])[::-1], (0, 1))  # sums of what remains: no digits are lost on peaked laws
-    start = race.start(n, q.dtype)
-    _, states = jax.lax.scan(lambda state, rate: (race.arrive(state, rate),) * 2, start, rates)
+    clock = race.clock(q, n)
+    start = race.start(n, clock)
+    _, states = jax.lax.scan(lambda state, rate: (race.arrive(state, rate, clock),) * 2, start, rates)
     states = jnp.concatenate([start[None], states])
     tail = q.at[top].set(0)
     scale = jnp.maximum(total(tail), tiny(q))
@@ -38,9 +39,9 @@ def search(p: Law, q: Law, n: int, tolerance: float) -> Found:
     def measure(below: Below) -> Edges:
         rank = jnp.searchsorted(head_key, below.edge)
         inside, outside = below.inside * scale, below.outside * scale
-        reached = race.together(states[rank], race.series(inside, below.moments[0], below.moments[1], n))
+        reached = race.together(states[rank], race.series(inside, below.moments[0], below.moments[1], n, clock))
         whole = outside + suffix[rank]
-        return Edges(below.p, inside + prefix[rank], whole, race.late(reached, whole))
+        return Edges(below.p, inside + prefix[rank], whole, race.late(reached, whole, clock))
 
     return bins.search(p, key, tail / scale, (tail**2, tail**3), measure, CELLS, tolerance)
 
@@ -52,13 +53,14 @@ def _sorted(p: Law, q: Law, n: int) -> Found:
     size = 1 << math.ceil(math.log2(max(p.shape[0], 2)) / 2)
     outside_p, outside = (jnp.cumsum(x[::-1])[::-1] for x in (p, q))
     rows = jnp.pad(q, (0, -q.shape[0] % size)).reshape(-1, size)
-    start = race.start(n, q.dtype)
-    blocks, _ = jax.lax.scan(lambda state, x: (race.arrive(state, x), None), jnp.broadcast_to(start, (len(rows), *start.shape)), rows.T)
-    _, before = jax.lax.scan(lambda state, block: (race.merge(state, block), state), start, blocks)
+    clock = race.clock(q, n)
+    start = jnp.broadcast_to(race.start(n, clock), (len(rows), n + 1, clock.times.size))
+    blocks, _ = jax.lax.scan(lambda state, x: (race.arrive(state, x, clock), None), start, rows.T)
+    _, before = jax.lax.scan(lambda state, block: (race.merge(state, block), state), start[0], blocks)
 
     def prefix(state: race.State, x: tuple[Array, Array]) -> tuple[race.State, Array]:
-        state = race.arrive(state, x[0])
-        return state, race.late(state[..., -1, :], x[1])
+        state = race.arrive(state, x[0], clock)
+        return state, race.late(state[..., -1, :], x[1], clock)
 
     beyond = jnp.pad(outside[1:], (0, rows.size - q.shape[0] + 1)).reshape(rows.shape)
     _, missed = jax.lax.scan(prefix, before, (rows.T, beyond.T))

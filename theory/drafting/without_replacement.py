@@ -8,7 +8,7 @@ import numpy as np
 
 from theory.drafting._base import Joint, Law, Subset, Tokens, best_prefix, chain, ratio_order, support_size, without
 
-STEP = 0.25
+STEP = 0.125
 
 
 def live(q: Law, n: int) -> int:
