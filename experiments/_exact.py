@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import theory
-from specjax.rules import Rule
+from specjax.rules import Rule, certificate
 
 Array = NDArray[np.float64]
 CELLS = 40_000_000  # numbers in one table of laws: 320 MB
@@ -152,6 +152,20 @@ def expectations(expected: Callable[[jax.Array, jax.Array], jax.Array], p: Array
     """A closed form over a batch of pairs, computed in `dtype`."""
     with jax.enable_x64(dtype is np.float64):
         return np.asarray(jax.jit(jax.vmap(expected))(p.astype(dtype), q.astype(dtype)), np.float64)
+
+
+def certificates(rule: Rule, cases: Cases, dtype: type) -> Array:
+    """The rule's certificate at every pair, computed in `dtype`: [B, 5]."""
+    with jax.enable_x64(dtype is np.float64):
+        return np.asarray(_certificates(rule, cases.p.astype(dtype), cases.q.astype(dtype), cases.n, cases.scheme), np.float64)
+
+
+@functools.partial(jax.jit, static_argnames=("n", "scheme"))
+def _certificates(rule: Rule, p: jax.Array, q: jax.Array, n: int, scheme: str) -> jax.Array:
+    def at(p: jax.Array, q: jax.Array) -> jax.Array:
+        return jax.numpy.stack(jax.numpy.broadcast_arrays(*(certificate(rule, p, q, n, scheme) or ())))
+
+    return jax.vmap(at)(p, q)
 
 
 def planned(make: Callable[[jax.Array], Rule], cases: Cases) -> Rule:

@@ -184,7 +184,7 @@ def test_kseq_keeps_its_promise_and_its_side_of_the_root(n, v):
         assert ((excess + rho - 1) / rho) ** n >= excess - 4 * n * np.finfo(float).eps, pair.name
 
 
-@pytest.mark.parametrize(("rule", "scheme"), [("optimal", "iid")])
+@pytest.mark.parametrize(("rule", "scheme"), [("optimal", "iid"), ("optimal_without_replacement", "without_replacement")])
 def test_the_optimal_rules_accept_the_optimum(rule, scheme):
     for n, pair in itertools.product((1, 2, 3), battery.laws(5, seed=0)):
         optimum = subsets.brute_force(Problem(pair.p, pair.q, n, scheme)).value

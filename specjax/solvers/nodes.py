@@ -59,28 +59,38 @@ def place(p: Law, q: Law, largest: Scalar, edge: Scalar) -> Nodes:
         order = jnp.argsort(ratio)
         left = jnp.zeros(size, jnp.int32).at[order].set(jnp.arange(size, dtype=jnp.int32))
         return Nodes(ratio[order], q[order], left, jnp.zeros_like(q))
-    at_nodes = jnp.sort(jnp.append(_grid(largest, edge), ratio[likeliest(q, HEADS)]))
-    left = jnp.clip(jnp.searchsorted(at_nodes, ratio, side="right").astype(jnp.int32) - 1, 0, COUNT - 2)
-    low, high = at_nodes[left], at_nodes[left + 1]
-    share = jnp.clip(divide(ratio - low, high - low), 0, 1)
-    return Nodes(at_nodes, _masses(q, left, share), left, share)
+    at_nodes = jnp.append(grid(largest, edge, even(largest, COUNT - HEADS - 2 * NEAR - 2), NEAR, CLOSEST), ratio[likeliest(q, HEADS)])
+    at_nodes = jnp.sort(at_nodes)
+    left, share = between(at_nodes, ratio)
+    return Nodes(at_nodes, masses(q, left, share, COUNT), left, share)
 
 
-def _grid(largest: Scalar, edge: Scalar) -> Float[Array, " B"]:
-    """0, the edge, geometric steps away from it on either side, and even steps of the logarithm."""
-    steps = jnp.exp(jnp.linspace(np.log(CLOSEST), 0, NEAR, dtype=edge.dtype))
-    even = jnp.exp(jnp.linspace(-SPAN, 0, COUNT - HEADS - 2 * NEAR - 2, dtype=edge.dtype))
+def grid(largest: Scalar, edge: Scalar, even: Float[Array, " E"], near: int, closest: float) -> Float[Array, " B"]:
+    """The nodes `even` and, on either side of `edge`, `near` more in geometric steps from `closest` on, in order."""
+    steps = jnp.exp(jnp.linspace(np.log(closest), 0, near, dtype=edge.dtype))
     ends = jnp.stack([jnp.zeros_like(edge), edge])
-    return jnp.concatenate([ends, edge * (1 - steps), edge + (largest - edge) * steps, largest * even])
+    return jnp.sort(jnp.concatenate([ends, edge * (1 - steps), edge + (largest - edge) * steps, even]))
 
 
-def _masses(q: Law, left: Int[Array, " V"], share: Law) -> Float[Array, " B"]:
-    """The q mass at each node, summed exactly."""
-    above = q * share
+def even(largest: Scalar, count: int) -> Float[Array, " E"]:
+    """Ratios up to `largest`, in even steps of their logarithm."""
+    return largest * jnp.exp(jnp.linspace(-SPAN, 0, count, dtype=largest.dtype))
+
+
+def between(at_nodes: Float[Array, " B"], ratio: Law) -> tuple[Int[Array, " V"], Law]:
+    """The node at or below each ratio, and the share of the one above."""
+    left = jnp.clip(jnp.searchsorted(at_nodes, ratio, side="right").astype(jnp.int32) - 1, 0, at_nodes.shape[0] - 2)
+    low, high = at_nodes[left], at_nodes[left + 1]
+    return left, jnp.clip(divide(ratio - low, high - low), 0, 1)
+
+
+def masses(weight: Law, left: Int[Array, " V"], share: Law, count: int) -> Float[Array, " B"]:
+    """The weight at each node, summed exactly."""
+    above = weight * share
     columns = [
-        jnp.zeros(COUNT, word.dtype).at[index].add(word)
-        for index, part in ((left, q - above), (left + 1, above))
+        jnp.zeros(count, word.dtype).at[index].add(word)
+        for index, part in ((left, weight - above), (left + 1, above))
         for word in fixed_point.words(part)
     ]
-    here, there = (fixed_point.value(high, low, q.shape[0], q.dtype) for high, low in (columns[:2], columns[2:]))
+    here, there = (fixed_point.value(high, low, weight.shape[0], weight.dtype) for high, low in (columns[:2], columns[2:]))
     return here + there

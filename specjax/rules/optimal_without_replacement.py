@@ -1,0 +1,38 @@
+"""The optimal rule for drafts without replacement, at any vocabulary."""
+
+import jax
+import jax.numpy as jnp
+
+from specjax import bounds
+from specjax.numerics import total
+from specjax.rules._base import Certificate, Claims, Count, Law, Mask, Scalar, Tokens, register
+from specjax.solvers import exchange_without_replacement, levels
+from specjax.solvers.levels import Levels
+
+
+@register
+class OptimalWithoutReplacement:
+    """Lets every draft draw a level as `optimal` does, from kernels that a fixed point fits to the race of the drafts.
+
+    At most 100 kernels up to V = 64, 30 for each of two to four looks beyond. Lossless whatever they are; the certificate says how far the
+    search came. Cost: an evaluation of the race, B x H x n x nodes, for each kernel. Source: specjax2026, exchange_without_replacement.
+    """
+
+    claims = Claims(lossless=True, drafting=frozenset({"without_replacement"}), source="specjax2026", optimal_for=-1)
+
+    def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
+        return levels.law(_solve(p, q, len(tokens), jnp.sum(mask)), tokens, p, mask)
+
+    def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:
+        best = bounds.optimal_acceptance(p, q, n, "without_replacement")  # whose gradient it has
+        return best + jax.lax.stop_gradient(total(_solve(p, q, n, jnp.asarray(n)).given) - best)
+
+    def certificate(self, p: Law, q: Law, n: int) -> Certificate:
+        return levels.certificate(_solve(p, q, n, jnp.asarray(n)), bounds.bracket(p, q, n, "without_replacement").upper, n)
+
+
+def _solve(p: Law, q: Law, n: int, live: Count) -> Levels:
+    p, q = jax.lax.stop_gradient((p, q))
+    small = p.shape[0] <= exchange_without_replacement.HEADS
+    rounds, tolerance = (100 if small else 30), (1e-12 if p.dtype.itemsize > 4 else 1e-7 if small else 3e-6)
+    return exchange_without_replacement.levels(p, q, n, jnp.clip(live, 1, jnp.sum(q > 0)), rounds, tolerance)

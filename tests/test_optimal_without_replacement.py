@@ -1,0 +1,110 @@
+"""The optimal rule without replacement where tokens share nodes: what it emits, by enumeration, and how near it comes to the optimum."""
+
+import functools
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import theory
+from specjax import bounds
+from specjax._types import Certificate
+from specjax.rules import optimal_without_replacement
+from specjax.solvers import levels
+from specjax.solvers.levels import Levels
+
+WIDE, NARROW = 2048, 80  # V at which pairs are enumerated, and triples; the latter beyond HEADS, the tokens that are their own nodes
+SCHEME = "without_replacement"
+
+
+@functools.cache
+def laws(vocabulary: int) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
+    pairs = tuple(theory.battery.laws(vocabulary, seed=3))
+    return tuple(pair.name for pair in pairs), *(np.stack([pair[side] for pair in pairs]).astype(np.float32) for side in (1, 2))
+
+
+@functools.cache
+def solved(vocabulary: int, n: int) -> tuple[Levels, Certificate]:
+    """Tables and certificates on the whole battery, in one program."""
+
+    def solve(p, q):
+        tables = optimal_without_replacement._solve(p, q, n, jnp.asarray(n))
+        return tables, levels.certificate(tables, bounds.bracket(p, q, n, SCHEME).upper, n)
+
+    return jax.tree.map(np.asarray, jax.jit(jax.vmap(solve))(*laws(vocabulary)[1:]))
+
+
+def row(tables: Levels, index: int) -> Levels:
+    return jax.tree.map(lambda leaf: leaf[index], tables)
+
+
+def bias(given: np.ndarray, stated: np.ndarray, p: np.ndarray) -> float:
+    """TV between p and the law of tokens accepted with these masses, the rest drawn from what the stated masses leave of p."""
+    p = p.astype(float) / p.sum(dtype=float)
+    rest = np.maximum(p - stated, 0)
+    rest = rest / rest.sum() if rest.sum() > 4e-7 else p
+    return float(np.abs(given + (1 - given.sum()) * rest - p).sum() / 2)
+
+
+def given_by_pairs(tables: Levels, q: np.ndarray) -> np.ndarray:
+    """What two drafts give each token, over all pairs: a level is linear in its cell, so its middle tells the whole cell."""
+    q, left, share = q.astype(float) / q.sum(dtype=float), tables.nodes.left, tables.nodes.share.astype(float)[:, None]
+    right = np.minimum(left + 1, len(tables.kernel) - 1)
+    density = tables.kernel.astype(float)[left] * (1 - share) + tables.kernel.astype(float)[right] * share
+    below = np.cumsum(density, 1) - density / 2
+    wins = (density * tables.open_cell * tables.kept[:, None]) @ below.T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        after = np.where(q < 1, q / (1 - q), 0)
+    np.fill_diagonal(wins, 0)
+    return after * (wins @ q) + q * (wins @ after)
+
+
+@pytest.mark.parametrize("plant", [0.0, 0.01])
+def test_pairs_emit_the_target(plant):
+    """Planted: rows of the kernel that the stated masses know nothing of."""
+    (names, p, q), (tables, certificate) = laws(WIDE), solved(WIDE, 2)
+    worst = 0.0
+    for index, name in enumerate(names):
+        if (q[index] > 0).sum() < 2:
+            continue
+        one = row(tables, index)
+        one = one._replace(kernel=(1 - plant) * one.kernel + plant * one.kernel[::-1])
+        error = bias(given_by_pairs(one, q[index]), one.given, p[index])
+        worst = max(worst, error)
+        if not plant:
+            assert error <= certificate.tv_bound[index] <= 5e-6, name
+    print(f"largest bias {worst:.1e}")
+    assert (worst > 1e-4) == bool(plant)
+
+
+@pytest.mark.thorough
+def test_triples_emit_the_target():
+    (names, p, q), (tables, certificate) = laws(NARROW), solved(NARROW, 3)
+    triples = np.array(list(itertools.permutations(range(NARROW), 3)), np.int32)
+    win = jax.jit(lambda tables, tokens: jax.lax.map(lambda x: levels.wins(tables, x, jnp.ones(3, bool)), tokens, batch_size=4096))
+    for index in [names.index(name) for name in ("dirichlet", "peaked_p", "peaked_q")]:
+        law = q[index].astype(float) / q[index].sum(dtype=float)
+        first, second, third = law[triples].T
+        mass = first * second / (1 - first) * third / np.maximum(1 - first - second, 1e-300)
+        won = np.asarray(win(jax.tree.map(jnp.asarray, row(tables, index)), triples), float)
+        given = np.bincount(triples.ravel(), (mass[:, None] * won).ravel(), NARROW)
+        error = bias(given, tables.given[index], p[index])
+        print(f"{names[index]}: bias {error:.1e}")
+        assert error <= certificate.tv_bound[index] <= 5e-6, names[index]
+
+
+@pytest.mark.parametrize(("vocabulary", "n"), [(WIDE, 2), pytest.param(NARROW, 3, marks=pytest.mark.thorough)])
+def test_it_comes_near_the_optimum(vocabulary, n):
+    (names, p, q), (tables, certificate) = laws(vocabulary), solved(vocabulary, n)
+    short = []
+    for index, name in enumerate(names):
+        ends = (law[index] / law[index].sum(dtype=float) for law in (p, q))
+        best = theory.subsets.optimum(theory.Problem(*ends, n, SCHEME)).value
+        short.append(best - tables.given[index].sum(dtype=float))
+        assert best <= certificate.alpha_star[index] + 2e-6, name
+        assert abs(certificate.alpha_star[index] - certificate.alpha[index] - certificate.gap[index]) < 1e-6, name
+    print(f"n = {n}: " + " ".join(f"{name} {gap:.1e}" for name, gap in zip(names, short, strict=True)))
+    assert max(short) <= 5e-5
+    assert np.mean(certificate.status) > 0.8
