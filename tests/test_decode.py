@@ -152,7 +152,7 @@ def test_greedy_decoding_equals_plain_greedy_decoding():
     assert int(decoded.steps) < budget, "no draft was ever accepted"
 
 
-@pytest.mark.parametrize("judge", ["kseq", "traversal"])
+@pytest.mark.parametrize("judge", [pytest.param("kseq", marks=pytest.mark.thorough), "traversal"])
 def test_two_decodes_of_one_shape_share_a_trace(judge):
     pair = small_pair()
     chex.clear_trace_counter()
