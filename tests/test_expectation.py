@@ -143,6 +143,7 @@ def test_the_estimate_refuses_what_the_proof_does_not_cover(key):
         rules.estimate_acceptance(key, rules.get("kseq")(), p, q, 2, "iid", 1)
 
 
+@pytest.mark.thorough
 def test_more_drafts_than_two_without_replacement_are_estimated_at_a_large_vocabulary(key):
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 3, 4096)

@@ -52,6 +52,7 @@ def test_a_large_vocabulary(text, key):
     assert abs(found.mean() - known) < 2e-3 + 5 * found.std() / np.sqrt(len(found))
 
 
+@pytest.mark.thorough
 def test_what_is_prescribed_holds_at_every_draw(key):
     for vocabulary in (2, 3, 64):
         np.testing.assert_allclose(distance(*sample("markov:distance=0.4", key, vocabulary, 500)), 0.4, atol=1e-6)
