@@ -1,4 +1,4 @@
-"""The rules that certify their optimality: cost as a multiple of one argsort, and what their certificates say."""
+"""The rules that certify what they reach: cost as a multiple of one argsort, and what their certificates say."""
 
 import functools
 
@@ -96,4 +96,4 @@ def table(rows: list[dict]) -> Table:
         )
         for row in rows
     ]
-    return figures("rules that certify their optimality: law and draw, largest gap to alpha* and bound on the bias", heads, lines, 2)
+    return figures("rules that certify what they reach: law and draw, largest gap to alpha* and bound on the bias", heads, lines, 2)

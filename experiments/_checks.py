@@ -78,7 +78,8 @@ def emits_p_without_drafts(judged: Judged) -> Reason:
 def is_that_of_the_live_slots(judged: Judged) -> Reason:
     """Under a mask with m live slots, wherever they lie, the law is that of m drafts.
 
-    Rules that certify a solve are weighed by the chance of the drafts: what they do at drafts that are never seen, rounding decides.
+    Rules that certify a search, and claim no optimum, are weighed by the chance of the drafts: at drafts that are never seen rounding
+    decides where it ends.
     """
     cases, n = judged.cases, judged.cases.n
     for row, mask in enumerate(judged.masks):
@@ -89,8 +90,8 @@ def is_that_of_the_live_slots(judged: Judged) -> Reason:
         alone = _exact.laws(judged.rule, cases.p, q, live, _exact.patterns(live))[:, -1]
         index = np.ravel_multi_index(tuple(_exact.tuples(cases.vocabulary, n)[:, mask].T), (cases.vocabulary,) * live)
         difference = np.abs(judged.wide[:, row] - alone[:, index])
-        solved = hasattr(judged.rule, "certificate")
-        error = np.einsum("bx,bxy->b", cases.mass[row], difference) if solved else difference.max((1, 2))
+        searches = hasattr(judged.rule, "certificate") and judged.rule.claims.optimal_for == 0
+        error = np.einsum("bx,bxy->b", cases.mass[row], difference) if searches else difference.max((1, 2))
         if error.max() > EXACT:
             return _worst(judged, error, EXACT, f"with mask {_bits(mask)} the law is not that of {live} drafts: the mask is misread")
     return ""

@@ -1,18 +1,14 @@
 """Tests of laws by sampling that state their error."""
 
-import math
-
 import numpy as np
 
-DELTA = 1e-6  # chance that a sound sampler fails one test
+from experiments import _frequencies
+from experiments._frequencies import DELTA as DELTA
 
 
 def allowance(outcomes: int, draws: int) -> float:
-    """What the total variation between a law and the frequencies of N draws stays below with probability 1 - DELTA.
-
-    Its mean is at most sqrt(V / N) / 2; one draw moves it by at most 1 / N, so McDiarmid bounds the rest.
-    """
-    return math.sqrt(outcomes / draws) / 2 + math.sqrt(math.log(1 / DELTA) / (2 * draws))
+    """What the total variation between a law on so many outcomes, whatever it is, and the frequencies of N draws stays below."""
+    return _frequencies.allowance(np.full(outcomes, 1 / outcomes), draws)
 
 
 def distance(outcomes, law) -> tuple[float, float]:

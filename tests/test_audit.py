@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import wrong_rules
+from solved import thorough
 
 import theory
 from experiments import _exact
@@ -15,8 +16,7 @@ from experiments.audit import Config, audit, battery, run, status
 from specjax import rules
 from specjax.rules import Claims, register
 
-SOLVED = {name for name in rules.names() if hasattr(rules.get(name), "certificate")}  # they compile long
-CASES = [pytest.param(name, n, marks=[pytest.mark.thorough] * (name in SOLVED and n != 2)) for name in rules.names() for n in (1, 2, 3)]
+CASES = [pytest.param(name, n, marks=thorough(name) if n != 2 else ()) for name in rules.names() for n in (1, 2, 3)]
 
 
 @pytest.mark.parametrize(("name", "n"), CASES)

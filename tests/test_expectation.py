@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from solved import thorough
 from stats import DELTA
 
 from experiments import _checks, _exact
@@ -16,9 +17,8 @@ from theory import Problem, closed_form, expectation
 ALL = [rules.get(name) for name in rules.names()]
 STATED = [make for make in ALL if hasattr(make, "expected_acceptance")]
 PAIRS_ONLY = rules.get("recursive_rejection_without_replacement")
-SOLVED = rules.get("optimal_without_replacement")  # compiles for ten seconds
 CASES = [
-    pytest.param(make, n, marks=[pytest.mark.thorough] * (make is SOLVED))
+    pytest.param(make, n, marks=thorough(make.name))
     for make in STATED
     for n in (1, 2, 4)
     if make.claims.admits(n) and make.claims.stated_at(min(make.claims.expectation_under or make.claims.drafting), n)
@@ -100,8 +100,12 @@ def test_two_drafts_without_replacement_are_exact():
     assert rules.expected_acceptance(rule, p, q, 3, "without_replacement") is None
 
 
-DRAWN = [make for make in ALL if not make.claims.per_pair and not hasattr(make, "certificate")]  # a rule that solves would do so 4096 times
-SCHEMES = [(make, scheme) for make in DRAWN for scheme in sorted(make.claims.drafting)]
+SCHEMES = [
+    pytest.param(make, scheme, marks=thorough(make.name))
+    for make in ALL
+    if not make.claims.per_pair
+    for scheme in sorted(make.claims.drafting)
+]
 
 
 def estimates(estimate, make, scheme, n, key):

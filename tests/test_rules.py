@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from solved import thorough
 from stats import assert_drawn_from, distance
 
 import theory
@@ -17,9 +18,8 @@ from specjax import drafting, numerics, rules
 
 ROOT = Path(__file__).parents[1]
 ALL = [rules.get(name) for name in rules.names()]
-SOLVED = rules.get("optimal_without_replacement")  # compiles for ten seconds; the audit sees its expectation too
 STATED = [
-    pytest.param(make, scheme, marks=[pytest.mark.thorough] * (make is SOLVED))
+    pytest.param(make, scheme, marks=thorough(make.name))
     for make in ALL
     if hasattr(make, "expected_acceptance")
     for scheme in sorted(make.claims.expectation_under or make.claims.drafting)

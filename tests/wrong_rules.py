@@ -277,6 +277,14 @@ class CertifiesItselfOptimal:
     """Takes what it accepts for the optimum."""
 
 
+@planted("mask is misread")
+class CertifiesAndMisreadsTheMask(CountsMaskedSlots):
+    """Claims a search, whose mask is weighed by the chance of the drafts."""
+
+    def certificate(self, p: Law, q: Law, n: int) -> Certificate:
+        return certified(p, q)
+
+
 @planted("certificate's gap is not alpha_star - alpha")
 @certifies(lambda made, p, q: made._replace(gap=made.gap / 2))
 class HalvesItsGap:

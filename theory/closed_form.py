@@ -81,18 +81,22 @@ def kseq_rho(problem: Problem) -> float:
 @_under("greedy", "hub")
 def greedy(problem: Problem) -> float:
     """The optimum of the greedy and hub schemes, which their rule attains. Cost: O(V log V). Source: hu2025towards, sun2024spechub."""
-    return drafting.solved(problem.drafting).optimum(problem.p, problem.q, problem.n)[0]
+    return _optimum(problem)
 
 
 @_under("iid")
 def optimal(problem: Problem) -> float:
     """The optimum of independent drafts, which their optimal rule attains. Cost: O(V log V). Source: hu2025towards."""
-    return drafting.solved(problem.drafting).optimum(problem.p, problem.q, problem.n)[0]
+    return _optimum(problem)
 
 
 @_under("without_replacement")
 def optimal_without_replacement(problem: Problem) -> float:
-    """The optimum of drafts without replacement, which their optimal rule attains. Cost: O(V n nodes). Source: hu2025towards."""
+    """The optimum of drafts without replacement, which the rule of this name seeks. Cost: O(V n nodes). Source: hu2025towards."""
+    return _optimum(problem)
+
+
+def _optimum(problem: Problem) -> float:
     return drafting.solved(problem.drafting).optimum(problem.p, problem.q, problem.n)[0]
 
 

@@ -1,10 +1,9 @@
-"""The optimal rule for drafts without replacement, at any vocabulary."""
+"""A rule of levels for drafts without replacement that seeks the optimum, at any vocabulary."""
 
 import jax
 import jax.numpy as jnp
 
 from specjax import bounds
-from specjax.numerics import total
 from specjax.rules._base import Certificate, Claims, Count, Law, Mask, Scalar, Tokens, register
 from specjax.solvers import exchange_without_replacement, levels
 from specjax.solvers.levels import Levels
@@ -15,7 +14,7 @@ class OptimalWithoutReplacement:
     """Lets every draft draw a level as `optimal` does, from kernels that a fixed point fits to the race of the drafts.
 
     At most 100 kernels up to V = 64, 30 for each of one to four looks beyond. Lossless whatever they are; the certificate says how far the
-    search came. It claims no optimum: where one token holds most of q the search may stall, up to 3.5e-3 short on real contexts.
+    search came. It claims no optimum: the search may stall, on real contexts up to 3.5e-3 short (`specjax bench`).
     Cost: an evaluation of the race, B x H x n x nodes, for each kernel. Source: specjax2026, exchange_without_replacement.
     """
 
@@ -25,8 +24,7 @@ class OptimalWithoutReplacement:
         return levels.law(_solve(p, q, len(tokens), jnp.sum(mask)), tokens, p, mask)
 
     def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:
-        best = bounds.optimal_acceptance(p, q, n, "without_replacement")  # whose gradient it has
-        return best + jax.lax.stop_gradient(total(_solve(p, q, n, jnp.asarray(n)).given) - best)
+        return levels.acceptance(_solve(p, q, n, jnp.asarray(n)), bounds.optimal_acceptance(p, q, n, "without_replacement"))
 
     def certificate(self, p: Law, q: Law, n: int) -> Certificate:
         return levels.certificate(_solve(p, q, n, jnp.asarray(n)), bounds.bracket(p, q, n, "without_replacement").upper, n)

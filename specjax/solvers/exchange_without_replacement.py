@@ -1,4 +1,4 @@
-"""Optimal levels for drafts without replacement, by a fixed point.
+"""Levels for drafts without replacement that come near the optimum, by a fixed point.
 
 As for independent drafts each token draws a level and the highest one wins, but what a level is worth depends on all tokens:
 token i is given the integral over its levels m of P(i is drafted and all other drafts are below m). The part of a token in a cell

@@ -7,6 +7,7 @@ times the product of the others' distribution functions: a polynomial of degree 
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -53,6 +54,11 @@ def certificate(levels: Levels, upper: Scalar, n: int) -> Certificate:
     alpha = total(levels.given)
     gap = jnp.maximum(upper - alpha, 0)
     return Certificate(alpha, upper, gap, jnp.full_like(alpha, (n + 8) * eps), gap <= (1e-5 if eps > 1e-9 else 1e-9))
+
+
+def acceptance(levels: Levels, best: Scalar) -> Scalar:
+    """What the rule accepts, with the gradient of the optimum `best`: a solve has none."""
+    return best + jax.lax.stop_gradient(total(levels.given) - best)
 
 
 def gauss(n: int, dtype: jnp.dtype) -> tuple[Array, Array]:

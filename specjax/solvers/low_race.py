@@ -106,7 +106,7 @@ def _density(race: Race, times: Float[Array, " K"], low: Low, n: int, live: Coun
         so_far, ending = (series * waits + comes * _later(series, 0) for series in one)
         return _Arrivals(so_far, ending + last * one.so_far), None
 
-    crowd = Race(race.heads[leads:], race.tail, race.first, race.step, race.chunks)
+    crowd = race._replace(heads=race.heads[leads:])
     arrivals, _ = jax.lax.scan(join, _crowd(crowd, t, Low(low.heads[leads:], low.tail), n), (race.heads[:leads], low.heads[:leads]))
     return t * jnp.take(arrivals.ending, live - 1, axis=0)
 

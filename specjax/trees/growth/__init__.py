@@ -51,21 +51,18 @@ def parse(text: str, scheme: str) -> TreeDrafting:
       ValueError: the text is none of these, or `scheme` is not how the tree's nodes are drawn.
     """
     kind, numbers = _split(text)
-    if kind.endswith(".py"):
-        make = _from_file(kind, Path(kind).stat().st_mtime_ns if Path(kind).is_file() else 0)
-    elif kind in _SCHEMES:
-        make = _SCHEMES[kind]
-    else:
+    if kind not in _SCHEMES and not kind.endswith(".py"):
         return drafting(parse_fixed(text), scheme)
+    make = _SCHEMES.get(kind) or _from_file(kind, Path(kind).stat().st_mtime_ns if Path(kind).is_file() else 0)
     sizes = [int(size) if size.isdecimal() else 0 for size in numbers.split("x")] if numbers else []
     fields = [field.name for field in dataclasses.fields(make)]
     if len(sizes) != len(fields) or min(sizes, default=1) < 1:
         raise ValueError(f"tree: expected {kind}:{'x'.join(field.upper() for field in fields)} with numbers >= 1, got {text!r}")
-    return drafting(_made(make, sizes) if kind.endswith(".py") else make(*sizes), scheme)
+    return drafting(_made(make, sizes), scheme)
 
 
 def _made(make: type, sizes: list[int]) -> TreeDrafting:
-    """A tree from a file, whose parts are seen not to fail.
+    """A tree, whose parts are seen not to fail.
 
     Raises:
       ValueError: one does.
