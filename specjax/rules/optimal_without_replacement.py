@@ -13,8 +13,8 @@ from specjax.solvers.levels import Levels
 class OptimalWithoutReplacement:
     """Lets every draft draw a level as `optimal` does, from kernels that a fixed point fits to the race of the drafts.
 
-    At most 100 kernels up to V = 64, 30 for each of one to four looks beyond. Lossless whatever they are; the certificate says how far the
-    search came. It claims no optimum: the search may stall, on real contexts up to 3.5e-3 short (`specjax bench`).
+    At most 100 kernels a look up to V = 64, 30 beyond, and three looks. Lossless whatever they are; the certificate says how far the search
+    came. It claims no optimum: nothing proves that the search ends there (`specjax bench` shows where it does on real contexts).
     Cost: an evaluation of the race, B x H x n x nodes, for each kernel. Source: specjax2026, exchange_without_replacement.
     """
 

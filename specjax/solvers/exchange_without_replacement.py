@@ -2,9 +2,11 @@
 
 As for independent drafts each token draws a level and the highest one wins, but what a level is worth depends on all tokens:
 token i is given the integral over its levels m of P(i is drafted and all other drafts are below m). The part of a token in a cell
-is worth about its weight times a worth of the cell; with this model of rank one, fitted to the kernel at hand, `exchange` names the next
-kernel, and the true masses of the last one correct what it aims at. Tokens start in the order of p over what they are given where the
-best set ends. Whatever the kernel is, its masses are known, so the rule is lossless; what is short of alpha* is measured.
+is worth about its weight times a worth of the cell; with this model of rank one, fitted to the kernel at hand, nodes fill the cells in
+order and swap parts as in `exchange`: that is the next kernel, and the true masses of the last one correct what it aims at. As much of it
+is taken as would have left the least wrong before, were all linear (Barzilai and Borwein). Nodes are in the order of p over what they are
+given where the best set ends; where that order leads nowhere, as it may if one token is most of q, in that of what they aim at over their
+weight. Whatever the kernel is, its masses are known, so the rule is lossless; what is short of alpha* is measured.
 """
 
 from typing import NamedTuple
@@ -26,12 +28,16 @@ HEADS = 64  # likeliest tokens, each its own node; up to this V all of them
 EVEN = 64  # nodes that part the mass of the others evenly
 NEAR = 6  # nodes of theirs on either side of the edge, each four times as far as the one before: from six times on they cost optimum
 CLOSEST = 1e-3  # the first of them
+CUTS = 32  # even parts into which all levels are cut as well, lest a token that is most of q fill a single cell
 FINE = 1024  # cells in which masses are sought
-LOOKS = 2  # with cells read at their middle until the last masses, and as many closer ones
-FITS = 6  # alternations of the fit of rank one, which starts from the last
-MIX = 0.7  # of the next kernel is taken after the first; all of it overshoots where one token holds most of q
-CALM = 0.7  # times less of it once the excess grows
-LEAST = 0.1  # is taken, however much the excess grows: rounding must not stop the search
+LOOKS = 3  # the first reads cells at their middle, the second puts nodes in order anew
+NUDGE = 1e-2  # of p, by which a node may aim beside it
+FITS = 3  # alternations of the fit of rank one, which starts from the last
+NEARLY, EXACT = 1, 2  # ways to read a cell, beside its middle
+ALIKE = 0.1  # logarithm within which nodes keep their order: that of equals would be left to rounding
+LEAST = 0.1  # of the next kernel is taken, however much the excess grows
+FALLS = 0.9  # times the excess or less
+PATIENCE = 3  # kernels that may pass until it does
 ROUGH = 1e-6  # to which the best set is sought
 SHORT = 8e-6  # of the optimum is let go
 FAINTEST = 1e-9  # of q mass in a tail that counts
@@ -43,7 +49,9 @@ class _Places(NamedTuple):
 
     Attributes:
       cap: [B], what each node may be given.
-      rank: [B], the place of each node in the order of ratios: its own cell.
+      rank: [B], the place of each node in the order of ratios.
+      widths: [C], of the cells, which end where a node of this order does, or at one of CUTS even places.
+      last: [B], the last cell of the node of each rank.
       moments: [3, G], sums of q, q^2 and q^3 of the tail at each grid node.
       cross: [G], sum of q^2 share (1 - share) between a grid node and the next.
     """
@@ -51,12 +59,10 @@ class _Places(NamedTuple):
     nodes: Nodes
     cap: Float[Array, " B"]
     rank: Int[Array, " B"]
+    widths: Float[Array, " C"]
+    last: Int[Array, " B"]
     moments: Float[Array, "3 G"]
     cross: Float[Array, " G"]
-
-    def own(self) -> Float[Array, "B C"]:
-        """The kernel of which every node keeps its own cell."""
-        return jnp.zeros((len(self.rank),) * 2, self.moments.dtype).at[jnp.arange(len(self.rank)), self.rank].set(1)
 
 
 class _Effective(NamedTuple):
@@ -93,8 +99,8 @@ def levels(p: Law, q: Law, n: int, live: Count, rounds: int, tolerance: float) -
     """The rule after at most so many kernels a look, or once no more than `tolerance` of acceptance is misplaced.
 
     A first look places the tail's tokens by what they are given where the best set ends. Where it leaves more than SHORT of the optimum,
-    the next ones place them by what they are given at the levels that the one before has found; from the third on cells are integrated
-    exactly on the way too. Up to V = HEADS no token is placed, and there is one look, an exact one.
+    the next ones go on from its kernel, and place them by what they are given at the levels that it has found. Up to V = HEADS no token
+    is placed, and cells are read exactly.
     Cost: B x H x n x nodes in t for each kernel, and some fifty passes over V.
     """
     top, small = likeliest(q, min(HEADS, q.shape[0])), q.shape[0] <= HEADS
@@ -105,23 +111,42 @@ def levels(p: Law, q: Law, n: int, live: Count, rounds: int, tolerance: float) -
     inside, enough = (jnp.ones_like(q, bool), jnp.zeros((), p.dtype)) if small else _best(p, q, n)
     effective = _effective(race, tail, top, inside, n, live)
     at_grid = jnp.zeros(0, p.dtype) if small else _grid(p, tail, effective)
-    size = len(at_grid) + len(top)
+
+    def way(looks: Count) -> Count:
+        return jnp.where(small | ((looks > 0) & (n <= 4)), EXACT, jnp.minimum(looks, NEARLY))
 
     def look(found: _Found) -> _Found:
         places = _place(p, tail, found.mass, top, effective.most, at_grid)
-        state = _run(places, race, n, live, rounds, tolerance, (found.looks >= LOOKS) | small)
+        places = places._replace(cap=places.cap.at[: len(at_grid)].multiply(found.scale))
+        begun = jax.tree.map(lambda first, later: jnp.where(found.looks, later, first), _start(places), _again(found.state))
+        state = _run(places, begun, race, n, live, rounds, tolerance, way(found.looks), found.looks == 1)
         given = _given(places, state.worth, state.kernel, tail, top)  # all cells open: what is too much is capped
-        levels = capped(places.nodes, state.kernel, jnp.ones_like(p, shape=len(places.rank)), p, given)
+        levels = capped(places.nodes, state.kernel, jnp.ones_like(places.widths), p, given)
         better = total(levels.given) > total(found.levels.given)
         levels = jax.tree.map(lambda new, old: jnp.where(better, new, old), levels, found.levels)
-        return _Found(_weighed(places, state, tail, effective.mass), levels, found.looks + 1)
+        short = jnp.where(small, state.excess > 10 * tolerance, total(levels.given) < enough)
+        return _Found(
+            _weighed(places, state, tail, effective.mass), found.scale * _missed(places, state), state, levels, found.looks + 1, short
+        )
 
-    def unfinished(found: _Found) -> Bool[Array, ""]:
-        return (found.looks == 0) | ((total(found.levels.given) < enough) & (found.looks < 2 * LOOKS))
+    begin = _Found(
+        effective.mass,
+        jnp.ones_like(at_grid),
+        _blank(len(at_grid), len(top), p.dtype),
+        _nobody(p, len(at_grid) + len(top)),
+        jnp.int32(0),
+        jnp.asarray(True),
+    )
+    return jax.lax.while_loop(lambda found: found.short & (found.looks < LOOKS), look, begin).levels
 
-    none, nodes = jnp.zeros_like(p), jnp.zeros(size, p.dtype)
-    nobody = Levels(Nodes(nodes, nodes, jnp.zeros(p.shape, jnp.int32), none), jnp.zeros((size, size), p.dtype), nodes, none, none)
-    return jax.lax.while_loop(unfinished, look, _Found(effective.mass, nobody, jnp.int32(0))).levels
+
+def _nobody(p: Law, nodes: int) -> Levels:
+    """A rule that accepts nothing."""
+    none, cells = jnp.zeros(nodes, p.dtype), jnp.zeros(nodes + CUTS - 1, p.dtype)
+    of_tokens = jnp.zeros_like(p)
+    return Levels(
+        Nodes(none, none, jnp.zeros(p.shape, jnp.int32), of_tokens), jnp.zeros((nodes, len(cells)), p.dtype), cells, of_tokens, of_tokens
+    )
 
 
 def _best(p: Law, q: Law, n: int) -> tuple[Bool[Array, " V"], Scalar]:
@@ -130,70 +155,180 @@ def _best(p: Law, q: Law, n: int) -> tuple[Bool[Array, " V"], Scalar]:
     return best.inside, best.value - SHORT
 
 
-class _Found(NamedTuple):
-    """How the next look weighs the tail's tokens, the best rule so far, and how many looks there were."""
-
-    mass: Law
-    levels: Levels
-    looks: Count
-
-
 class _State(NamedTuple):
-    """The kernel at hand, and what it makes of the cells.
+    """The search of a look.
 
     Attributes:
-      worth: of the cells, at the kernel before.
-      edge: the cell where the best set ends.
+      kernel: the next one to be looked at.
+      best: the one with the least excess so far.
+      worth: of the cells, at the kernel that was looked at last.
+      weight: of the nodes, in the model of rank one.
+      edge: the rank of the last node of the best set; negative before it is known.
+      low: the cell where it ends.
       refused: 1 - alpha*, as far as the nodes tell.
-      excess: mass that went beyond p.
+      wrong: mass that each node is given beyond p, or in the best set short of it.
+      excess: the least mass that went beyond p.
       mix: the part of the next kernel that is taken.
-      over: whether the worth is exact, and that of this kernel.
+      steps: kernels looked at.
+      idle: of them, those since the excess last fell.
+      over: whether the worth is exact, and that of `kernel`.
     """
 
     kernel: Float[Array, "B C"]
+    best: Float[Array, "B C"]
     worth: _Worth
     weight: Float[Array, " B"]
     edge: Count
+    low: Count
     refused: Scalar
+    wrong: Float[Array, " B"]
     excess: Scalar
     mix: Scalar
     steps: Count
+    idle: Count
     over: Bool[Array, ""]
 
 
-def _start(places: _Places) -> _State:
-    """Every node in its own cell."""
-    one, weight = jnp.ones((), places.cap.dtype), jnp.maximum(places.nodes.mass, tiny(places.cap))
-    return _State(places.own(), _nothing(places), weight, jnp.int32(0), one, one, one, jnp.int32(0), jnp.asarray(False))
+class _Found(NamedTuple):
+    """What looks have led to.
 
-
-def _run(places: _Places, race: Race, n: int, live: Count, rounds: int, tolerance: float, exact: Bool[Array, ""]) -> _State:
-    """Kernel after kernel; the first, of which every node keeps its own cell, tells where the best set ends.
-
-    The worth of the last one is exact; that of the others only if so asked for.
+    Attributes:
+      mass: [V], how the next one weighs the tail's tokens.
+      scale: [G], times p is what its grid nodes are to be given.
+      state: where the last one ended.
+      levels: the best rule so far.
+      looks: so many.
+      short: whether the last one ended short of the optimum.
     """
-    cap, order = places.cap, jnp.argsort(places.rank)
+
+    mass: Law
+    scale: Float[Array, " G"]
+    state: _State
+    levels: Levels
+    looks: Count
+    short: Bool[Array, ""]
+
+
+def _blank(grid: int, heads: int, dtype: jnp.dtype) -> _State:
+    """Before any search."""
+    nodes, none, one = jnp.zeros(grid + heads, dtype), jnp.int32(0), jnp.ones((), dtype)
+    kernel = jnp.zeros((len(nodes), len(nodes) + CUTS - 1), dtype)
+    worth = _nothing(grid, heads, dtype)
+    return _State(kernel, kernel, worth, nodes, none - 1, none, one, nodes, one, one, none, none, jnp.asarray(False))
+
+
+def _start(places: _Places) -> _State:
+    """Every node in the cells that end with it."""
+    size, weight = len(places.cross), jnp.maximum(places.nodes.mass, tiny(places.cap))
+    order = jnp.argsort(places.rank)
+    own = _comonotone(weight[order], places.widths)[places.rank]
+    return _blank(size, len(weight) - size, weight.dtype)._replace(kernel=own, best=own, weight=weight)
+
+
+def _again(state: _State) -> _State:
+    """From the kernel where the last look ended."""
+    size = len(state.worth.second)
+    blank = _blank(size, len(state.weight) - size, state.weight.dtype)
+    return blank._replace(kernel=state.kernel, best=state.kernel, weight=state.weight, edge=state.edge, low=state.low)
+
+
+def _run(
+    places: _Places,
+    begun: _State,
+    race: Race,
+    n: int,
+    live: Count,
+    rounds: int,
+    tolerance: float,
+    way: Count,
+    anew: Bool[Array, ""],
+) -> _State:
+    """Kernel after kernel; the first, of which every node keeps its own cells, tells where the best set ends.
+
+    The worth of the last one is exact.
+
+    Args:
+      way: how the cells of the others are read.
+      anew: whether nodes are put in order by what they aim at; else they stay in that of the first kernel.
+    """
+    cap = places.cap
 
     def step(state: _State) -> _State:
-        first, last = state.steps == 0, (state.steps >= rounds) | (state.excess <= tolerance)
-        worth = _worth(places, race, state.kernel, n, live, exact | last)
-        slack = jnp.cumsum(jnp.sum(state.kernel * _of_nodes(places, worth), 0) - cap[order])
-        edge = jnp.where(first, jnp.argmax(slack).astype(jnp.int32), state.edge)
-        refused = jnp.clip(slack[edge], 0, state.refused)
-        values, _ = _opened(places, state.kernel, worth, refused)
-        given = jnp.sum(state.kernel * values, 1)
-        excess = jnp.sum(jnp.maximum(given - cap, 0))
-        mix = jnp.where(excess < state.excess, state.mix, jnp.maximum(CALM * state.mix, LEAST))
+        last = (state.steps >= rounds) | (state.excess <= tolerance) | (state.idle >= PATIENCE)
+        kernel = jnp.where(last, state.best, state.kernel)
+        worth = _worth(places, race, kernel, n, live, jnp.where(last, EXACT, way))
+        reached = jnp.cumsum(jnp.sum(kernel * _of_nodes(places, worth), 0))
+        edge, low = _edge(places, reached, state)
+        outside = places.rank > edge
+        refused = jnp.clip(reached[low] - jnp.sum(jnp.where(outside, 0, cap)), 0, state.refused)
+        values, _ = _opened(places, kernel, worth, refused)
+        given = jnp.sum(kernel * values, 1)
+        wrong = jnp.where(outside, jnp.maximum(given - cap, 0), given - cap)
+        excess = jnp.sum(jnp.maximum(wrong, 0))
+        over = last | ((way == EXACT) & (excess <= tolerance))
         weight, supply = _rank_one(values, state.weight)
-        aim = cap - given + weight * (state.kernel @ supply)  # what the model has to give for p to be given
-        missing = (aim - weight * supply[places.rank])[order]
-        leaving = divide(swaps(missing, supply), weight[order][:, None])
-        target = _staying(leaving / jnp.maximum(jnp.sum(leaving, 1, keepdims=True), 1))[places.rank]
-        taken = jnp.where(last | (excess <= tolerance), 0, mix)
-        kernel, over = state.kernel + taken * (target - state.kernel), last | (exact & (excess <= tolerance))
-        return _State(kernel, worth, weight, edge, refused, excess, jnp.minimum(mix, MIX), state.steps + 1, over)
+        aim = cap - given + weight * (kernel @ supply)  # what the model has to give for p to be given
+        ratio = jnp.round(jnp.log(jnp.maximum(divide(aim, weight), tiny(aim))) / ALIKE)
+        order = jnp.lexsort((places.rank, ratio * anew, outside))
+        target = _target(aim[order], weight[order], weight @ kernel, supply)
+        target = jnp.zeros_like(target).at[order].set(target)
+        mix = _mix(state, wrong)
+        return _State(
+            kernel=jnp.where(over, kernel, kernel + mix * (target - kernel)),
+            best=jnp.where(excess < state.excess, kernel, state.best),
+            worth=worth,
+            weight=weight,
+            edge=edge,
+            low=low,
+            refused=refused,
+            wrong=wrong,
+            excess=jnp.minimum(excess, state.excess),
+            mix=mix,
+            steps=state.steps + 1,
+            idle=jnp.where(excess < FALLS * state.excess, 0, state.idle + 1),
+            over=over,
+        )
 
-    return jax.lax.while_loop(lambda state: ~state.over, step, _start(places))
+    return jax.lax.while_loop(lambda state: ~state.over, step, begun)
+
+
+def _edge(places: _Places, reached: Float[Array, " C"], state: _State) -> tuple[Count, Count]:
+    """The last node of the best set and the cell where it ends: known, or told by a kernel of which every node keeps its own cells."""
+    slack = reached[places.last] - jnp.cumsum(places.cap[jnp.argsort(places.rank)])
+    edge = jnp.where(state.edge < 0, jnp.argmax(slack).astype(jnp.int32), state.edge)
+    return edge, jnp.where(state.edge < 0, places.last[edge], state.low)
+
+
+def _mix(state: _State, wrong: Float[Array, " B"]) -> Scalar:
+    """The part of the next kernel at which the last change, were it linear, would have left the least wrong; all of it at first."""
+    change = state.wrong - wrong
+    best = jnp.clip(state.mix * divide(change @ state.wrong, change @ change), LEAST, 1)
+    return jnp.where(state.steps == 0, 1, best)
+
+
+def _target(
+    aim: Float[Array, " B"], weight: Float[Array, " B"], widths: Float[Array, " C"], supply: Float[Array, " C"]
+) -> Float[Array, "B C"]:
+    """The kernel by which nodes in the order of aim / weight are given what they aim at, if their part in a cell gets weight supply."""
+    own = _comonotone(weight, widths)
+    has = own @ supply
+    leaving = divide(swaps(aim - weight * has, has), weight[:, None])
+    return _staying(leaving / jnp.maximum(jnp.sum(leaving, 1, keepdims=True), 1)) @ own
+
+
+def _comonotone(weight: Float[Array, " B"], widths: Float[Array, " C"]) -> Float[Array, "B C"]:
+    """The kernel that fills the cells with the nodes, one after the other."""
+    (starts, ends), (low, high) = (_intervals(parts) for parts in (weight, widths))
+    shared = jnp.maximum(jnp.minimum(ends[:, None], high) - jnp.maximum(starts[:, None], low), 0)
+    middle = jnp.minimum(jnp.searchsorted(high, (starts + ends) / 2), len(widths) - 1)
+    shared = shared.at[jnp.arange(len(weight)), middle].add(tiny(weight))  # of a node that is too small to be seen
+    return shared / jnp.sum(shared, 1, keepdims=True)
+
+
+def _intervals(parts: Float[Array, " K"]) -> tuple[Float[Array, " K"], Float[Array, " K"]]:
+    ends = jnp.cumsum(parts)
+    ends = ends / ends[-1]
+    return jnp.append(0, ends[:-1]).astype(ends.dtype), ends
 
 
 def _grid(p: Law, tail: Law, effective: _Effective) -> Float[Array, " G"]:
@@ -223,6 +358,16 @@ def _weighed(places: _Places, state: _State, tail: Law, mass: Law) -> Law:
     return jnp.where((tail > 0) & (first > 0), divide(_to_tail(places, state.worth, paid, tail), first), mass)
 
 
+def _missed(places: _Places, state: _State) -> Float[Array, " G"]:
+    """What a node's ratio is, over what a small token there is given: tokens between two nodes are not quite given the mean of the two."""
+    size = len(places.cross)
+    _, open_cell = _opened(places, state.kernel, state.worth, state.refused)
+    first = (state.kernel[:size] * open_cell) @ state.worth.first
+    cap, wrong = places.cap[:size], state.wrong[:size]
+    ratio = divide(places.nodes.ratio[:size], first) * divide(cap + wrong, cap)
+    return jnp.where(places.rank[:size] <= state.edge, jnp.clip(ratio, 1 - NUDGE, 1 + NUDGE), 1)
+
+
 def _effective(race: Race, tail: Law, top: Tokens, inside: Bool[Array, " V"], n: int, live: Count) -> _Effective:
     """What is given where only the best set is low; where that is hardly anything, what is given where all is low."""
     chance = jnp.stack([jnp.ones_like(tail), inside.astype(tail.dtype)])
@@ -244,9 +389,11 @@ def _place(p: Law, tail: Law, mass: Law, top: Tokens, most: Scalar, at_grid: Flo
     left = left.at[top].set(size + jnp.arange(len(top), dtype=jnp.int32))
     share = share.at[top].set(0)
     ratios = jnp.append(at_grid, ratio[top])
-    rank = jnp.zeros(len(ratios), jnp.int32).at[jnp.argsort(ratios)].set(jnp.arange(len(ratios), dtype=jnp.int32))
+    order = jnp.argsort(ratios)
+    rank = _inverse(order)
     if not size:
-        return _Places(Nodes(ratios, mass[top], left, share), p[top], rank, jnp.zeros((3, 0), p.dtype), jnp.zeros(0, p.dtype))
+        widths, last = _cells(jnp.maximum(mass[top], tiny(mass))[order])
+        return _Places(Nodes(ratios, mass[top], left, share), p[top], rank, widths, last, jnp.zeros((3, 0), p.dtype), jnp.zeros(0, p.dtype))
 
     def sums(weight: Law) -> Array:
         return masses(weight, jnp.minimum(left, size - 2), share, size)
@@ -254,19 +401,36 @@ def _place(p: Law, tail: Law, mass: Law, top: Tokens, most: Scalar, at_grid: Flo
     of_tail = mass.at[top].set(0)
     cross = jnp.zeros(size, p.dtype).at[left].add(tail**2 * share * (1 - share), mode="drop")
     at_nodes = sums(of_tail)
+    of_nodes = jnp.append(at_nodes, mass[top])
+    widths, last = _cells(jnp.maximum(of_nodes, tiny(mass))[order])
     return _Places(
-        Nodes(ratios, jnp.append(at_nodes, mass[top]), left, share),
+        Nodes(ratios, of_nodes, left, share),
         jnp.append(at_grid * at_nodes, p[top]),
         rank,
+        widths,
+        last,
         jnp.stack([sums(tail), sums(tail**2), sums(tail**3)]),
         cross,
     )
 
 
-def _worth(places: _Places, race: Race, kernel: Float[Array, "B C"], n: int, live: Count, exact: Bool[Array, ""]) -> _Worth:
-    """The worth of every cell at a kernel: at its middle, or the mean over its levels."""
-    size, ends = places.cross.shape[0], (gauss(1, kernel.dtype), gauss(n, kernel.dtype))
-    within, weights = (jnp.concatenate(parts) for parts in zip(*ends, strict=True))
+def _inverse(order: Int[Array, " B"]) -> Int[Array, " B"]:
+    return jnp.zeros(len(order), jnp.int32).at[order].set(jnp.arange(len(order), dtype=jnp.int32))
+
+
+def _cells(weight: Float[Array, " B"]) -> tuple[Float[Array, " C"], Int[Array, " B"]]:
+    """Widths of the cells, and the last cell of each node."""
+    _, ends = _intervals(weight)
+    ends = jnp.append(ends, jnp.arange(1, CUTS, dtype=ends.dtype) / CUTS)
+    order = jnp.argsort(ends)
+    return jnp.diff(ends[order], prepend=0), _inverse(order)[: len(weight)]
+
+
+def _worth(places: _Places, race: Race, kernel: Float[Array, "B C"], n: int, live: Count, way: Count) -> _Worth:
+    """The worth of every cell at a kernel, its mean over the levels there: from its middle, nearly, or exactly."""
+    size, heads, ways = len(places.cross), len(places.rank) - len(places.cross), [gauss(k, kernel.dtype) for k in (1, min(n, 4), n)]
+    within, weights = (jnp.concatenate(parts) for parts in zip(*ways, strict=True))
+    ends = jnp.cumsum(jnp.asarray([0, *(len(places) for places, _ in ways)]))
     m1, m2, m3 = places.moments
     before = kernel @ jnp.triu(jnp.ones_like(kernel, shape=(kernel.shape[1],) * 2), 1)
 
@@ -282,14 +446,14 @@ def _worth(places: _Places, race: Race, kernel: Float[Array, "B C"], n: int, liv
         here = _Worth(slope.heads, s1, second, third, 2 * step * s22)
         return jax.tree.map(lambda total, part: total + weights[place] * part, sums, here)
 
-    return jax.lax.fori_loop(jnp.where(exact, 1, 0), jnp.where(exact, len(weights), 1), add, _nothing(places))
+    return jax.lax.fori_loop(ends[way], ends[way + 1], add, _nothing(size, heads, kernel.dtype))
 
 
-def _nothing(places: _Places) -> _Worth:
+def _nothing(grid: int, heads: int, dtype: jnp.dtype) -> _Worth:
     """Cells that are worth nothing."""
-    cells, size, dtype = len(places.rank), places.cross.shape[0], places.cap.dtype
-    table = jnp.zeros((size, cells), dtype)
-    return _Worth(jnp.zeros((cells - size, cells), dtype), jnp.zeros(cells, dtype), table, table, table)
+    cells = grid + heads + CUTS - 1
+    table = jnp.zeros((grid, cells), dtype)
+    return _Worth(jnp.zeros((heads, cells), dtype), jnp.zeros(cells, dtype), table, table, table)
 
 
 def _of_nodes(places: _Places, worth: _Worth) -> Float[Array, "B C"]:
