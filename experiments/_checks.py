@@ -78,8 +78,7 @@ def emits_p_without_drafts(judged: Judged) -> Reason:
 def is_that_of_the_live_slots(judged: Judged) -> Reason:
     """Under a mask with m live slots, wherever they lie, the law is that of m drafts.
 
-    Rules that certify a search, and claim no optimum, are weighed by the chance of the drafts: at drafts that are never seen rounding
-    decides where it ends.
+    Rules that search are weighed by the chance of the drafts: at drafts that are never seen rounding decides where the search ends.
     """
     cases, n = judged.cases, judged.cases.n
     for row, mask in enumerate(judged.masks):
@@ -90,8 +89,7 @@ def is_that_of_the_live_slots(judged: Judged) -> Reason:
         alone = _exact.laws(judged.rule, cases.p, q, live, _exact.patterns(live))[:, -1]
         index = np.ravel_multi_index(tuple(_exact.tuples(cases.vocabulary, n)[:, mask].T), (cases.vocabulary,) * live)
         difference = np.abs(judged.wide[:, row] - alone[:, index])
-        searches = hasattr(judged.rule, "certificate") and judged.rule.claims.optimal_for == 0
-        error = np.einsum("bx,bxy->b", cases.mass[row], difference) if searches else difference.max((1, 2))
+        error = np.einsum("bx,bxy->b", cases.mass[row], difference) if judged.rule.claims.searches else difference.max((1, 2))
         if error.max() > EXACT:
             return _worst(judged, error, EXACT, f"with mask {_bits(mask)} the law is not that of {live} drafts: the mask is misread")
     return ""

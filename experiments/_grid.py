@@ -8,7 +8,7 @@ import tomllib
 import typing
 from pathlib import Path
 
-from experiments import _exact, _schemes, compare
+from experiments import _exact, _judges, _schemes, compare
 from specjax import drafting, families, rules
 from specjax._registry import find, load_file
 from specjax._types import Rule
@@ -27,7 +27,7 @@ class Grid:
     Attributes:
       family: synthetic laws, NAME or NAME:parameter=value,..; see `specjax.families`.
       pair: model pairs, in place of families.
-      rule: names of rules, or paths of Python files; all rules if none is listed.
+      rule: names of rules, or paths of Python files; all that do not search if none is listed.
       scheme: drafting schemes; for each rule the first that its proof covers if none is listed. Not for pairs.
       n: drafts at a node.
       tree: draft trees of a pair, in place of n: as `specjax compare --tree` takes them
@@ -217,7 +217,7 @@ def _decoded(grid: Grid) -> list[Judged]:
 def _rules(grid: Grid) -> list[tuple[str, str | None, type[Rule]]]:
     """The rules that can judge many pairs of laws, with the hash of their file if they lie outside the package."""
     found = []
-    for name in grid.rule or rules.names():
+    for name in grid.rule or _judges.usual():
         make: type[Rule] = rules.get(name)
         if grid.rule:
             rules.check_decodes(make)

@@ -8,6 +8,12 @@ from specjax.rules import Rule
 from specjax.verifiers import Verifier
 
 
+def usual() -> tuple[str, ...]:
+    """The rules that are taken where none is named."""
+    makes: dict[str, type[Rule]] = {name: rules.get(name) for name in rules.names()}
+    return tuple(name for name, make in makes.items() if not make.claims.searches)
+
+
 def find(name: str) -> type:
     """The class of a rule or verifier, by its name or the path of its Python file.
 

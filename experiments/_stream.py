@@ -14,7 +14,7 @@ from jax.stages import Lowered
 from jaxtyping import Array, Float, Int
 from numpy.typing import NDArray
 
-from experiments import _exact, _logits, _schemes
+from experiments import _exact, _judges, _logits, _schemes
 from experiments._console import track
 from experiments._ladder import Expectation, Ladder, Study, Values, closed_form
 from specjax import bounds, rules
@@ -57,7 +57,7 @@ def study(target: _logits.FloatArray, draft: _logits.FloatArray, ns: tuple[int, 
         )
     contexts, vocabulary = target.shape
     rows, together = chunk(contexts, vocabulary)
-    chosen: list[type[Rule]] = [rules.get(name) for name in names or rules.names()]
+    chosen: list[type[Rule]] = [rules.get(name) for name in names or _judges.usual()]
     plans = [_plan(n, chosen, bool(names), vocabulary) for n in ns]
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # a program mostly runs on one core
         logits = jax.ShapeDtypeStruct((rows, vocabulary), np.float32)

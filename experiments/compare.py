@@ -41,8 +41,8 @@ class Config:
 
     Attributes:
       pair: target and draft model: bytes (embedded), smollm2 (make smollm2), markov.
-      rules: names of rules or verifiers (block, traversal), or paths of Python files; if none is named all rules, on deeper trees with
-        all verifiers.
+      rules: names of rules or verifiers (block, traversal), or paths of Python files; if none is named all rules but those
+        that search, on deeper trees with all verifiers.
       n: drafts at one node, one star of n drafts for each.
       tree: draft trees in place of n: chain:D, star:N, full:b1,b2,.., sequoia:N (N drafts, best by the acceptance measured on the pair), or
         grown while drafting: paths:KxD, beam:WxD, best_first:NxWxD, .., or by a file: my_tree.py:KxD.
@@ -137,7 +137,7 @@ def _cells(config: Config) -> list[Cell]:
 def _chosen(names: tuple[str, ...]) -> Chosen:
     """What is named; otherwise the rules that one model can draft for, and all verifiers of whole paths."""
     if not names:
-        makes: list[type[Rule]] = [rules.get(name) for name in rules.names()]
+        makes: list[type[Rule]] = [rules.get(name) for name in _judges.usual()]
         plain = [make() for make in makes if not make.claims.per_pair and _schemes.first(make.claims)]
         return Chosen(plain, [make() for make in map(verifiers.get, verifiers.names()) if not _judges.lifts_rules(make)])
     judges = [_judges.made(name) for name in names]

@@ -23,6 +23,7 @@ class Claims(NamedTuple):
       optimal_for: attains the optimum for every n up to it; 0 never, -1 every n.
       n_range: smallest and largest number of drafts that the rule takes; None is no limit.
       per_pair: the rule holds the plan of one (p, q, n) and serves no other.
+      searches: at each pair of laws it searches, in many steps; where no rule is named it is left out.
       expectation_under: the schemes for which `expected_acceptance` holds; None is all of `drafting`.
       expectation_up_to: the largest n for which it holds; None is every n that the rule takes.
       sequential: takes its drafts one by one: given the drafts so far, the emitted token has the same law whether one more is drawn or not.
@@ -34,6 +35,7 @@ class Claims(NamedTuple):
     optimal_for: int = 0
     n_range: tuple[int, int | None] = (1, None)
     per_pair: bool = False
+    searches: bool = False
     expectation_under: frozenset[str] | None = None
     expectation_up_to: int | None = None
     sequential: bool = False

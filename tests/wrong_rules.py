@@ -277,12 +277,9 @@ class CertifiesItselfOptimal:
     """Takes what it accepts for the optimum."""
 
 
-@planted("mask is misread")
-class CertifiesAndMisreadsTheMask(CountsMaskedSlots):
-    """Claims a search, whose mask is weighed by the chance of the drafts."""
-
-    def certificate(self, p: Law, q: Law, n: int) -> Certificate:
-        return certified(p, q)
+@planted("mask is misread", searches=True)
+class SearchesAndMisreadsTheMask(CountsMaskedSlots):
+    """Its mask is weighed by the chance of the drafts."""
 
 
 @planted("certificate's gap is not alpha_star - alpha")

@@ -18,7 +18,7 @@ class OptimalWithoutReplacement:
     Cost: an evaluation of the race, B x H x n x nodes, for each kernel. Source: specjax2026, exchange_without_replacement.
     """
 
-    claims = Claims(lossless=True, drafting=frozenset({"without_replacement"}), source="specjax2026")
+    claims = Claims(lossless=True, drafting=frozenset({"without_replacement"}), source="specjax2026", searches=True)
 
     def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
         return levels.law(_solve(p, q, len(tokens), jnp.sum(mask)), tokens, p, mask)

@@ -18,8 +18,7 @@ from jaxtyping import Bool, Float, Int
 
 from specjax._types import Count, Law, Scalar, Tokens
 from specjax.numerics import divide, likeliest, tiny, total
-from specjax.solvers import iid, low_race, without_replacement
-from specjax.solvers.exchange import swaps
+from specjax.solvers import cells, iid, low_race, without_replacement
 from specjax.solvers.levels import Levels, capped, gauss
 from specjax.solvers.low_race import Low, Race
 from specjax.solvers.nodes import Nodes, between, even, grid, masses
@@ -28,7 +27,6 @@ HEADS = 64  # likeliest tokens, each its own node; up to this V all of them
 EVEN = 64  # nodes that part the mass of the others evenly
 NEAR = 6  # nodes of theirs on either side of the edge, each four times as far as the one before: from six times on they cost optimum
 CLOSEST = 1e-3  # the first of them
-CUTS = 32  # even parts into which all levels are cut as well, lest a token that is most of q fill a single cell
 FINE = 1024  # cells in which masses are sought
 LOOKS = 3  # the first reads cells at their middle, the second puts nodes in order anew
 NUDGE = 1e-2  # of p, by which a node may aim beside it
@@ -50,7 +48,7 @@ class _Places(NamedTuple):
     Attributes:
       cap: [B], what each node may be given.
       rank: [B], the place of each node in the order of ratios.
-      widths: [C], of the cells, which end where a node of this order does, or at one of CUTS even places.
+      widths: [C], of the cells, which end where a node of this order does, or at one of cells.CUTS even places.
       last: [B], the last cell of the node of each rank.
       moments: [3, G], sums of q, q^2 and q^3 of the tail at each grid node.
       cross: [G], sum of q^2 share (1 - share) between a grid node and the next.
@@ -142,10 +140,10 @@ def levels(p: Law, q: Law, n: int, live: Count, rounds: int, tolerance: float) -
 
 def _nobody(p: Law, nodes: int) -> Levels:
     """A rule that accepts nothing."""
-    none, cells = jnp.zeros(nodes, p.dtype), jnp.zeros(nodes + CUTS - 1, p.dtype)
+    none, closed = jnp.zeros(nodes, p.dtype), jnp.zeros(nodes + cells.CUTS - 1, p.dtype)
     of_tokens = jnp.zeros_like(p)
     return Levels(
-        Nodes(none, none, jnp.zeros(p.shape, jnp.int32), of_tokens), jnp.zeros((nodes, len(cells)), p.dtype), cells, of_tokens, of_tokens
+        Nodes(none, none, jnp.zeros(p.shape, jnp.int32), of_tokens), jnp.zeros((nodes, len(closed)), p.dtype), closed, of_tokens, of_tokens
     )
 
 
@@ -212,7 +210,7 @@ class _Found(NamedTuple):
 def _blank(grid: int, heads: int, dtype: jnp.dtype) -> _State:
     """Before any search."""
     nodes, none, one = jnp.zeros(grid + heads, dtype), jnp.int32(0), jnp.ones((), dtype)
-    kernel = jnp.zeros((len(nodes), len(nodes) + CUTS - 1), dtype)
+    kernel = jnp.zeros((len(nodes), len(nodes) + cells.CUTS - 1), dtype)
     worth = _nothing(grid, heads, dtype)
     return _State(kernel, kernel, worth, nodes, none - 1, none, one, nodes, one, one, none, none, jnp.asarray(False))
 
@@ -221,7 +219,7 @@ def _start(places: _Places) -> _State:
     """Every node in the cells that end with it."""
     size, weight = len(places.cross), jnp.maximum(places.nodes.mass, tiny(places.cap))
     order = jnp.argsort(places.rank)
-    own = _comonotone(weight[order], places.widths)[places.rank]
+    own = cells.filled(weight[order], places.widths)[places.rank]
     return _blank(size, len(weight) - size, weight.dtype)._replace(kernel=own, best=own, weight=weight)
 
 
@@ -270,7 +268,7 @@ def _run(
         aim = cap - given + weight * (kernel @ supply)  # what the model has to give for p to be given
         ratio = jnp.round(jnp.log(jnp.maximum(divide(aim, weight), tiny(aim))) / ALIKE)
         order = jnp.lexsort((places.rank, ratio * anew, outside))
-        target = _target(aim[order], weight[order], weight @ kernel, supply)
+        target = cells.target(aim[order], weight[order], weight @ kernel, supply)
         target = jnp.zeros_like(target).at[order].set(target)
         mix = _mix(state, wrong)
         return _State(
@@ -304,31 +302,6 @@ def _mix(state: _State, wrong: Float[Array, " B"]) -> Scalar:
     change = state.wrong - wrong
     best = jnp.clip(state.mix * divide(change @ state.wrong, change @ change), LEAST, 1)
     return jnp.where(state.steps == 0, 1, best)
-
-
-def _target(
-    aim: Float[Array, " B"], weight: Float[Array, " B"], widths: Float[Array, " C"], supply: Float[Array, " C"]
-) -> Float[Array, "B C"]:
-    """The kernel by which nodes in the order of aim / weight are given what they aim at, if their part in a cell gets weight supply."""
-    own = _comonotone(weight, widths)
-    has = own @ supply
-    leaving = divide(swaps(aim - weight * has, has), weight[:, None])
-    return _staying(leaving / jnp.maximum(jnp.sum(leaving, 1, keepdims=True), 1)) @ own
-
-
-def _comonotone(weight: Float[Array, " B"], widths: Float[Array, " C"]) -> Float[Array, "B C"]:
-    """The kernel that fills the cells with the nodes, one after the other."""
-    (starts, ends), (low, high) = (_intervals(parts) for parts in (weight, widths))
-    shared = jnp.maximum(jnp.minimum(ends[:, None], high) - jnp.maximum(starts[:, None], low), 0)
-    middle = jnp.minimum(jnp.searchsorted(high, (starts + ends) / 2), len(widths) - 1)
-    shared = shared.at[jnp.arange(len(weight)), middle].add(tiny(weight))  # of a node that is too small to be seen
-    return shared / jnp.sum(shared, 1, keepdims=True)
-
-
-def _intervals(parts: Float[Array, " K"]) -> tuple[Float[Array, " K"], Float[Array, " K"]]:
-    ends = jnp.cumsum(parts)
-    ends = ends / ends[-1]
-    return jnp.append(0, ends[:-1]).astype(ends.dtype), ends
 
 
 def _grid(p: Law, tail: Law, effective: _Effective) -> Float[Array, " G"]:
@@ -390,9 +363,9 @@ def _place(p: Law, tail: Law, mass: Law, top: Tokens, most: Scalar, at_grid: Flo
     share = share.at[top].set(0)
     ratios = jnp.append(at_grid, ratio[top])
     order = jnp.argsort(ratios)
-    rank = _inverse(order)
+    rank = cells.inverse(order)
     if not size:
-        widths, last = _cells(jnp.maximum(mass[top], tiny(mass))[order])
+        widths, last = cells.cut(jnp.maximum(mass[top], tiny(mass))[order])
         return _Places(Nodes(ratios, mass[top], left, share), p[top], rank, widths, last, jnp.zeros((3, 0), p.dtype), jnp.zeros(0, p.dtype))
 
     def sums(weight: Law) -> Array:
@@ -402,7 +375,7 @@ def _place(p: Law, tail: Law, mass: Law, top: Tokens, most: Scalar, at_grid: Flo
     cross = jnp.zeros(size, p.dtype).at[left].add(tail**2 * share * (1 - share), mode="drop")
     at_nodes = sums(of_tail)
     of_nodes = jnp.append(at_nodes, mass[top])
-    widths, last = _cells(jnp.maximum(of_nodes, tiny(mass))[order])
+    widths, last = cells.cut(jnp.maximum(of_nodes, tiny(mass))[order])
     return _Places(
         Nodes(ratios, of_nodes, left, share),
         jnp.append(at_grid * at_nodes, p[top]),
@@ -412,18 +385,6 @@ def _place(p: Law, tail: Law, mass: Law, top: Tokens, most: Scalar, at_grid: Flo
         jnp.stack([sums(tail), sums(tail**2), sums(tail**3)]),
         cross,
     )
-
-
-def _inverse(order: Int[Array, " B"]) -> Int[Array, " B"]:
-    return jnp.zeros(len(order), jnp.int32).at[order].set(jnp.arange(len(order), dtype=jnp.int32))
-
-
-def _cells(weight: Float[Array, " B"]) -> tuple[Float[Array, " C"], Int[Array, " B"]]:
-    """Widths of the cells, and the last cell of each node."""
-    _, ends = _intervals(weight)
-    ends = jnp.append(ends, jnp.arange(1, CUTS, dtype=ends.dtype) / CUTS)
-    order = jnp.argsort(ends)
-    return jnp.diff(ends[order], prepend=0), _inverse(order)[: len(weight)]
 
 
 def _worth(places: _Places, race: Race, kernel: Float[Array, "B C"], n: int, live: Count, way: Count) -> _Worth:
@@ -451,9 +412,9 @@ def _worth(places: _Places, race: Race, kernel: Float[Array, "B C"], n: int, liv
 
 def _nothing(grid: int, heads: int, dtype: jnp.dtype) -> _Worth:
     """Cells that are worth nothing."""
-    cells = grid + heads + CUTS - 1
-    table = jnp.zeros((grid, cells), dtype)
-    return _Worth(jnp.zeros((heads, cells), dtype), jnp.zeros(cells, dtype), table, table, table)
+    count = grid + heads + cells.CUTS - 1
+    table = jnp.zeros((grid, count), dtype)
+    return _Worth(jnp.zeros((heads, count), dtype), jnp.zeros(count, dtype), table, table, table)
 
 
 def _of_nodes(places: _Places, worth: _Worth) -> Float[Array, "B C"]:
@@ -494,8 +455,3 @@ def _to_tail(places: _Places, worth: _Worth, paid: Float[Array, "B C"], tail: La
     first, second, third = nodes.spread(tables, jnp.arange(len(tail))).T
     second = second - nodes.share * (1 - nodes.share) * crossed[jnp.minimum(nodes.left, size - 1)]
     return tail * (first + tail * (second + tail * third))
-
-
-def _staying(leaving: Float[Array, "B B"]) -> Float[Array, "B B"]:
-    """The kernel of which these are the parts that leave their own cell."""
-    return leaving + jnp.diag(jnp.maximum(1 - jnp.sum(leaving, 1), 0))
