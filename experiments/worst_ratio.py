@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 import theory
-from experiments import _exact, _schemes
+from experiments import _exact, _judges, _schemes
 from experiments._console import track
 from experiments._provenance import provenance
 from specjax import bounds, rules
@@ -42,7 +42,8 @@ class Config:
     """Where to search.
 
     Attributes:
-      rules: names of rules, or paths of Python files; all that state their acceptance and do not claim the optimum if none is named.
+      rules: names of rules, or paths of Python files; if none is named all that state their acceptance, do not search and do
+        not claim the optimum.
       n: numbers of drafts.
       vocabulary: values of V.
       starts: random pairs to start from at each V, beside those of the battery.
@@ -95,7 +96,7 @@ def run(config: Config) -> dict:
 
 def _cases(config: Config) -> list[Case]:
     cases = []
-    for name in config.rules or rules.names():
+    for name in config.rules or _judges.usual():
         make: type[Rule] = rules.get(name)
         claims = make.claims
         scheme = _schemes.first(claims) or "independent"

@@ -15,7 +15,7 @@ from specjax.rules import optimal_without_replacement
 from specjax.solvers import levels
 from specjax.solvers.levels import Levels
 
-WIDE, NARROW = 2048, 80  # V at which pairs are enumerated, and triples; the latter beyond HEADS, the tokens that are their own nodes
+WIDE, NARROW = 2048, 80  # V at which pairs are enumerated, and larger sets; the latter beyond HEADS, the tokens that are their own nodes
 SCHEME = "without_replacement"
 
 
@@ -79,17 +79,26 @@ def test_pairs_emit_the_target(plant):
     assert (worst > 1e-4) == bool(plant)
 
 
+def chance(law: np.ndarray, sets: np.ndarray) -> np.ndarray:
+    """P(the drafts are these tokens, in whatever order)."""
+    found = np.zeros(len(sets))
+    for order in itertools.permutations(range(sets.shape[1])):
+        drawn = law[sets[:, order]]
+        left = 1 - np.cumsum(drawn, 1) + drawn
+        found += np.prod(drawn / np.maximum(left, 1e-300), 1)
+    return found
+
+
 @pytest.mark.thorough
-def test_triples_emit_the_target():
-    (names, p, q), (tables, certificate) = laws(NARROW), solved(NARROW, 3)
-    triples = np.array(list(itertools.permutations(range(NARROW), 3)), np.int32)
-    win = jax.jit(lambda tables, tokens: jax.lax.map(lambda x: levels.wins(tables, x, jnp.ones(3, bool)), tokens, batch_size=4096))
+@pytest.mark.parametrize("n", [3, 4])
+def test_sets_emit_the_target(n):
+    (names, p, q), (tables, certificate) = laws(NARROW), solved(NARROW, n)
+    sets = np.array(list(itertools.combinations(range(NARROW), n)), np.int32)
+    win = jax.jit(lambda tables, tokens: jax.lax.map(lambda x: levels.wins(tables, x, jnp.ones(n, bool)), tokens, batch_size=4096))
     for index in [names.index(name) for name in ("dirichlet", "peaked_p", "peaked_q")]:
         law = q[index].astype(float) / q[index].sum(dtype=float)
-        first, second, third = law[triples].T
-        mass = first * second / (1 - first) * third / np.maximum(1 - first - second, 1e-300)
-        won = np.asarray(win(jax.tree.map(jnp.asarray, row(tables, index)), triples), float)
-        given = np.bincount(triples.ravel(), (mass[:, None] * won).ravel(), NARROW)
+        won = np.asarray(win(jax.tree.map(jnp.asarray, row(tables, index)), sets), float)
+        given = np.bincount(sets.ravel(), (chance(law, sets)[:, None] * won).ravel(), NARROW)
         error = bias(given, tables.given[index], p[index])
         print(f"{names[index]}: bias {error:.1e}")
         assert error <= certificate.tv_bound[index] <= 5e-6, names[index]

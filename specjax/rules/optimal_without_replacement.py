@@ -15,7 +15,7 @@ class OptimalWithoutReplacement:
 
     At most 100 kernels a look up to V = 64, 30 beyond, and three looks. Lossless whatever they are; the certificate says how far the search
     came. It claims no optimum: nothing proves that the search ends there (`specjax bench` shows where it does on real contexts).
-    Cost: an evaluation of the race, B x H x n x nodes, for each kernel. Source: specjax2026, exchange_without_replacement.
+    Cost: an evaluation of the race, C x H x n x nodes, for each kernel. Source: specjax2026, exchange_without_replacement.
     """
 
     claims = Claims(lossless=True, drafting=frozenset({"without_replacement"}), source="specjax2026", searches=True)

@@ -15,7 +15,7 @@ def cut(weight: Float[Array, " B"]) -> tuple[Float[Array, " C"], Int[Array, " B"
     _, ends = _intervals(weight)
     ends = jnp.append(ends, jnp.arange(1, CUTS, dtype=ends.dtype) / CUTS)
     order = jnp.argsort(ends)
-    return jnp.diff(ends[order], prepend=0), inverse(order)[: len(weight)]
+    return jnp.diff(ends[order], prepend=0), jnp.argsort(order)[: len(weight)]
 
 
 def filled(weight: Float[Array, " B"], widths: Float[Array, " C"]) -> Float[Array, "B C"]:
@@ -35,11 +35,6 @@ def target(
     has = own @ supply
     leaving = divide(swaps(aim - weight * has, has), weight[:, None])
     return _staying(leaving / jnp.maximum(jnp.sum(leaving, 1, keepdims=True), 1)) @ own
-
-
-def inverse(order: Int[Array, " B"]) -> Int[Array, " B"]:
-    """The place of each element in an order."""
-    return jnp.zeros(len(order), jnp.int32).at[order].set(jnp.arange(len(order), dtype=jnp.int32))
 
 
 def _intervals(parts: Float[Array, " K"]) -> tuple[Float[Array, " K"], Float[Array, " K"]]:

@@ -47,7 +47,8 @@ class _Places(NamedTuple):
 
     Attributes:
       cap: [B], what each node may be given.
-      rank: [B], the place of each node in the order of ratios.
+      order: [B], the nodes by their ratios.
+      rank: [B], the place of each node in this order.
       widths: [C], of the cells, which end where a node of this order does, or at one of cells.CUTS even places.
       last: [B], the last cell of the node of each rank.
       moments: [3, G], sums of q, q^2 and q^3 of the tail at each grid node.
@@ -56,6 +57,7 @@ class _Places(NamedTuple):
 
     nodes: Nodes
     cap: Float[Array, " B"]
+    order: Int[Array, " B"]
     rank: Int[Array, " B"]
     widths: Float[Array, " C"]
     last: Int[Array, " B"]
@@ -99,7 +101,7 @@ def levels(p: Law, q: Law, n: int, live: Count, rounds: int, tolerance: float) -
     A first look places the tail's tokens by what they are given where the best set ends. Where it leaves more than SHORT of the optimum,
     the next ones go on from its kernel, and place them by what they are given at the levels that it has found. Up to V = HEADS no token
     is placed, and cells are read exactly.
-    Cost: B x H x n x nodes in t for each kernel, and some fifty passes over V.
+    Cost: C x H x n x nodes in t for each kernel, and some fifty passes over V.
     """
     top, small = likeliest(q, min(HEADS, q.shape[0])), q.shape[0] <= HEADS
     rest = total(q.at[top].set(0))
@@ -218,8 +220,7 @@ def _blank(grid: int, heads: int, dtype: jnp.dtype) -> _State:
 def _start(places: _Places) -> _State:
     """Every node in the cells that end with it."""
     size, weight = len(places.cross), jnp.maximum(places.nodes.mass, tiny(places.cap))
-    order = jnp.argsort(places.rank)
-    own = cells.filled(weight[order], places.widths)[places.rank]
+    own = cells.filled(weight[places.order], places.widths)[places.rank]
     return _blank(size, len(weight) - size, weight.dtype)._replace(kernel=own, best=own, weight=weight)
 
 
@@ -292,9 +293,9 @@ def _run(
 
 def _edge(places: _Places, reached: Float[Array, " C"], state: _State) -> tuple[Count, Count]:
     """The last node of the best set and the cell where it ends: known, or told by a kernel of which every node keeps its own cells."""
-    slack = reached[places.last] - jnp.cumsum(places.cap[jnp.argsort(places.rank)])
+    slack = reached[places.last] - jnp.cumsum(places.cap[places.order])
     edge = jnp.where(state.edge < 0, jnp.argmax(slack).astype(jnp.int32), state.edge)
-    return edge, jnp.where(state.edge < 0, places.last[edge], state.low)
+    return edge, jnp.where(state.edge < 0, places.last[edge].astype(jnp.int32), state.low)
 
 
 def _mix(state: _State, wrong: Float[Array, " B"]) -> Scalar:
@@ -363,10 +364,12 @@ def _place(p: Law, tail: Law, mass: Law, top: Tokens, most: Scalar, at_grid: Flo
     share = share.at[top].set(0)
     ratios = jnp.append(at_grid, ratio[top])
     order = jnp.argsort(ratios)
-    rank = cells.inverse(order)
+    rank = jnp.argsort(order)
     if not size:
         widths, last = cells.cut(jnp.maximum(mass[top], tiny(mass))[order])
-        return _Places(Nodes(ratios, mass[top], left, share), p[top], rank, widths, last, jnp.zeros((3, 0), p.dtype), jnp.zeros(0, p.dtype))
+        return _Places(
+            Nodes(ratios, mass[top], left, share), p[top], order, rank, widths, last, jnp.zeros((3, 0), p.dtype), jnp.zeros(0, p.dtype)
+        )
 
     def sums(weight: Law) -> Array:
         return masses(weight, jnp.minimum(left, size - 2), share, size)
@@ -379,6 +382,7 @@ def _place(p: Law, tail: Law, mass: Law, top: Tokens, most: Scalar, at_grid: Flo
     return _Places(
         Nodes(ratios, of_nodes, left, share),
         jnp.append(at_grid * at_nodes, p[top]),
+        order,
         rank,
         widths,
         last,
