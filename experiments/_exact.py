@@ -13,6 +13,7 @@ from specjax.rules import Rule, certificate
 
 Array = NDArray[np.float64]
 CELLS = 40_000_000  # numbers in one table of laws: 320 MB
+ONCE = {"xla_backend_optimization_level": 0}  # of a program that runs once: it compiles in two thirds of the time
 
 
 def tuples(vocabulary: int, n: int) -> NDArray[np.int32]:
@@ -151,7 +152,7 @@ def _laws(rule: Rule, drafts: jax.Array, p: jax.Array, q: jax.Array, masks: jax.
 def expectations(expected: Callable[[jax.Array, jax.Array], jax.Array], p: Array, q: Array, dtype: type = np.float64) -> Array:
     """A closed form over a batch of pairs, computed in `dtype`."""
     with jax.enable_x64(dtype is np.float64):
-        return np.asarray(jax.jit(jax.vmap(expected))(p.astype(dtype), q.astype(dtype)), np.float64)
+        return np.asarray(jax.jit(jax.vmap(expected), compiler_options=ONCE)(p.astype(dtype), q.astype(dtype)), np.float64)
 
 
 def certificates(rule: Rule, cases: Cases, dtype: type) -> Array:
@@ -160,7 +161,7 @@ def certificates(rule: Rule, cases: Cases, dtype: type) -> Array:
         return np.asarray(_certificates(rule, cases.p.astype(dtype), cases.q.astype(dtype), cases.n, cases.scheme), np.float64)
 
 
-@functools.partial(jax.jit, static_argnames=("n", "scheme"))
+@functools.partial(jax.jit, static_argnames=("n", "scheme"), compiler_options=ONCE)
 def _certificates(rule: Rule, p: jax.Array, q: jax.Array, n: int, scheme: str) -> jax.Array:
     def at(p: jax.Array, q: jax.Array) -> jax.Array:
         return jax.numpy.stack(jax.numpy.broadcast_arrays(*(certificate(rule, p, q, n, scheme) or ())))

@@ -8,6 +8,7 @@ from rich.table import Column, Table
 from experiments._ladder import Interval, Ladder, Study, Values, best_rule, best_scheme, chain, curves, interval, star
 
 NUMBER = 10  # characters of figures like 0.1234(56)
+ABSENT = "-: takes no such drafts, is too large to enumerate, or searches and was not named"
 
 
 def show_laws(ladder: Ladder, console: Console) -> None:
@@ -17,7 +18,8 @@ def show_laws(ladder: Ladder, console: Console) -> None:
         size = ladder.subset_size[scheme]
         optima.add_row(scheme, _number(best), "-" if size is None else str(size))
     console.print(optima)
-    accepted = Table("rule", "scheme", Column("acceptance", justify="right"), Column("gap", justify="right"), title="the rules")
+    figures = (Column(head, justify="right") for head in ("acceptance", "gap"))
+    accepted = Table("rule", "scheme", *figures, title="the rules", caption=ABSENT)
     for rule, values in ladder.acceptance.items():
         under = ladder.under[rule]
         best = ladder.alpha_star[under] if under else None

@@ -1,7 +1,9 @@
 """The ladder of two laws: every optimum computed twice, and small vocabularies enumerated where a rule has no closed form."""
 
+import functools
 import os
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -9,7 +11,7 @@ import numpy as np
 import theory
 from experiments import _exact, _laws, _schemes
 from experiments._console import track
-from experiments._ladder import Ladder, Study, closed_form
+from experiments._ladder import Ladder, Study, Values, closed_form
 from specjax import bounds, rules
 from specjax.rules import Rule
 
@@ -26,26 +28,40 @@ def study(p: _laws.Law, q: _laws.Law, ns: tuple[int, ...], names: tuple[str, ...
     """
     entropy = -np.sum(p * np.log(p, where=p > 0, out=np.zeros_like(p)))
     first_try = _exact.expectations(bounds.first_try, p[None], q[None])
-    return Study(len(p), first_try, np.array([entropy]), tuple(_ladder(p, q, n, names) for n in ns))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # most of the time goes into compiling, on one core each
+        asked = [_ask(pool, p, q, n, names) for n in ns]
+        ladders = tuple(_ladder(ask, bool(names)) for ask in track(asked, "drafts at a node"))
+    return Study(len(p), first_try, np.array([entropy]), ladders)
 
 
-def _ladder(p: _laws.Law, q: _laws.Law, n: int, names: tuple[str, ...]) -> Ladder:
+class _Asked(NamedTuple):
+    """What is computed with n drafts: of every scheme alpha* and |H*|; of every rule its acceptance and scheme, or why it has none."""
+
+    n: int
+    singleton: Future[Values]
+    optima: dict[str, Future[tuple[float, int | None]]]
+    attained: dict[type[Rule], Future[tuple[float | None, str | None, str]]]
+
+
+def _ask(pool: ThreadPoolExecutor, p: _laws.Law, q: _laws.Law, n: int, names: tuple[str, ...]) -> _Asked:
     problems = {scheme: theory.Problem(p, q, n, scheme) for scheme in _schemes.from_one_law() if _exact.drafts(scheme, n)}
     chosen: list[type[Rule]] = [rules.get(name) for name in names or rules.names()]
-    singleton = _exact.expectations(lambda p, q: bounds.singleton(p, q, n), p[None], q[None])
-    lossless = frozenset(make.name for make in chosen if make.claims.lossless)
-    ladder = Ladder(n, singleton, {}, {}, {}, {}, lossless)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # most of the time goes into compiling, on one core each
-        optima = {scheme: pool.submit(_optimum, problem) for scheme, problem in problems.items()}
-        attained = {make: pool.submit(_value, make, problems, n) for make in chosen}
-        for scheme in _schemes.from_one_law():
-            value, ladder.subset_size[scheme] = optima[scheme].result() if scheme in optima else (None, None)
-            ladder.alpha_star[scheme] = None if value is None else np.array([value])
-        for make in track(chosen, f"n = {n}"):
-            value, ladder.under[make.name], reason = attained[make].result()
-            if names and value is None:
-                raise ValueError(f"rule {make.name}: {reason}")
-            ladder.acceptance[make.name] = None if value is None else np.array([value])
+    singleton = pool.submit(_exact.expectations, functools.partial(bounds.singleton, n=n), p[None], q[None])
+    optima = {scheme: pool.submit(_optimum, problem) for scheme, problem in problems.items()}
+    return _Asked(n, singleton, optima, {make: pool.submit(_value, make, problems, n, bool(names)) for make in chosen})
+
+
+def _ladder(asked: _Asked, named: bool) -> Ladder:
+    lossless = frozenset(make.name for make in asked.attained if make.claims.lossless)
+    ladder = Ladder(asked.n, asked.singleton.result(), {}, {}, {}, {}, lossless)
+    for scheme in _schemes.from_one_law():
+        value, ladder.subset_size[scheme] = asked.optima[scheme].result() if scheme in asked.optima else (None, None)
+        ladder.alpha_star[scheme] = None if value is None else np.array([value])
+    for make, future in asked.attained.items():
+        value, ladder.under[make.name], reason = future.result()
+        if named and value is None:
+            raise ValueError(f"rule {make.name}: {reason}")
+        ladder.acceptance[make.name] = None if value is None else np.array([value])
     return ladder
 
 
@@ -56,7 +72,7 @@ def _optimum(problem: theory.Problem) -> tuple[float, int | None]:
       RuntimeError: theory disagrees.
     """
     with jax.enable_x64(True):
-        optimal = jax.jit(bounds.optimal_acceptance, static_argnums=(2, 3))
+        optimal = jax.jit(bounds.optimal_acceptance, static_argnums=(2, 3), compiler_options=_exact.ONCE)
         value = float(optimal(problem.p, problem.q, problem.n, problem.drafting))
     if len(problem.p) > CHECKED and problem.drafting == "without_replacement":
         return value, None
@@ -66,9 +82,11 @@ def _optimum(problem: theory.Problem) -> tuple[float, int | None]:
     return value, int(again.subset.sum())
 
 
-def _value(make: type[Rule], problems: dict[str, theory.Problem], n: int) -> tuple[float | None, str | None, str]:
+def _value(make: type[Rule], problems: dict[str, theory.Problem], n: int, named: bool) -> tuple[float | None, str | None, str]:
     """A rule's acceptance and its scheme, or why it has none."""
     claims = make.claims
+    if claims.searches and not named:
+        return None, None, "it searches, and is run where it is named"
     scheme = next((scheme for scheme in problems if scheme in claims.drafting), None)
     if not claims.admits(n):
         return None, None, f"takes n in {claims.n_range}, got n = {n}"

@@ -33,7 +33,7 @@ class Config:
       target: p as a vector of V probabilities (.npy), or the target's logits [T, V] (.npy, .npz, .safetensors).
       draft: q likewise.
       n: numbers of drafts.
-      rules: names of rules, or paths of Python files; if none is named all rules, for logits all but those that search.
+      rules: names of rules, or paths of Python files; if none is named all but those that search.
       temperature: of both files of logits; 0 is greedy decoding.
       top_p: nucleus of both files of logits.
     """

@@ -20,6 +20,7 @@ from specjax._types import Law, Scalar
 from specjax.numerics import divide
 from specjax.solvers import fixed_point
 
+SPARE = 8  # rows for the tokens in no open cell, in turn: a sum that waits for the one before takes twice as long
 OCTAVES = 32  # ratios below 2^-32 share a cell with p = 0, and those beyond 2^32 the last one: the bound is then looser, not wrong
 
 
@@ -36,7 +37,7 @@ class Below(NamedTuple):
     p: Float[Array, "K M"]
     inside: Float[Array, "K M"]
     outside: Float[Array, "K M"]
-    moments: tuple[Float[Array, "K M"], ...]
+    moments: Float[Array, "K M moments"]
     edge: UInt[Array, "K M"]
 
 
@@ -58,11 +59,11 @@ class Found(NamedTuple):
 
 
 class _Level(NamedTuple):
-    """The open cells of a level (first key, keys in each, sums below each) and the best edge so far."""
+    """The open cells of a level (first key, keys in each, sums below each: of words and of moments) and the best edge so far."""
 
     starts: UInt[Array, " K"]
     width: UInt[Array, ""]
-    below: tuple[Array, ...]
+    below: tuple[Int[Array, "K 4"], Float[Array, "K moments"]]
     shift: UInt[Array, ""]
     value: Scalar
     edge: UInt[Array, ""]
@@ -91,11 +92,16 @@ def _ratio(edge: UInt[Array, "..."], dtype: jnp.dtype) -> Float[Array, "..."]:
     return jnp.where(edge == 0, 0, jnp.where(edge > high - low, jnp.inf, value))
 
 
+def no_moments(q: Law) -> Float[Array, "V 0"]:
+    """For a `measure` that asks for no further columns."""
+    return jnp.zeros((q.shape[0], 0), q.dtype)
+
+
 def search(
     p: Law,
     key: UInt[Array, " V"],
     tail: Law,
-    moments: tuple[Law, ...],
+    moments: Float[Array, "V moments"],
     measure: Callable[[Below], Edges],
     cells: Cells,
     tolerance: float,
@@ -107,37 +113,39 @@ def search(
       tail: the part of q that the cells sum; `measure` adds the rest by key. It sums to about 1.
       moments: further columns that are summed below each edge.
 
-    Cost: two levels as a rule, one per log2(split) bits of a key at most; each is one scatter of V and K (S + 1) edges measured.
+    Cost: two levels as a rule, one per log2(split) bits of a key at most; each is one scatter of V rows, in which all columns lie side
+    by side (as many as one of a single column), and K (S + 1) edges measured.
     """
     dtype, kind = p.dtype, key.dtype.type
     fine, coarse = cells.split.bit_length() - 1, (cells.opened * cells.split).bit_length() - 1
-    columns = jax.lax.optimization_barrier((*fixed_point.words(p), *fixed_point.words(tail), *moments))
-    key = jax.lax.optimization_barrier(key)  # computed once, not in each column's scatter
+    columns = jnp.stack([*fixed_point.words(p), *fixed_point.words(tail)]).T, moments
+    key, columns = jax.lax.optimization_barrier((key, columns))  # computed once, not in each scatter
 
-    def tables(level: _Level, split: int) -> list[Array]:
+    def tables(level: _Level, split: int) -> tuple[Array, Array]:
         index = jax.lax.optimization_barrier(_cell(key, level, split))
-        return [_running(before, column, index, split) for before, column in zip(level.below, columns, strict=True)]
+        words, moments = (_running(before, column, index, split) for before, column in zip(level.below, columns, strict=True))
+        return words, moments
 
-    def step(level: _Level, split: int, sums: list[Array], totals: list[Array]) -> _Level:
-        def mass(high: Array, low: Array) -> Array:
-            return fixed_point.value(high, low, p.shape[0], dtype)
+    def step(level: _Level, split: int, sums: tuple[Array, Array], totals: Int[Array, " 4"]) -> _Level:
+        def mass(words: Array) -> Array:
+            return fixed_point.value(words[..., 0], words[..., 1], p.shape[0], dtype)
 
-        mass_p = mass(*totals[:2])
+        words, moments = sums
+        mass_p = mass(totals[:2])
         edge = level.starts[:, None] + jnp.minimum(jnp.arange(split + 1, dtype=kind) << level.shift, level.width)
-        outside = mass(totals[2] - sums[2], totals[3] - sums[3])
-        at = measure(Below(mass(*sums[:2]), mass(*sums[2:4]), outside, tuple(sums[4:]), edge))
+        at = measure(Below(mass(words), mass(words[..., 2:]), mass((totals - words)[..., 2:]), moments, edge))
         values, floor = (at.p / mass_p + at.missed).reshape(-1), _floor(at, _ratio(edge, dtype), mass_p).reshape(-1)
-        best, (lowest, opened) = jnp.argmin(values), jax.lax.top_k(-floor, cells.opened)
+        best, opened = jnp.argmin(values), _lowest(floor, cells.opened)
         value, at_best = jnp.minimum(level.value, values[best]), (opened // split, opened % split)
         return _Level(
             starts=edge[at_best],
             width=kind(1) << level.shift,
-            below=tuple(column[at_best] for column in sums),
+            below=(words[at_best], moments[at_best]),
             shift=jnp.maximum(level.shift, kind(fine)) - kind(fine),
             value=value,
             edge=jnp.where(values[best] < level.value, edge.reshape(-1)[best], level.edge),
             closed=jnp.minimum(level.closed, jnp.min(floor.at[opened].set(1))),
-            lower=jnp.minimum(jnp.minimum(level.closed, -lowest[0]), value),
+            lower=jnp.minimum(jnp.minimum(level.closed, floor[opened[0]]), value),
         )
 
     def unfinished(level: _Level) -> Bool[Array, ""]:
@@ -148,7 +156,7 @@ def search(
     everything = _Level(
         starts=jnp.zeros(1, kind),
         width=jnp.asarray(kind(1 << (shift + coarse))),
-        below=tuple(jnp.zeros(1, column.dtype) for column in columns),
+        below=(jnp.zeros((1, 4), columns[0].dtype), jnp.zeros((1, moments.shape[1]), dtype)),
         shift=jnp.asarray(kind(shift)),
         value=one,
         edge=jnp.zeros((), kind),
@@ -156,28 +164,39 @@ def search(
         lower=jnp.zeros((), dtype),
     )
     sums = tables(everything, 1 << coarse)
-    totals = [column[0, -1] for column in sums[:4]]
+    totals = sums[0][0, -1]
     first = step(everything, 1 << coarse, sums, totals)
     found = jax.lax.while_loop(unfinished, lambda level: step(level, cells.split, tables(level, cells.split), totals), first)
     return Found(found.value, found.lower, key < found.edge)
 
 
 def _cell(key: UInt[Array, " V"], level: _Level, split: int) -> Int[Array, " V"]:
-    """The cell of each token; beyond the last where it is in no open one."""
+    """The cell of each token; a spare one beyond the last where it is in no open one."""
     opened = level.starts.shape[0]
-    index = jnp.full(key.shape, opened * split, jnp.int32)
+    index = opened * split + jnp.arange(key.shape[0], dtype=jnp.int32) % SPARE
     for k in range(opened):
         beyond = key - level.starts[k]  # wraps to a large number below the start
         index = jnp.where(beyond < level.width, k * split + (beyond >> level.shift).astype(jnp.int32), index)
     return index
 
 
-def _running(before: Array, column: Array, index: Int[Array, " V"], split: int) -> Array:
-    """The sums of a column below each edge of each open cell: [K, S + 1]."""
-    # one row more for the tokens in no open cell: dropping them costs a comparison each
-    table = jnp.zeros(before.shape[0] * split + 1, column.dtype).at[index].add(column, mode="promise_in_bounds")
-    sums = jnp.cumsum(table[:-1].reshape(-1, split), 1)
-    return before[:, None] + jnp.pad(sums, ((0, 0), (1, 0)))
+def _lowest(floor: Float[Array, " cells"], count: int) -> Int[Array, " count"]:
+    """The cells of lowest bound, lowest first: so few of them that XLA's top_k, a sort here, takes four times as long."""
+
+    def take(left: Array, _: None) -> tuple[Array, Int[Array, ""]]:
+        cell = jnp.argmin(left)
+        return left.at[cell].set(jnp.inf), cell
+
+    return jax.lax.scan(take, floor, length=count)[1]
+
+
+def _running(before: Array, columns: Array, index: Int[Array, " V"], split: int) -> Array:
+    """The sums of columns below each edge of each open cell: [K, S + 1, columns]."""
+    cells, width = before.shape[0] * split, columns.shape[1]
+    # tokens in no open cell have rows too: dropping them costs a comparison each
+    table = jnp.zeros((cells + SPARE, width), columns.dtype).at[index].add(columns, mode="promise_in_bounds")
+    sums = jnp.cumsum(table[:cells].reshape(before.shape[0], split, width), 1)
+    return before[:, None] + jnp.pad(sums, ((0, 0), (1, 0), (0, 0)))
 
 
 def _floor(at: Edges, ratio: Float[Array, "K edges"], mass_p: Scalar) -> Float[Array, "K cells"]:

@@ -33,7 +33,7 @@ def binned(p: Law, q: Law, n: Scalar | int, tolerance: float) -> Found:
     def measure(below: Below) -> Edges:
         return Edges(below.p, below.inside, below.outside, missed(below.outside / (below.inside + below.outside), n))
 
-    return bins.search(p, bins.keys(p, q), q, (), measure, CELLS, tolerance)
+    return bins.search(p, bins.keys(p, q), q, bins.no_moments(q), measure, CELLS, tolerance)
 
 
 def missed(outside: Float[Array, "..."], n: Scalar | int) -> Float[Array, "..."]:

@@ -76,6 +76,6 @@ def _binned(p: Law, q: Laws, weights: Float[Array, " n"], tolerance: float) -> t
     def measure(below: Below) -> Edges:
         return Edges(below.p, below.inside * scale, below.outside * scale, 1 - (below.inside * scale) ** n)
 
-    dual = bins.search(p, bins.keys(p, mixture), mixture / scale, (), measure, CELLS, tolerance / 4)
+    dual = bins.search(p, bins.keys(p, mixture), mixture / scale, bins.no_moments(p), measure, CELLS, tolerance / 4)
     mass = total(jnp.where(dual.inside, q, 0))
     return dual.lower, mass, Found(1 + total(jnp.where(dual.inside, p, 0)) - jnp.prod(mass), dual.lower, dual.inside)

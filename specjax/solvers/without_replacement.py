@@ -39,11 +39,11 @@ def search(p: Law, q: Law, n: int, tolerance: float) -> Found:
     def measure(below: Below) -> Edges:
         rank = jnp.searchsorted(head_key, below.edge)
         inside, outside = below.inside * scale, below.outside * scale
-        reached = race.together(states[rank], race.series(inside, below.moments[0], below.moments[1], n, clock))
+        reached = race.together(states[rank], race.series(inside, below.moments[..., 0], below.moments[..., 1], n, clock))
         whole = outside + suffix[rank]
         return Edges(below.p, inside + prefix[rank], whole, race.late(reached, whole, clock))
 
-    return bins.search(p, key, tail / scale, (tail**2, tail**3), measure, CELLS, tolerance)
+    return bins.search(p, key, tail / scale, jnp.stack([tail**2, tail**3], -1), measure, CELLS, tolerance)
 
 
 def _sorted(p: Law, q: Law, n: int) -> Found:
