@@ -161,7 +161,7 @@ def certificates(rule: Rule, cases: Cases, dtype: type) -> Array:
         return np.asarray(_certificates(rule, cases.p.astype(dtype), cases.q.astype(dtype), cases.n, cases.scheme), np.float64)
 
 
-@functools.partial(jax.jit, static_argnames=("n", "scheme"), compiler_options=ONCE)
+@functools.partial(jax.jit, static_argnames=("n", "scheme"))
 def _certificates(rule: Rule, p: jax.Array, q: jax.Array, n: int, scheme: str) -> jax.Array:
     def at(p: jax.Array, q: jax.Array) -> jax.Array:
         return jax.numpy.stack(jax.numpy.broadcast_arrays(*(certificate(rule, p, q, n, scheme) or ())))
