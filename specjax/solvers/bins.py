@@ -59,11 +59,15 @@ class Found(NamedTuple):
 
 
 class _Level(NamedTuple):
-    """The open cells of a level (first key, keys in each, sums below each: of words and of moments) and the best edge so far."""
+    """The open cells of a level (first key, keys in each, sums below each: of words and of moments) and the best edge so far.
+
+    The words' totals are those of all tokens, known from the first level on.
+    """
 
     starts: UInt[Array, " K"]
     width: UInt[Array, ""]
     below: tuple[Int[Array, "K 4"], Float[Array, "K moments"]]
+    totals: Int[Array, " 4"]
     shift: UInt[Array, ""]
     value: Scalar
     edge: UInt[Array, ""]
@@ -120,27 +124,29 @@ def search(
     fine, coarse = cells.split.bit_length() - 1, (cells.opened * cells.split).bit_length() - 1
     columns = jnp.stack([*fixed_point.words(p), *fixed_point.words(tail)]).T, moments
     key, columns = jax.lax.optimization_barrier((key, columns))  # computed once, not in each scatter
+    low, high = _range(dtype)
+    shift, one = int(high - low).bit_length() - coarse, jnp.ones((), dtype)
+    whole = kind(1 << (shift + fine))  # the width of the cells that are open at first: side by side, they are everything
 
-    def tables(level: _Level, split: int) -> tuple[Array, Array]:
-        index = jax.lax.optimization_barrier(_cell(key, level, split))
-        words, moments = (_running(before, column, index, split) for before, column in zip(level.below, columns, strict=True))
-        return words, moments
+    def mass(words: Array) -> Array:
+        return fixed_point.value(words[..., 0], words[..., 1], p.shape[0], dtype)
 
-    def step(level: _Level, split: int, sums: tuple[Array, Array], totals: Int[Array, " 4"]) -> _Level:
-        def mass(words: Array) -> Array:
-            return fixed_point.value(words[..., 0], words[..., 1], p.shape[0], dtype)
-
-        words, moments = sums
+    def step(level: _Level) -> _Level:
+        index = jax.lax.optimization_barrier(_cell(key, level, cells.split))
+        first = level.width == whole
+        words, moments = (_running(before, column, index, cells.split, first) for before, column in zip(level.below, columns, strict=True))
+        totals = jnp.where(first, words[-1, -1], level.totals)
         mass_p = mass(totals[:2])
-        edge = level.starts[:, None] + jnp.minimum(jnp.arange(split + 1, dtype=kind) << level.shift, level.width)
+        edge = level.starts[:, None] + jnp.minimum(jnp.arange(cells.split + 1, dtype=kind) << level.shift, level.width)
         at = measure(Below(mass(words), mass(words[..., 2:]), mass((totals - words)[..., 2:]), moments, edge))
         values, floor = (at.p / mass_p + at.missed).reshape(-1), _floor(at, _ratio(edge, dtype), mass_p).reshape(-1)
         best, opened = jnp.argmin(values), _lowest(floor, cells.opened)
-        value, at_best = jnp.minimum(level.value, values[best]), (opened // split, opened % split)
+        value, at_best = jnp.minimum(level.value, values[best]), (opened // cells.split, opened % cells.split)
         return _Level(
             starts=edge[at_best],
             width=kind(1) << level.shift,
             below=(words[at_best], moments[at_best]),
+            totals=totals,
             shift=jnp.maximum(level.shift, kind(fine)) - kind(fine),
             value=value,
             edge=jnp.where(values[best] < level.value, edge.reshape(-1)[best], level.edge),
@@ -151,22 +157,18 @@ def search(
     def unfinished(level: _Level) -> Bool[Array, ""]:
         return (level.width > 1) & (level.value - level.lower > tolerance)
 
-    low, high = _range(dtype)
-    shift, one = int(high - low).bit_length() - coarse, jnp.ones((), dtype)
     everything = _Level(
-        starts=jnp.zeros(1, kind),
-        width=jnp.asarray(kind(1 << (shift + coarse))),
-        below=(jnp.zeros((1, 4), columns[0].dtype), jnp.zeros((1, moments.shape[1]), dtype)),
+        starts=jnp.arange(cells.opened, dtype=kind) * whole,
+        width=jnp.asarray(whole),
+        below=(jnp.zeros((cells.opened, 4), columns[0].dtype), jnp.zeros((cells.opened, moments.shape[1]), dtype)),
+        totals=jnp.zeros(4, columns[0].dtype),
         shift=jnp.asarray(kind(shift)),
         value=one,
         edge=jnp.zeros((), kind),
         closed=one,
         lower=jnp.zeros((), dtype),
     )
-    sums = tables(everything, 1 << coarse)
-    totals = sums[0][0, -1]
-    first = step(everything, 1 << coarse, sums, totals)
-    found = jax.lax.while_loop(unfinished, lambda level: step(level, cells.split, tables(level, cells.split), totals), first)
+    found = jax.lax.while_loop(unfinished, step, everything)
     return Found(found.value, found.lower, key < found.edge)
 
 
@@ -190,13 +192,17 @@ def _lowest(floor: Float[Array, " cells"], count: int) -> Int[Array, " count"]:
     return jax.lax.scan(take, floor, length=count)[1]
 
 
-def _running(before: Array, columns: Array, index: Int[Array, " V"], split: int) -> Array:
-    """The sums of columns below each edge of each open cell: [K, S + 1, columns]."""
-    cells, width = before.shape[0] * split, columns.shape[1]
+def _running(before: Array, columns: Array, index: Int[Array, " V"], split: int, first: Bool[Array, ""]) -> Array:
+    """The sums of columns below each edge of each open cell, `before` the ones that precede it: [K, S + 1, columns].
+
+    At first nobody knows these: the cells are all that there is, in order.
+    """
+    opened, width = len(before), columns.shape[1]
     # tokens in no open cell have rows too: dropping them costs a comparison each
-    table = jnp.zeros((cells + SPARE, width), columns.dtype).at[index].add(columns, mode="promise_in_bounds")
-    sums = jnp.cumsum(table[:cells].reshape(before.shape[0], split, width), 1)
-    return before[:, None] + jnp.pad(sums, ((0, 0), (1, 0), (0, 0)))
+    table = jnp.zeros((opened * split + SPARE, width), columns.dtype).at[index].add(columns, mode="promise_in_bounds")
+    sums = jnp.cumsum(table[: opened * split].reshape(opened, split, width), 1)
+    earlier = jnp.pad(jnp.cumsum(sums[:-1, -1], 0), ((1, 0), (0, 0)))
+    return jnp.where(first, earlier, before)[:, None] + jnp.pad(sums, ((0, 0), (1, 0), (0, 0)))
 
 
 def _floor(at: Edges, ratio: Float[Array, "K edges"], mass_p: Scalar) -> Float[Array, "K cells"]:
