@@ -19,7 +19,7 @@ from experiments._timing import table as figures
 from specjax import bounds, rules
 from specjax._types import Rule, Scalar
 
-CONTEXTS = 32
+CONTEXTS = 16
 TOGETHER = 2**18  # probabilities in one call: fewer would leave most of the time to the calls themselves
 BOUNDS = ("iid", "without_replacement")
 LIMITS = {"iid": 8.0, "without_replacement": 50.0}  # times a NumPy loop's rate, by scheme, on two cores

@@ -122,7 +122,7 @@ def search(
     """
     dtype, kind = p.dtype, key.dtype.type
     fine, coarse = cells.split.bit_length() - 1, (cells.opened * cells.split).bit_length() - 1
-    columns = jnp.stack([*fixed_point.words(p), *fixed_point.words(tail)]).T, moments
+    columns = fixed_point.side_by_side(p, tail), moments
     key, columns = jax.lax.optimization_barrier((key, columns))  # computed once, not in each scatter
     low, high = _range(dtype)
     shift, one = int(high - low).bit_length() - coarse, jnp.ones((), dtype)

@@ -14,12 +14,19 @@ from jaxtyping import Float, Int
 HIGH = 29  # the high words of a law sum to 2^29, up to rounding: one bit is spare
 
 
-def words(x: Float[Array, " V"]) -> tuple[Int[Array, " V"], Int[Array, " V"]]:
+def words(x: Float[Array, "V *columns"]) -> tuple[Int[Array, "V *columns"], Int[Array, "V *columns"]]:
     """The high and the low word of each mass; the masses sum to less than 3."""
     kind = np.dtype(f"int{8 * x.dtype.itemsize}")
     scaled = x * 2.0**HIGH
     high = jnp.floor(scaled)
     return high.astype(kind), jnp.round((scaled - high) * 2.0 ** _low(x.shape[0], x.dtype)).astype(kind)
+
+
+def side_by_side(x: Float[Array, " V"], y: Float[Array, " V"]) -> Int[Array, "V 4"]:
+    """The words of two laws in one row for each token, as in `words`: XLA stacks columns five times as slowly as it computes them twice."""
+    column = jnp.arange(4)
+    high, low = words(jnp.where(column < 2, x[:, None], y[:, None]))
+    return jnp.where(column % 2 == 0, high, low)
 
 
 def value(high: Int[Array, "..."], low: Int[Array, "..."], count: int, dtype: jnp.dtype) -> Float[Array, "..."]:

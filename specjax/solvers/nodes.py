@@ -87,10 +87,7 @@ def between(at_nodes: Float[Array, " B"], ratio: Law) -> tuple[Int[Array, " V"],
 def masses(weight: Law, left: Int[Array, " V"], share: Law, count: int) -> Float[Array, " B"]:
     """The weight at each node, summed exactly."""
     above = weight * share
-    columns = [
-        jnp.zeros(count, word.dtype).at[index].add(word)
-        for index, part in ((left, weight - above), (left + 1, above))
-        for word in fixed_point.words(part)
-    ]
-    here, there = (fixed_point.value(high, low, weight.shape[0], weight.dtype) for high, low in (columns[:2], columns[2:]))
-    return here + there
+    words = fixed_point.side_by_side(weight - above, above)
+    sums = jnp.zeros((count, 4), words.dtype).at[left].add(words, mode="promise_in_bounds")
+    here, there = (fixed_point.value(sums[:, k], sums[:, k + 1], weight.shape[0], weight.dtype) for k in (0, 2))
+    return here + jnp.pad(there[:-1], (1, 0))
