@@ -105,11 +105,17 @@ def likeliest(q: Law, n: int) -> Int[Array, " n"]:
     if q.dtype.itemsize <= 4:
         return jax.lax.top_k(q, n)[1]
 
-    def take(left: Law, _: None) -> tuple[Law, Int[Array, ""]]:  # a top_k of float64 costs a sort
-        token = jnp.argmax(left)
-        return left.at[token].set(-1), token
+    return largest(jax.lax.stop_gradient(q), n)  # a top_k of float64 costs a sort
 
-    return jax.lax.scan(take, jax.lax.stop_gradient(q), length=n)[1]
+
+def largest(x: Float[Array, " V"], n: int) -> Int[Array, " n"]:
+    """The places of the n <= V largest entries, largest first, of equals the first ones. Cost: n passes."""
+
+    def take(left: Array, _: None) -> tuple[Array, Int[Array, ""]]:
+        place = jnp.argmax(left)
+        return left.at[place].set(-jnp.inf), place
+
+    return jax.lax.scan(take, x, length=n)[1]
 
 
 def gumbel_top_n(key: RandomKey, logits: Float[Array, " V"], n: int) -> tuple[Int[Array, " n"], Float[Array, " n"]]:

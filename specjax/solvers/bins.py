@@ -17,7 +17,7 @@ from jax import Array
 from jaxtyping import Bool, Float, Int, UInt
 
 from specjax._types import Law, Scalar
-from specjax.numerics import divide
+from specjax.numerics import divide, largest
 from specjax.solvers import fixed_point
 
 SPARE = 8  # rows for the tokens in no open cell, in turn: a sum that waits for the one before takes twice as long
@@ -140,7 +140,7 @@ def search(
         edge = level.starts[:, None] + jnp.minimum(jnp.arange(cells.split + 1, dtype=kind) << level.shift, level.width)
         at = measure(Below(mass(words), mass(words[..., 2:]), mass((totals - words)[..., 2:]), moments, edge))
         values, floor = (at.p / mass_p + at.missed).reshape(-1), _floor(at, _ratio(edge, dtype), mass_p).reshape(-1)
-        best, opened = jnp.argmin(values), _lowest(floor, cells.opened)
+        best, opened = jnp.argmin(values), largest(-floor, cells.opened)  # XLA's top_k of so few cells is a sort
         value, at_best = jnp.minimum(level.value, values[best]), (opened // cells.split, opened % cells.split)
         return _Level(
             starts=edge[at_best],
@@ -180,16 +180,6 @@ def _cell(key: UInt[Array, " V"], level: _Level, split: int) -> Int[Array, " V"]
         beyond = key - level.starts[k]  # wraps to a large number below the start
         index = jnp.where(beyond < level.width, k * split + (beyond >> level.shift).astype(jnp.int32), index)
     return index
-
-
-def _lowest(floor: Float[Array, " cells"], count: int) -> Int[Array, " count"]:
-    """The cells of lowest bound, lowest first: so few of them that XLA's top_k, a sort here, takes four times as long."""
-
-    def take(left: Array, _: None) -> tuple[Array, Int[Array, ""]]:
-        cell = jnp.argmin(left)
-        return left.at[cell].set(jnp.inf), cell
-
-    return jax.lax.scan(take, floor, length=count)[1]
 
 
 def _running(before: Array, columns: Array, index: Int[Array, " V"], split: int, first: Bool[Array, ""]) -> Array:
