@@ -68,6 +68,7 @@ def test_gradients_are_finite_differences(make, n, seed):
             slope = (value(p + step * dp, q + step * dq) - value(p - step * dp, q - step * dq)) / (2 * step)
             by_p, by_q = reverse(p, q)
             worst = max(worst, abs(slope - both(p, q, dp, dq)), abs(slope - (by_p * dp).sum() - (by_q * dq).sum()))
+    worst = float(worst)
     print(f"largest difference {worst:.1e}")
     assert worst < 1e-5
 

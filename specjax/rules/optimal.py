@@ -34,6 +34,8 @@ class Optimal:
 
 def _solve(p: Law, q: Law, n: int, live: Count) -> Levels:
     p, q = jax.lax.stop_gradient((p, q))
+    if n == 1 and p.shape[0] > nodes.COUNT:  # a mask that leaves one draft of more rounds as the nodes do, which are exact below
+        return levels.single(p, q)
     slots = jnp.maximum(live, 1).astype(p.dtype)
     inside = total(jnp.where(iid.binned(p, q, slots, rounding(p)).inside, q, 0))
     return exchange.levels(p, q, nodes.place(p, q, slots, slots * inside ** (slots - 1)), n, slots)

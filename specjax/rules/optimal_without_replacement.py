@@ -32,6 +32,8 @@ class OptimalWithoutReplacement:
 
 def _solve(p: Law, q: Law, n: int, live: Count) -> Levels:
     p, q = jax.lax.stop_gradient((p, q))
+    if n == 1:
+        return levels.single(p, q)
     small = p.shape[0] <= exchange_without_replacement.HEADS
     rounds, tolerance = (100 if small else 30), (1e-12 if p.dtype.itemsize > 4 else 1e-7 if small else 3e-6)
     return exchange_without_replacement.levels(p, q, n, jnp.clip(live, 1, jnp.sum(q > 0)), rounds, tolerance)

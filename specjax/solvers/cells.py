@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, Int
 
-from specjax.numerics import divide, tiny
+from specjax.numerics import tiny
 from specjax.solvers.exchange import swaps
 
 CUTS = 32  # even parts into which all levels are cut as well, lest a token that is most of q fill a single cell
@@ -33,8 +33,7 @@ def target(
     """The kernel by which nodes in the order of aim / weight are given what they aim at, if their part in a cell gets weight supply."""
     own = filled(weight, widths)
     has = own @ supply
-    leaving = divide(swaps(aim - weight * has, has), weight[:, None])
-    return _staying(leaving / jnp.maximum(jnp.sum(leaving, 1, keepdims=True), 1)) @ own
+    return swaps(aim - weight * has, has, weight).apply(own)
 
 
 def _intervals(parts: Float[Array, " K"]) -> tuple[Float[Array, " K"], Float[Array, " K"]]:
@@ -42,8 +41,3 @@ def _intervals(parts: Float[Array, " K"]) -> tuple[Float[Array, " K"], Float[Arr
     ends = jnp.cumsum(parts)
     ends = ends / ends[-1]
     return jnp.append(0, ends[:-1]).astype(ends.dtype), ends
-
-
-def _staying(leaving: Float[Array, "B B"]) -> Float[Array, "B B"]:
-    """The kernel of which these are the parts that leave their own cell."""
-    return leaving + jnp.diag(jnp.maximum(1 - jnp.sum(leaving, 1), 0))

@@ -8,9 +8,11 @@ the Y of the lowest levels, u^n - m0^n at their q mass u: that is, iff 1 - m0^n 
 alpha is alpha*, whose subset formula (hu2025towards) is thereby proved again, with a coupling that attains it.
 """
 
+from typing import NamedTuple
+
 import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from specjax._types import Law, Scalar
 from specjax.numerics import divide
@@ -18,8 +20,33 @@ from specjax.solvers.levels import Levels, capped
 from specjax.solvers.nodes import Nodes
 
 
+class Moves(NamedTuple):
+    """A kernel by which a node keeps its own cells but for a part that it swaps for those of a few others.
+
+    Attributes:
+      low, high: [S], the nodes of each swap.
+      up, down: [S], the part of `low` that takes cells of `high`, and the part of `high` that takes cells of `low`.
+      stay: [B], the part that keeps its cells.
+    """
+
+    low: Int[Array, " S"]
+    high: Int[Array, " S"]
+    up: Float[Array, " S"]
+    down: Float[Array, " S"]
+    stay: Float[Array, " B"]
+
+    def apply(self, own: Float[Array, "B *rest"]) -> Float[Array, "B *rest"]:
+        """The kernel times what holds for the nodes' own cells. Cost: S rows."""
+        up, down, stay = (part.reshape(part.shape + (1,) * (own.ndim - 1)) for part in (self.up, self.down, self.stay))
+        return (stay * own).at[self.low].add(up * own[self.high]).at[self.high].add(down * own[self.low])
+
+    def kernel(self) -> Float[Array, "B B"]:
+        """The kernel itself, where each node has one cell of its own."""
+        return jnp.diag(self.stay).at[self.low, self.high].add(self.up).at[self.high, self.low].add(self.down)
+
+
 def levels(p: Law, q: Law, nodes: Nodes, n: int, live: Scalar) -> Levels:
-    """The optimal rule for `live` of at most n independent drafts, on these nodes. Cost: B^2."""
+    """The optimal rule for `live` of at most n independent drafts, on these nodes. Cost: n B, and B^2 zeros."""
     ends = jnp.cumsum(nodes.mass)
     starts = jnp.append(0, ends[:-1]).astype(ends.dtype)
     rate, power = jnp.ones_like(ends), starts
@@ -30,26 +57,39 @@ def levels(p: Law, q: Law, nodes: Nodes, n: int, live: Scalar) -> Levels:
     part = jnp.clip(divide(reached - refused, reached - before), 0, 1)
     open_cell = jnp.where(before >= refused, 1, part)
     supply = rate * open_cell
-    swapped = swaps((nodes.ratio - supply) * nodes.mass, supply)
-    # rounding may ask for more than a node has: scaled at both ends, the swap stays one of equal masses, and cells keep theirs
-    scale = jnp.minimum(divide(nodes.mass, jnp.sum(swapped, 1)), 1)
-    leaving = divide(swapped * jnp.minimum(scale[:, None], scale), nodes.mass[:, None])
-    kernel = leaving + jnp.diag(jnp.maximum(1 - jnp.sum(leaving, 1), 0))
-    return capped(nodes, kernel, open_cell, p, q * nodes.spread(kernel @ supply, jnp.arange(q.shape[0])))
+    moves = swaps((nodes.ratio - supply) * nodes.mass, supply, nodes.mass)
+    return capped(nodes, moves.kernel(), open_cell, p, q * nodes.spread(moves.apply(supply), jnp.arange(q.shape[0])))
 
 
-def swaps(missing: Float[Array, " B"], supply: Float[Array, " B"]) -> Float[Array, "B B"]:
-    """The mass that each two nodes swap, so that what one gets too much goes to one below it that gets too little.
+def swaps(missing: Float[Array, " B"], supply: Float[Array, " B"], mass: Float[Array, " B"]) -> Moves:
+    """The moves by which what one node gets too much goes to one below it that gets too little.
 
-    Node k starts in cell k, where a unit of its mass is given `supply[k]`, which rises with k. Excess and shortage are matched in order,
-    the first shortage with the first excess; to move the amount T between k' < k the mass T / (supply[k] - supply[k']) of either
-    takes the other's level. As ratios rise with k too, no node gives away more than it has: (supply[k] - ratio[k]) /
-    (supply[k] - supply[k']) <= 1 since supply[k'] < ratio[k'] <= ratio[k].
+    Node k starts in cells where a unit of its mass is given `supply[k]`, which rises with k. Excess and shortage are matched in order,
+    the first shortage with the first excess, in S = 2 B steps; to move the amount T between k' < k the mass T / (supply[k] - supply[k'])
+    of either takes the other's level. As ratios rise with k too, no node gives away more than it has: (supply[k] - ratio[k]) /
+    (supply[k] - supply[k']) <= 1 since supply[k'] < ratio[k'] <= ratio[k]. Where rounding asks for more, the swap is scaled at both ends:
+    it stays one of equal masses, and cells keep theirs.
 
     Args:
-      missing: what a node lacks in its own cell; negative is excess.
+      missing: what a node lacks in its own cells; negative is excess.
+      mass: of the nodes.
     """
-    short, over = (jnp.pad(jnp.cumsum(jnp.maximum(part, 0)), (1, 0)) for part in (missing, -missing))
-    moved = jnp.minimum(short[1:, None], over[1:]) - jnp.maximum(short[:-1, None], over[:-1])
-    swapped = divide(jnp.maximum(moved, 0), supply - supply[:, None])
-    return swapped + swapped.T
+    short, over = (jnp.cumsum(jnp.maximum(part, 0)) for part in (missing, -missing))
+    low, high, moved = _matched(short, over)
+    swapped = divide(moved, supply[high] - supply[low])
+    asked = jnp.zeros_like(mass).at[low].add(swapped).at[high].add(swapped)
+    scale = jnp.minimum(divide(mass, asked), 1)
+    swapped = swapped * jnp.minimum(scale[low], scale[high])
+    up, down = divide(swapped, mass[low]), divide(swapped, mass[high])
+    stay = jnp.maximum(1 - jnp.zeros_like(mass).at[low].add(up).at[high].add(down), 0)
+    return Moves(low, high, up, down, stay)
+
+
+def _matched(short: Float[Array, " B"], over: Float[Array, " B"]) -> tuple[Int[Array, " S"], Int[Array, " S"], Float[Array, " S"]]:
+    """Two running sums in step: at each step the entry of either that grows, and by how much both do; 0 where one is spent."""
+    size, steps = len(short), jnp.arange(2 * len(short))
+    is_short = jnp.zeros(2 * size, jnp.int32).at[jnp.searchsorted(over, short) + steps[:size]].set(1)
+    low = jnp.cumsum(is_short) - is_short
+    low, high = jnp.minimum(low, size - 1), jnp.minimum(steps - low, size - 1)
+    ends = jnp.where(is_short > 0, short[low], over[high])
+    return low, high, jnp.diff(jnp.minimum(ends, jnp.minimum(short[-1], over[-1])), prepend=0)

@@ -36,6 +36,12 @@ class Levels(NamedTuple):
     given: Law
 
 
+def single(p: Law, q: Law) -> Levels:
+    """The rule for one draft: no other token's level matters, so that one node and one cell do."""
+    one, none = jnp.ones(1, p.dtype), jnp.zeros(p.shape, jnp.int32)
+    return capped(Nodes(one, one, none, jnp.zeros_like(p)), one[:, None], one, p, q)
+
+
 def capped(nodes: Nodes, kernel: Float[Array, "B C"], open_cell: Float[Array, " C"], p: Law, given: Law) -> Levels:
     """The rule of a kernel that would give these masses: a token that would get more than p is refused now and then.
 
@@ -56,9 +62,15 @@ def certificate(levels: Levels, upper: Scalar, n: int) -> Certificate:
     return Certificate(alpha, upper, gap, jnp.full_like(alpha, (n + 8) * eps), gap <= (1e-5 if eps > 1e-9 else 1e-9))
 
 
+@jax.custom_jvp
 def acceptance(levels: Levels, best: Scalar) -> Scalar:
-    """What the rule accepts, with the gradient of the optimum `best`: a solve has none."""
-    return best + jax.lax.stop_gradient(total(levels.given) - best)
+    """What the rule accepts, with the gradient of the optimum `best`, which is sought for that alone: a solve has none."""
+    return total(levels.given)
+
+
+@acceptance.defjvp
+def _acceptance_slope(primals: tuple[Levels, Scalar], tangents: tuple[Levels, Scalar]) -> tuple[Scalar, Scalar]:
+    return acceptance(*primals), tangents[1]
 
 
 def gauss(n: int, dtype: jnp.dtype) -> tuple[Array, Array]:
