@@ -104,15 +104,13 @@ def one_hot(x, p, q):
 
 def importance_weighted(x, p, q):
     with np.errstate(divide="ignore", invalid="ignore"):
-        level = np.floor(64 * np.log(np.where(p > 0, p / q, 0)) + np.sqrt(0.5))
-    order = sorted(range(len(q)), key=lambda i: (-level[i], i))
-    largest = np.empty_like(q)
-    for place, token in enumerate(order):
-        onward = q[order[place:]].sum()
-        largest[token] = onward ** len(x) - (q[order[place + 1 :]].sum()) ** len(x)
+        level = np.clip(np.floor(64 * np.log(np.where(p > 0, p / q, 0)) + np.sqrt(0.5)), -64 * 22, 64 * 22)
+    largest = np.zeros_like(q)
+    for drawn in itertools.product(range(len(q)), repeat=len(x)):
+        largest[max(drawn, key=level.__getitem__)] += q[list(drawn)].prod()
     weight = expectation.selection_weight(p, q, largest)
     law = q + weight * (largest - q)
-    best = min(x, key=order.index)
+    best = max(x, key=level.__getitem__)  # the first of equals
     return weight * single([best], p, law) + (1 - weight) * single(x[:1], p, law)
 
 
@@ -217,7 +215,7 @@ def test_the_closed_form_for_different_drafters(n):
 def test_the_weight_of_the_selection_is_the_best_one(seed):
     """sum min(p, q + w (largest - q)) is nowhere on a fine grid larger by more than the slope that is let go."""
     for pair in battery.laws(6, seed=seed):
-        largest = expectation.largest_of(pair.q, np.argsort(-pair.q, kind="stable"), 3)
+        largest = expectation.picks(pair.q, expectation.cells(pair.p, pair.q), 3).law
         weight = expectation.selection_weight(pair.p, pair.q, largest)
         grid = np.append(np.linspace(0, 1, 501), weight)[:, None]
         accepted = np.minimum(pair.p, pair.q + grid * (largest - pair.q)).sum(axis=1)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from specjax.numerics import acceptance_probability, deposit, divide, normalise, residual, total
 from specjax.rules import Certificate, Claims, Law, Mask, Scalar, Tokens, get, register
-from specjax.solvers.selection import select
+from specjax.solvers.selection import CELLS, cells
 
 RecursiveRejection, KSeq = get("recursive_rejection"), get("kseq")
 REASONS: dict[type, str] = {}
@@ -213,9 +213,7 @@ class ForgetsTheSelection:
     """Picks the draft of largest p/q and verifies it against q, not against the law of the picked draft."""
 
     def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
-        order = select(p, q, len(tokens), jnp.sum(mask)).order
-        rank = jnp.zeros_like(order).at[order].set(jnp.arange(len(p)))
-        picked = tokens[jnp.argmin(jnp.where(mask, rank[tokens], len(p)))]
+        picked = tokens[jnp.argmin(jnp.where(mask, cells(p, q)[tokens], CELLS))]
         accept = acceptance_probability(p[picked], q[picked])
         return jnp.where(jnp.any(mask), deposit(residual(p, q) * (1 - accept), picked[None], accept[None]), p)
 

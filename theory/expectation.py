@@ -11,45 +11,61 @@ from scipy.optimize import linprog
 
 Law = NDArray[np.float64]
 
-CELLS, OFFSET, SLOPE = 64, math.sqrt(0.5), 1e-5
+STEPS, FARTHEST, OFFSET, SLOPE = 64, 22, math.sqrt(0.5), 1e-5
 
 
-def largest_of(q: Law, order: NDArray[np.int64], n: int) -> Law:
-    """The law of the first, in a fixed order of the tokens, of n iid drafts: T^n - (T - q)^n, T the q mass from the token on."""
-    onward = np.cumsum(q[order][::-1])[::-1]
+class Picks(NamedTuple):
+    """The draft in the highest cell, the first of those there.
+
+    Attributes:
+      cell: [V], of each token, the highest first.
+      onward: [C], q mass of each cell and all lower ones; after: of the lower ones.
+      law: [V], of the pick.
+    """
+
+    cell: NDArray[np.int64]
+    onward: Law
+    after: Law
+    law: Law
+
+
+def picks(q: Law, cell: NDArray[np.int64], n: int) -> Picks:
+    """Of n iid drafts, T^n - U^n is the chance of a cell, T, U its q mass onward and after; in it, the pick is a draw from q."""
+    mass: Law = np.bincount(cell, weights=q).astype(np.float64)
+    onward = np.cumsum(mass[::-1])[::-1]
     after = np.append(onward[1:], 0.0)
-    law = np.empty_like(q)
-    law[order] = q[order] * sum(onward**k * after ** (n - 1 - k) for k in range(n))
-    return law
+    return Picks(cell, onward, after, q * sum(onward**k * after ** (n - 1 - k) for k in range(n))[cell])
+
+
+def cells(p: Law, q: Law) -> NDArray[np.int64]:
+    """p/q in steps of e^(1/64), up to 22 factors e from 1; the highest first, none empty."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        steps = np.floor(STEPS * np.log(np.where(p > 0, np.divide(p, q), 0.0)) + OFFSET)
+    return np.unique(-np.clip(steps, -STEPS * FARTHEST, STEPS * FARTHEST), return_inverse=True)[1]
 
 
 def importance_weighted(p: Law, q: Law, n: int) -> float:
     """Acceptance where the draft of largest p/q is picked with the best probability w, else the first one, then the one-draft rule.
 
-    p/q counts in steps of e^(1/64), ties to the lowest index. 1 - P(the pick x is refused, and the residual's y was not drafted): y is
-    absent and x the largest with probability (T_x - q_y)^n - (U_x - q_y)^n if x goes before y, U = T - q, else T_x^n - U_x^n.
+    1 - P(the pick x is refused, and the residual's y was not drafted). Without q_y, a cell has the chance (T - q_y)^n - (U - q_y)^n if it
+    is higher than that of y, (T - q_y)^n - U^n if it is its own, T^n - U^n if it is lower, and each of its tokens an even part of it.
     Cost: O(V log V + V n). Source: khisti2024multidraft.
     """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.where(p > 0, np.divide(p, q), 0.0)
-        order = np.argsort(-np.floor(CELLS * np.log(ratio) + OFFSET), kind="stable")
-    largest = largest_of(q, order, n)
+    cell, onward, after, largest = picks(q, cells(p, q), n)
     weight = selection_weight(p, q, largest)
     r = q + weight * (largest - q)
     rest = np.maximum(p - r, 0.0)
     if rest.sum() == 0.0:
         return 1.0
-    refusal = np.divide(np.maximum(r - p, 0.0), r, out=np.zeros_like(r), where=r > 0)
-    by_first = (refusal @ q) * (1.0 - q) ** (n - 1)
-    onward = np.cumsum(q[order][::-1])[::-1]
-    after, mass, refused = np.append(onward[1:], 0.0), q[order], refusal[order]
-    share = refused * (onward**n - after**n)
-    by_largest = share.sum() - np.cumsum(share)
-    for k in range(n + 1):
-        power = refused * (onward ** (n - k) - after ** (n - k))
-        by_largest += math.comb(n, k) * (-mass) ** k * (np.cumsum(power) - power)
-    unseen = (1.0 - weight) * by_first
-    unseen[order] += weight * by_largest
+    refusal = q * np.divide(np.maximum(r - p, 0.0), r, out=np.zeros_like(r), where=r > 0)
+    by_first = refusal.sum() * (1.0 - q) ** (n - 1)
+    refused = np.bincount(cell, weights=refusal)
+    per_mass = [refused * sum(onward**k * after ** (m - 1 - k) for k in range(m)) for m in range(1, n + 1)]
+    by_largest = (per_mass[-1].sum() - np.cumsum(per_mass[-1]))[cell]
+    by_largest += refused[cell] * sum((onward[cell] - q) ** k * after[cell] ** (n - 1 - k) for k in range(n))
+    for k in range(n):
+        by_largest += math.comb(n, k) * (-q) ** k * (np.cumsum(per_mass[n - 1 - k]) - per_mass[n - 1 - k])[cell]
+    unseen = (1.0 - weight) * by_first + weight * by_largest
     return float(1.0 - rest @ unseen / rest.sum())
 
 
@@ -119,7 +135,7 @@ def truncated_linear(p: Law, q: Law, kept: int, optimum: float) -> Truncated:
     Cost: O(V log V) and the program. Source: khisti2024multidraft, section 4.
     """
     order = np.argsort(-(p - q**2), kind="stable")
-    law, top = largest_of(q, order, 2), order[:kept]
+    law, top = picks(q, np.argsort(order), 2).law, order[:kept]
     first, second = np.triu_indices(len(top), 1)
     pairs = np.arange(len(first))
     transfer = np.zeros((len(top), len(first) + len(top)))  # minus what the picked law gains, plus z, its part below p

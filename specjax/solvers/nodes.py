@@ -100,7 +100,5 @@ def _below(at_nodes: Float[Array, " B"], ratio: Law) -> Int[Array, " V"]:
 def masses(weight: Law, left: Int[Array, " V"], share: Law, count: int) -> Float[Array, " B"]:
     """The weight at each node, summed exactly."""
     above = weight * share
-    words = fixed_point.side_by_side(weight - above, above)
-    sums = jnp.zeros((count, 4), words.dtype).at[left].add(words, mode="promise_in_bounds")
-    here, there = (fixed_point.value(sums[:, k], sums[:, k + 1], weight.shape[0], weight.dtype) for k in (0, 2))
+    here, there = fixed_point.sums(left, count, weight - above, above)
     return here + jnp.pad(there[:-1], (1, 0))

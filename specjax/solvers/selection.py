@@ -5,32 +5,35 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 from jaxtyping import Bool, Float, Int
 
 from specjax._types import Count, Law, Scalar
 from specjax.numerics import tiny
+from specjax.solvers import fixed_point
 
-CELLS = 64  # tokens of one p/q up to a factor e^(1/64) count as tied: rounding must not decide which of them goes first
-FARTHEST = 2**20  # cells on either side of p = q: more than any float's logarithm needs
-OFFSET = math.sqrt(0.5)  # p = q, and ratios of small integers, lie inside a cell
-STEPS = 32  # bisections of the weight, before it is set to the nearest breakpoint
+STEPS = 64  # cells for a factor e of p/q
+FARTHEST = 22  # factors e on either side of p = q; ratios beyond are tied
+OFFSET = math.sqrt(0.5)  # p = q, and ratios of small integers, lie inside a cell: rounding must not decide where they go
+CELLS = 2 * STEPS * FARTHEST + 1
+HALVINGS = 32  # of the weight's bracket, before it is set to the nearest breakpoint
 SLOPE = 1e-5  # a slope of sum min(p, r) that rounding does not blur in float32; so much acceptance is given up at most
 
 
 class Selection(NamedTuple):
-    """The draft of largest p/q is picked with probability `weight`, the first draft otherwise.
+    """The first draft in the highest cell of p/q is picked with probability `weight`, the first draft otherwise.
 
     Attributes:
-      order: [V], the tokens by p/q, largest first.
-      sums: [n, V], in that order: (T^m - U^m) / q for m = 1 .. n, T the q mass of the token and of all after it, U = T - q.
+      cell: [V], of each token, that of largest p/q first.
+      onward: [CELLS], T, the q mass of the cell and of all after it.
+      after: [CELLS], U, that of all after it.
       law: [V], of the picked token.
       weight: in [0, 1].
     """
 
-    order: Int[Array, " V"]
-    sums: Float[Array, "n V"]
+    cell: Int[Array, " V"]
+    onward: Float[Array, " cells"]
+    after: Float[Array, " cells"]
     law: Law
     weight: Scalar
 
@@ -38,34 +41,39 @@ class Selection(NamedTuple):
 def select(p: Law, q: Law, n: int, live: Count) -> Selection:
     """The selection whose weight maximises sum min(p, law), for `live` of n drafts from q.
 
-    A token is the largest of m drafts with probability T^m - U^m = q (T^(m-1) + T^(m-2) U + .. + U^(m-1)). Cost: a sort of V
-    integers and some forty passes over it.
+    The highest cell of m drafts is this one with probability T^m - U^m, and the first draft there is a draw from q within the cell: a
+    token is it with probability q (T^m - U^m) / (T - U) = q (T^(m-1) + T^(m-2) U + .. + U^(m-1)). Cost: a scatter of V, no sort, and
+    some forty passes.
     """
-    order = _order(*jax.lax.stop_gradient((p, q)))
-    onward = jnp.cumsum(q[order][::-1])[::-1]
+    cell = cells(p, q)
+    onward = jnp.cumsum(fixed_point.sums(cell, CELLS, q)[0][::-1])[::-1]
     after = jnp.append(onward[1:], 0)
-    sums, power = [jnp.ones_like(q)], after
-    for _ in range(n - 1):
-        sums.append(onward * sums[-1] + power)
-        power = power * after
-    largest = jnp.zeros_like(q).at[order].set(q[order] * jnp.stack(sums)[jnp.maximum(live, 1) - 1])
+    chances = jnp.stack([polynomial[0] for polynomial in pick_chances(onward, after, n)])
+    largest = q * chances[jnp.maximum(live, 1) - 1, cell]
     weight = _weight(p, q, largest)
-    return Selection(order, jnp.stack(sums), q + weight * (largest - q), weight)
+    return Selection(cell, onward, after, q + weight * (largest - q), weight)
 
 
-def _order(p: Law, q: Law) -> Int[Array, " V"]:
-    """The tokens by p/q, largest first, of tied ones that of lowest index.
+def pick_chances(onward: Float[Array, " cells"], after: Float[Array, " cells"], n: int) -> list[list[Float[Array, " cells"]]]:
+    """C_m(x) = ((T + x)^m - U^m) / (T + x - U), by powers of x, for m = 1 .. n: times q, the chance that a token is picked of m drafts.
 
-    Cell and token are one integer, which XLA sorts in a seventh of the time of a pair of numbers. In float32 it has room for ratios to
-    e^128 up to V = 2^18, to e^32 at V = 2^20; those beyond are tied.
+    At x = -q_y, in a cell of which y is one, that y is not drafted either.
     """
-    size, width = len(p), 8 * p.dtype.itemsize
-    bits = (size - 1).bit_length()
-    last, kind = min(2 ** (width - 1 - bits), FARTHEST) - 1, np.dtype(f"uint{width}")
+    found, power = [[jnp.ones_like(onward)]], after
+    for _ in range(n - 1):
+        last, nothing = found[-1], jnp.zeros_like(onward)
+        following = [onward * here + below for here, below in zip([*last, nothing], [nothing, *last], strict=True)]
+        found.append([following[0] + power, *following[1:]])
+        power = power * after
+    return found
+
+
+def cells(p: Law, q: Law) -> Int[Array, " V"]:
+    """The cell of each token by p/q, that of the largest first."""
+    p, q = jax.lax.stop_gradient((p, q))
     ratio = jnp.where(p > 0, jnp.where(q > 0, p / jnp.maximum(q, tiny(q)), jnp.inf), 0)
-    cell = jnp.clip(jnp.floor(CELLS * jnp.log(ratio) + OFFSET), -last, last)
-    packed = ((last - cell).astype(kind) << kind.type(bits)) | jnp.arange(size, dtype=kind)
-    return (jnp.sort(packed) & kind.type(2**bits - 1)).astype(jnp.int32)
+    steps = jnp.clip(jnp.floor(STEPS * jnp.log(ratio) + OFFSET), -STEPS * FARTHEST, STEPS * FARTHEST)
+    return (STEPS * FARTHEST - steps).astype(jnp.int32)
 
 
 def _weight(p: Law, q: Law, largest: Law) -> Scalar:
@@ -82,11 +90,11 @@ def _weight(p: Law, q: Law, largest: Law) -> Scalar:
         return jnp.where(up, middle, low), jnp.where(up, high, middle)
 
     zero, one = jnp.zeros((), p.dtype), jnp.ones((), p.dtype)
-    _, high = jax.lax.fori_loop(0, STEPS, halve, (zero, one))
+    _, high = jax.lax.fori_loop(0, HALVINGS, halve, (zero, one))
     # read off the token at which the slope turns, the weight is exact and has a gradient
     gap, step = jax.lax.stop_gradient((p - q, change))
     breakpoints = jnp.where(step != 0, gap / jnp.where(step != 0, step, 1), jnp.inf)
     turn = jnp.argmin(jnp.abs(breakpoints - high))
-    inside = (high >= 2.0 ** (1 - STEPS)) & ~rises(one)
+    inside = (high >= 2.0 ** (1 - HALVINGS)) & ~rises(one)
     weight = jnp.clip((p - q)[turn] / jnp.where(inside, change[turn], 1), 0, 1)
     return jnp.where(inside, weight, jnp.where(rises(one), 1, 0))
