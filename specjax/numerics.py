@@ -83,16 +83,21 @@ def draw(law: Law, u: Scalar) -> Int[Array, ""]:
 
     `law` need not sum to 1: it is read as proportional. A law of all zeros gives token 0. Cost: one pass over V.
     """
-    size = law.shape[0]
-    block = _block(size)
-    rows = jnp.pad(law, (0, -size % block)).reshape(-1, block)
+    rows = blocks(law)
     masses = jnp.sum(rows, -1)
-    row, rest = _select(masses, u * jnp.sum(masses))
-    column, _ = _select(rows[row], rest)
-    return (row * block + column).astype(jnp.int32)
+    row, rest = pick(masses, u * jnp.sum(masses))
+    column, _ = pick(rows[row], rest)
+    return (row * rows.shape[1] + column).astype(jnp.int32)
 
 
-def _select(mass: Float[Array, " K"], target: Scalar) -> tuple[Int[Array, ""], Scalar]:
+def blocks(law: Float[Array, "*laws V"]) -> Float[Array, "*laws rows block"]:
+    """The law in rows of about sqrt(V) tokens, the last one padded with zeros."""
+    size = law.shape[-1]
+    block = _block(size)
+    return jnp.pad(law, [(0, 0)] * (law.ndim - 1) + [(0, -size % block)]).reshape(*law.shape[:-1], -1, block)
+
+
+def pick(mass: Float[Array, " K"], target: Scalar) -> tuple[Int[Array, ""], Scalar]:
     """First index of positive mass whose running sum exceeds target (else the last positive one), and what is left of target."""
     sums, slots = jnp.cumsum(mass), jnp.arange(mass.shape[0])
     last = jnp.max(jnp.where(mass > 0, slots, 0))

@@ -92,7 +92,7 @@ def _below(at_nodes: Float[Array, " B"], ratio: Law) -> Int[Array, " V"]:
 
     def halve(turn: Count, left: Int[Array, " V"]) -> Int[Array, " V"]:
         step = len(table) >> (turn + 1)
-        return left + jnp.where(table[left + step] <= ratio, step, 0)
+        return left + jnp.where(table.at[left + step].get(mode="promise_in_bounds") <= ratio, step, 0)
 
     return jax.lax.fori_loop(0, steps, halve, jnp.zeros(ratio.shape, jnp.int32))
 

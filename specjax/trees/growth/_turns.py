@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from specjax._types import RandomKey, Scalar
-from specjax.numerics import draw, total
+from specjax.numerics import blocks, pick
 
 Urgency = Float[Array, " M"]
 
@@ -46,21 +46,27 @@ def take(key: RandomKey, q: Float[Array, "M V"], urgency: Urgency, after: After,
       urgency: [M], of the first draw at each node.
       after: (turn, node, its urgency, log of the q mass left) -> the urgency of its next draw.
 
-    Cost: some three passes over a row of q for each draw.
+    Cost: one pass over q, and two rows of sqrt(V) for each draw: what is left of a node is kept as the sums of blocks of tokens, of
+    which a draw changes one.
     """
     uniforms = jax.random.uniform(key, (count,), q.dtype)
+    rows = blocks(q)
+    block = rows.shape[2]
 
-    def turn(i: Int[Array, ""], carry: tuple[Urgency, Turns]) -> tuple[Urgency, Turns]:
-        urgency, turns = carry
+    def turn(i: Int[Array, ""], carry: tuple[Urgency, Float[Array, "M rows"], Turns]) -> tuple[Urgency, Float[Array, "M rows"], Turns]:
+        urgency, sums, turns = carry
         node = jnp.argmax(urgency).astype(jnp.int32)
-        before = (turns.parents == node) & (jnp.arange(count) < i)
-        rest = q[node].at[jnp.where(before, turns.tokens, q.shape[1])].set(0, mode="drop")
-        token = draw(rest, uniforms[i])
-        left = total(rest.at[token].set(0))
-        rows = (node, token, jnp.minimum(jnp.log(rest[token]), 0), urgency[node])
+        row, rest = pick(sums[node], uniforms[i] * jnp.sum(sums[node]))
+        before = (turns.parents == node) & (jnp.arange(count) < i) & (turns.tokens // block == row)
+        entries = rows[node, row].at[jnp.where(before, turns.tokens % block, block)].set(0, mode="drop")
+        column, _ = pick(entries, rest)
+        sums = sums.at[node, row].set(jnp.sum(entries.at[column].set(0)))
+        left = jnp.sum(sums[node])
+        made = (node, (row * block + column).astype(jnp.int32), jnp.minimum(jnp.log(entries[column]), 0), urgency[node])
         again = (left > 0) & (urgency[node] > -jnp.inf)
         following = jnp.where(again, after(i, node, urgency[node], jnp.log(left)), -jnp.inf)
-        return urgency.at[node].set(following), Turns(*(column.at[i].set(value) for column, value in zip(turns, rows, strict=True)))
+        return urgency.at[node].set(following), sums, Turns(*(past.at[i].set(new) for past, new in zip(turns, made, strict=True)))
 
     places, nothing = jnp.zeros(count, jnp.int32), jnp.full(count, -jnp.inf, q.dtype)
-    return jax.lax.fori_loop(0, count, turn, (urgency.astype(q.dtype), Turns(places, places, nothing, nothing)))[1]
+    start = urgency.astype(q.dtype), jnp.sum(rows, -1), Turns(places, places, nothing, nothing)
+    return jax.lax.fori_loop(0, count, turn, start)[2]
