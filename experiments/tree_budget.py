@@ -87,7 +87,9 @@ def run(config: Config) -> dict:
     budgets = _budgets(config, seen)
 
     def cell(cell: Cell, key: jax.Array) -> list[dict]:
-        return _rows(config, cell, budgets[cell], _measured(cell, pair, sampling, key, texts))
+        led = _measured(cell, pair, sampling, key, texts)
+        jax.clear_caches()  # a program runs once, and some forty of a large pair's are more memory maps than a process may have
+        return _rows(config, cell, budgets[cell], led)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # a program compiles on one core
         jobs = [pool.submit(cell, each, jax.random.fold_in(key, 1 + index)) for index, each in enumerate(budgets)]
