@@ -22,7 +22,7 @@ from specjax._types import Count
 from specjax.numerics import Sampling, total
 from specjax.rules import Law, Rule
 
-SIDE_BY_SIDE = 2**17  # probabilities that a program works on at once
+SIDE_BY_SIDE = 2**15  # probabilities that a program works on at once: with more a CPU takes longer, as the slowest context ends a loop
 IN_MEMORY = 2**20  # logits in a chunk: 4 MiB in float32
 SAMPLES = 4  # sets of drafts drawn at each context for a rule without a closed form
 SEED = 0  # of these draws

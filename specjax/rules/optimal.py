@@ -17,7 +17,7 @@ class Optimal:
     The levels are uniform on [0, 1] and independent, so that a unit of q mass at level m is given n m^(n-1). Tokens that would be given
     more than p swap levels with lower ones that would be given less; below the level at which alpha* is spent nothing is accepted.
     Attains alpha* to rounding where V <= 512, and up to the width of its nodes of p/q beyond; lossless whatever the nodes are.
-    Cost: a search of every token among 512 nodes, no sort of V. Source: specjax2026, proof in solvers/exchange.py, after hu2025towards.
+    Cost: a search of every token among 256 nodes, no sort of V. Source: specjax2026, proof in solvers/exchange.py, after hu2025towards.
     """
 
     claims = Claims(lossless=True, drafting=frozenset({"iid"}), source="specjax2026", optimal_for=-1)
@@ -34,7 +34,7 @@ class Optimal:
 
 def _solve(p: Law, q: Law, n: int, live: Count) -> Levels:
     p, q = jax.lax.stop_gradient((p, q))
-    if n == 1 and p.shape[0] > nodes.COUNT:  # a mask that leaves one draft of more rounds as the nodes do, which are exact below
+    if n == 1 and p.shape[0] > nodes.SMALL:  # a mask that leaves one draft of more rounds as the nodes do, which are exact below
         return levels.single(p, q)
     slots = jnp.maximum(live, 1).astype(p.dtype)
     inside = total(jnp.where(iid.binned(p, q, slots, rounding(p)).inside, q, 0))

@@ -18,9 +18,10 @@ from specjax._types import Count, Law, Scalar
 from specjax.numerics import divide, likeliest
 from specjax.solvers import fixed_point
 
-COUNT = 512  # nodes; a vocabulary no larger is its own set of nodes, and nothing is lost
-HEADS = 64  # likeliest tokens that are nodes
-NEAR = 96  # nodes on either side of the edge
+SMALL = 512  # a vocabulary no larger is its own set of nodes, and nothing is lost
+COUNT = 256  # nodes of a larger one
+HEADS = 32  # likeliest tokens that are nodes
+NEAR = 48  # nodes on either side of the edge
 CLOSEST = 1e-5  # the first step away from the edge
 SPAN = 16.0  # natural logarithms below the largest ratio that the even nodes cover
 
@@ -48,7 +49,7 @@ class Nodes(NamedTuple):
 
 
 def place(p: Law, q: Law, largest: Scalar, edge: Scalar) -> Nodes:
-    """The nodes of a pair of laws. Cost: a search of every token among 512 nodes, or a sort up to V = 512.
+    """The nodes of a pair of laws. Cost: a search of every token among 256 nodes, or a sort up to V = 512.
 
     Args:
       largest: ratios beyond it are as good as it.
@@ -56,7 +57,7 @@ def place(p: Law, q: Law, largest: Scalar, edge: Scalar) -> Nodes:
     """
     ratio = jnp.where(q > 0, jnp.minimum(p / q, largest), largest)
     size = p.shape[0]
-    if size <= COUNT:
+    if size <= SMALL:
         order = jnp.argsort(ratio)
         left = jnp.zeros(size, jnp.int32).at[order].set(jnp.arange(size, dtype=jnp.int32))
         return Nodes(ratio[order], q[order], left, jnp.zeros_like(q))
