@@ -265,7 +265,8 @@ def plot(content: dict) -> "Figure":
             _plot_line(own, rows, (method, verifier), style, method)
         if len(METHODS[method].judges) > 1:
             _plot_line(other, rows, (method, verifier), style, f"{method}, {verifier}")
-    own.plot(budgets, list(limits.values()), "k--", label="limit of fixed trees, without its constant")
+    reach = f"{min(limits.values()):.1f} to {max(limits.values()):.1f}"  # far above what a poor draft model comes to
+    own.plot(budgets, list(limits.values()), "k--", label=f"limit of fixed trees, without its constant: {reach}")
     for panel in (own, other):
         panel.set_xscale("log", base=2)
         panel.set_xticks(budgets, [str(budget) for budget in budgets])
