@@ -13,7 +13,7 @@ from specjax.numerics import rounding
 from specjax.rules import optimal
 from specjax.solvers.levels import Levels
 
-V, DRAFTS = 2048, (pytest.param(1, marks=pytest.mark.thorough), pytest.param(2, marks=pytest.mark.thorough), 8)
+V, DRAFTS = 2048, (1, 2, 8)
 PAIRS = theory.battery.laws(V, seed=0)
 P, Q = (np.stack([getattr(pair, name) for pair in PAIRS]).astype(np.float32) for name in ("p", "q"))
 

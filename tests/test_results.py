@@ -99,7 +99,7 @@ def test_readme_quotes_the_stored_budgets():
 def test_readme_quotes_the_stored_budgets_of_smollm2():
     emitted, claims = budgets("smollm2")
     for quoted in (
-        f"a single one emits {emitted['single draft', 'block', 64]} by block verification",
+        f"a single draft, 16 tokens deep, emits {emitted['single draft', 'block', 64]} by block verification",
         f"SpecTr's paths {emitted['SpecTr', 'kseq', 64]} by K-SEQ, RSD-S {emitted['RSD-S', REJECTION, 64]}",
         f"RSD-C {emitted['RSD-C', REJECTION, 64]} and Sequoia's trees {emitted['Sequoia', REJECTION, 64]} by recursive rejection",
         f"reproduced in {sum(row['reproduced'] for row in claims)} of {len(claims)} comparisons; the others have 4 or 8 drafts",

@@ -34,7 +34,7 @@ class Optimal:
 
 def _solve(p: Law, q: Law, n: int, live: Count) -> Levels:
     p, q = jax.lax.stop_gradient((p, q))
-    if n == 1 and p.shape[0] > nodes.SMALL:  # a mask that leaves one draft of more rounds as the nodes do, which are exact below
+    if n == 1 and p.shape[0] > nodes.SMALL:  # below, one draft is solved for, so that it rounds as a masked set with one draft left does
         return levels.single(p, q)
     slots = jnp.maximum(live, 1).astype(p.dtype)
     inside = total(jnp.where(iid.binned(p, q, slots, rounding(p)).inside, q, 0))
