@@ -24,7 +24,7 @@ def run(vocabulary: int, n: int, repeats: int, seed: int) -> dict:
     """
     p, q = log_normal(vocabulary, seed, BATCH)
     tokens = jnp.argsort(p / q, -1)[:, :n]
-    mask, u = jnp.ones((BATCH, n), bool), jnp.linspace(0.1, 0.9, BATCH, dtype=jnp.float32)
+    mask, u = jnp.ones((BATCH, n), bool), jnp.linspace(0.1, 0.9, 2 * BATCH, dtype=jnp.float32).reshape(BATCH, 2)
     several = jnp.repeat(q[:, None], n, 1)
     calls: dict[str, Call] = {"pass": bind(jax.jit(lambda p, q: jnp.sum(jnp.maximum(p - q, 0))), p[0], q[0])}
     chosen = _rules(n)
@@ -42,7 +42,7 @@ def _rules(n: int) -> list[Rule]:
 
 
 @jax.jit
-def verify(rule: Rule, tokens: Tokens, p: Law, q: Float[Array, "*slots V"], mask: Mask, u: Scalar) -> tuple[Law, Scalar]:
+def verify(rule: Rule, tokens: Tokens, p: Law, q: Float[Array, "*slots V"], mask: Mask, u: Float[Array, " 2"]) -> tuple[Law, Scalar]:
     """The law of the emitted token, and the token that u draws from it."""
     law = rule.law(tokens, p, q, mask)
     return law, draw(law, u)

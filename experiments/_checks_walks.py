@@ -12,6 +12,7 @@ from experiments._checks import Reason
 from experiments._exact import CELLS
 from experiments._exact_trees import Array, Cases, Instance, Rows
 from experiments._frequencies import allowance
+from specjax import numerics
 from specjax.trees import NO_NODE, ROOT, Draft, TreeDrafting, Verdict
 from specjax.verifiers import Verifier
 
@@ -19,7 +20,7 @@ WALKS = 1 << 15  # in each instance, fewer where V is large: in a law on 40 ends
 
 
 class Chance(NamedTuple):
-    """What a walk is drawn with: a key [..], or uniforms [.., N + 1]."""
+    """What a walk is drawn with: a key [..], or uniforms [.., N + 1, 2]."""
 
     key: jax.Array
     uniforms: jax.Array
@@ -58,7 +59,7 @@ def _verify(verifier: Verifier, chance: Chance, draft: Draft, p: jax.Array) -> V
 
 
 def _walk_by_key(verifier: Verifier, chance: Chance, draft: Draft, p: jax.Array) -> Verdict:
-    return verifier.walk(jax.random.uniform(chance.key, (draft.topology.nodes + 1,), p.dtype), draft, p).verdict
+    return verifier.walk(numerics.uniforms(chance.key, (draft.topology.nodes + 1,), p.dtype), draft, p).verdict
 
 
 def _faces(verifier: Verifier, drafting: TreeDrafting, row: Rows) -> dict[str, Draw]:
@@ -79,7 +80,7 @@ def _program(draw: Draw, verifier: Verifier, drafting: TreeDrafting, row: Rows) 
 
 
 def _chances(walks: int, nodes: int) -> Chance:
-    uniforms = np.random.default_rng(0).random((walks, nodes + 1), np.float32)
+    uniforms = np.random.default_rng(0).random((walks, nodes + 1, 2), np.float32)
     return Chance(jax.random.split(jax.random.key(0), walks), jax.numpy.asarray(uniforms))
 
 

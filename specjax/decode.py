@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Float, Int, PyTree
 
-from specjax import rules
+from specjax import numerics, rules
 from specjax._types import Count, RandomKey, Rule
 from specjax.drafters import Drafter, ModelDrafter
 from specjax.models import LanguageModel, Pair, prefill
@@ -143,9 +143,9 @@ def propose(decoder: Decoder, key: RandomKey, params: Params, state: DecodeState
     return draft, decoder.sampling.law(scores.logits), state._replace(target=scores.cache, drafter=drafter)
 
 
-def uniforms(key: RandomKey, state: DecodeState, draft: Draft) -> Float[Array, " U"]:
+def uniforms(key: RandomKey, state: DecodeState, draft: Draft) -> Float[Array, "U 2"]:
     """The uniforms of this position's walk, N + 1 of them; verifiers that are compared share them."""
-    return jax.random.uniform(_stream(key, VERIFY, state), (draft.topology.nodes + 1,), draft.q.dtype)
+    return numerics.uniforms(_stream(key, VERIFY, state), (draft.topology.nodes + 1,), draft.q.dtype)
 
 
 def _stream(key: RandomKey, purpose: int, state: DecodeState) -> RandomKey:

@@ -207,7 +207,7 @@ def walk_law(verifier, drawn: Draft, p: jax.Array, grid: int) -> np.ndarray:
     uniforms = np.where(hits, accept / 2, (1 + accept) / 2)
     last = (np.arange(grid) + 0.5) / grid
     rows = np.concatenate([np.repeat(uniforms, grid, 0), np.tile(last, len(hits))[:, None]], 1)[np.repeat(chance > 0, grid)]
-    verdicts = jax.tree.map(np.asarray, jax.jit(jax.vmap(verifier.walk, (0, None, None)))(rows, drawn, p).verdict)
+    verdicts = jax.tree.map(np.asarray, jax.jit(jax.vmap(verifier.walk, (0, None, None)))(words(rows), drawn, p).verdict)
     law = np.zeros(p.shape)
     for tokens, length, path, weight in zip(*verdicts, np.repeat(chance[chance > 0] / grid, grid), strict=True):
         steps = [0, *way(drawn.topology, path[length - 1])]
@@ -216,6 +216,11 @@ def walk_law(verifier, drawn: Draft, p: jax.Array, grid: int) -> np.ndarray:
         assert not tokens[length:].any()
         law[path[length - 1], tokens[length - 1]] += weight
     return law
+
+
+def words(u: np.ndarray) -> np.ndarray:
+    """Uniforms as a walk takes them, in two words, of which the second is 0."""
+    return np.stack([u, np.zeros_like(u)], -1)
 
 
 def log_normal(topology: Topology, vocabulary: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ import pytest
 import stats
 
 from experiments import _judges
-from specjax import decode, rules, trees
+from specjax import decode, numerics, rules, trees
 from specjax.models import Pair, pairs
 from specjax.models.markov import Markov, random_tables
 from specjax.models.pairs.markov import Letters
@@ -75,7 +75,7 @@ def test_a_decode_that_reuses_the_drafts_noise_is_caught(key, monkeypatch):
 
     def noise_of_the_draft(key, state, draft):
         root = jax.random.fold_in(decode._stream(key, decode.DRAFT, state), trees.ROOT)
-        return jnp.repeat(jax.random.uniform(root, (1,)), 2)
+        return jnp.repeat(numerics.uniforms(root, (1,), jnp.float32), 2, 0)
 
     monkeypatch.setattr(decode, "uniforms", noise_of_the_draft)
     jax.clear_caches()

@@ -45,7 +45,7 @@ def draws(rule, scheme, p, q, key, count):
     def one(key):
         draft_key, rule_key = jax.random.split(key)
         tokens, mask = drafting.get(scheme).sample(draft_key, q, 2)
-        return numerics.draw(rule.law(tokens, p, q, mask), jax.random.uniform(rule_key))
+        return numerics.draw(rule.law(tokens, p, q, mask), numerics.uniforms(rule_key, (), p.dtype))
 
     return jax.jit(jax.vmap(one))(jax.random.split(key, count))
 

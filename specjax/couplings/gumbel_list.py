@@ -1,11 +1,11 @@
 """Gumbel list sampling."""
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Int
 
 from specjax.couplings._base import Law, RandomKey, Tokens, register
+from specjax.numerics import arrivals, exponential
 
 
 @register
@@ -20,5 +20,5 @@ class GumbelList:
     source = "rowan2025list"
 
     def couple(self, key: RandomKey, p: Law, q: Law, n: int) -> tuple[Tokens, Int[Array, ""]]:
-        noise = jax.random.gumbel(key, (n, *p.shape), p.dtype, mode="high")
-        return jnp.argmax(noise + jnp.log(q), -1), jnp.argmax(jnp.max(noise, 0) + jnp.log(p))
+        waits = exponential(key, (n, *p.shape), p.dtype)
+        return jnp.argmin(arrivals(waits, q), -1), jnp.argmin(arrivals(jnp.min(waits, 0), p))

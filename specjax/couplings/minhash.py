@@ -6,6 +6,7 @@ from jax import Array
 from jaxtyping import Float, Int
 
 from specjax.couplings._base import Law, RandomKey, Tokens, check_one, register
+from specjax.numerics import exponential, fine, uniforms
 
 
 @register
@@ -37,8 +38,8 @@ def _arrivals(key: RandomKey, law: Law) -> Float[Array, " V"]:
         step, time, height = state
         wait, fall = jax.random.split(jax.random.fold_in(key, step))
         high = height >= law
-        time = time + jnp.where(high, jax.random.exponential(wait, law.shape, law.dtype) / height, 0)
-        return step + 1, time, jnp.where(high, height * jax.random.uniform(fall, law.shape, law.dtype), height)
+        time = time + jnp.where(high, exponential(wait, law.shape, law.dtype) / height, 0)
+        return step + 1, time, jnp.where(high, height * fine(uniforms(fall, law.shape, law.dtype)), height)
 
     def above(state: tuple[Int[Array, ""], Array, Array]) -> Array:
         return jnp.any((state[2] >= law) & (law > 0))

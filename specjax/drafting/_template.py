@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from specjax.drafting._base import Law, Mask, RandomKey, Tokens, register
-from specjax.numerics import draw
+from specjax.numerics import draw, uniforms
 
 
 @register
@@ -13,4 +13,4 @@ class Template:
 
     def sample(self, key: RandomKey, q: Law, n: int) -> tuple[Tokens, Mask]:
         """(tokens[n], mask[n]): the drafts in slot order, and which slots were drawn; the mask may depend on q, never on the draws."""
-        return jax.vmap(draw, (None, 0))(q, jax.random.uniform(key, (n,), q.dtype)), jnp.ones(n, bool)
+        return jax.vmap(draw, (None, 0))(q, uniforms(key, (n,), q.dtype)), jnp.ones(n, bool)

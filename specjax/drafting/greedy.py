@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from specjax.drafting._base import Law, Mask, RandomKey, Tokens, register
-from specjax.numerics import draw
+from specjax.numerics import draw, uniforms
 
 
 @register
@@ -20,5 +20,5 @@ class Greedy:
         top = jnp.pad(top, (0, n - top.shape[0]))
         kept = jnp.arange(n) < live - 1
         rest = q.at[jnp.where(kept, top, q.shape[0])].set(0, mode="drop")
-        drawn = draw(rest, jax.random.uniform(key, (), q.dtype))
+        drawn = draw(rest, uniforms(key, (), q.dtype))
         return jnp.where(kept, top, drawn), jnp.arange(n) < live

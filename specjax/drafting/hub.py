@@ -1,10 +1,9 @@
 """SpecHub's pairs."""
 
-import jax
 import jax.numpy as jnp
 
 from specjax.drafting._base import Law, Mask, RandomKey, Tokens, register
-from specjax.numerics import draw
+from specjax.numerics import draw, uniforms
 
 
 @register
@@ -18,7 +17,7 @@ class Hub:
         if n != 2:
             raise ValueError(f"hub: drafts pairs, expected n = 2, got n = {n}")
         a = jnp.argmax(q).astype(jnp.int32)
-        u = jax.random.uniform(key, (2,), q.dtype)
+        u = uniforms(key, (2,), q.dtype)
         first, other = draw(q, u[0]), draw(q.at[a].set(0), u[1])
         other = jnp.where(q[other] > 0, other, a)
         return jnp.stack([first, jnp.where(first == a, other, a)]), jnp.ones(2, bool)

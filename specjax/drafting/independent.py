@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from specjax.drafting._base import Mask, RandomKey, Tokens, register
-from specjax.numerics import draw
+from specjax.numerics import draw, uniforms
 
 
 @register
@@ -15,4 +15,4 @@ class Independent:
     def sample(self, key: RandomKey, q: Float[Array, "n V"], n: int) -> tuple[Tokens, Mask]:
         if q.shape[0] != n:
             raise ValueError(f"independent: q has {q.shape[0]} laws, expected n = {n}")
-        return jax.vmap(draw)(q, jax.random.uniform(key, (n,), q.dtype)), jnp.ones(n, bool)
+        return jax.vmap(draw)(q, uniforms(key, (n,), q.dtype)), jnp.ones(n, bool)

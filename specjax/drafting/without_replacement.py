@@ -1,9 +1,9 @@
-"""Gumbel-top-n."""
+"""The first n arrivals of a race."""
 
 import jax.numpy as jnp
 
 from specjax.drafting._base import Law, Mask, RandomKey, Tokens, register
-from specjax.numerics import gumbel_top_n
+from specjax.numerics import first_arrivals
 
 
 @register
@@ -14,5 +14,5 @@ class WithoutReplacement:
     """
 
     def sample(self, key: RandomKey, q: Law, n: int) -> tuple[Tokens, Mask]:
-        tokens, _ = gumbel_top_n(key, jnp.log(q), min(n, q.shape[0]))
+        tokens = first_arrivals(key, q, min(n, q.shape[0]))
         return jnp.pad(tokens, (0, n - tokens.shape[0])), jnp.arange(n) < jnp.sum(q > 0)  # no function of the key: rules may solve once

@@ -42,8 +42,11 @@ class Verifier(Protocol):
         """[i, y]: probability that the walk ends at node i and emits y next; sums to 1 over both."""
         ...
 
-    def walk(self, uniforms: Float[Array, " U"], draft: Draft, p: Float[Array, "N V"]) -> Walk:
-        """The walk that N + 1 uniforms select, of which it may leave some unread."""
+    def walk(self, uniforms: Float[Array, "U 2"], draft: Draft, p: Float[Array, "N V"]) -> Walk:
+        """The walk that N + 1 uniforms of two words select, of which it may leave some unread.
+
+        Tokens are drawn with `numerics.draw(law, uniforms[i])`, coins tossed with `numerics.coin(uniforms[i], chance)`.
+        """
         ...
 
     def verify(self, key: RandomKey, draft: Draft, p: Float[Array, "N V"]) -> Verdict:

@@ -12,7 +12,7 @@ from jax import Array
 from jaxtyping import Bool, Float, Int
 
 from specjax._types import Law
-from specjax.numerics import divide, draw, residual
+from specjax.numerics import coin, divide, draw, residual
 from specjax.trees import NO_NODE, ROOT, Draft, Topology, Verdict
 from specjax.verifiers._base import Walk
 from specjax.verifiers._nodes import at
@@ -64,10 +64,10 @@ def law(ends: Ends, draft: Draft, p: Float[Array, "N V"]) -> Float[Array, "N V"]
     return jax.lax.map(ends_at, jnp.arange(p.shape[0]))
 
 
-def walk(uniforms: Float[Array, " U"], ends: Ends, draft: Draft, p: Float[Array, "N V"]) -> Walk:
+def walk(uniforms: Float[Array, "U 2"], ends: Ends, draft: Draft, p: Float[Array, "N V"]) -> Walk:
     """The walk that N + 1 uniforms select: one for each node, the last for the token of the target. Cost: one row of V."""
     topology = draft.topology
-    hits = uniforms[:-1] < ends.accept
+    hits = coin(uniforms[:-1], ends.accept)
     end = jnp.argmin(jnp.where(hits, turns(topology), topology.nodes))
     token = draw(residual(p[end], ends.scale[end] * draft.q[end]), uniforms[-1])
     verdict = _verdict(draft, topology.ancestors()[end], end, token)

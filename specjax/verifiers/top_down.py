@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Float, Int
 
+from specjax import numerics
 from specjax._types import Claims, RandomKey, Rule
 from specjax.numerics import draw
 from specjax.trees import NO_NODE, ROOT, Draft, Verdict
@@ -45,7 +46,7 @@ class TopDown:
         ends = jax.vmap(lambda law, tokens: law.at[tokens].set(0, mode="drop"))(laws, drafted)
         return reach[:, None] * ends
 
-    def walk(self, uniforms: Float[Array, " U"], draft: Draft, p: Float[Array, "N V"]) -> Walk:
+    def walk(self, uniforms: Float[Array, "U 2"], draft: Draft, p: Float[Array, "N V"]) -> Walk:
         """The walk that the first D + 1 uniforms select, one for each depth, with the law's mass on the drafts of every visited node."""
         steps = draft.topology.height + 1
 
@@ -65,7 +66,7 @@ class TopDown:
         return jax.lax.while_loop(lambda state: state.alive, visit, _State(start, jnp.int32(ROOT), jnp.bool_(True))).walk
 
     def verify(self, key: RandomKey, draft: Draft, p: Float[Array, "N V"]) -> Verdict:
-        return self.walk(jax.random.uniform(key, (draft.topology.nodes + 1,), p.dtype), draft, p).verdict
+        return self.walk(numerics.uniforms(key, (draft.topology.nodes + 1,), p.dtype), draft, p).verdict
 
 
 class _State(NamedTuple):

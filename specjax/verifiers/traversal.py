@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, Int
 
+from specjax import numerics
 from specjax._types import Claims, Law, RandomKey, Scalar
 from specjax.numerics import acceptance_probability, divide, tiny, total
 from specjax.trees import ROOT, Draft, Verdict
@@ -57,12 +58,12 @@ class Traversal:
     def law(self, draft: Draft, p: Float[Array, "N V"]) -> Float[Array, "N V"]:
         return _paths.law(self.ends(draft, p), draft, p)
 
-    def walk(self, uniforms: Float[Array, " U"], draft: Draft, p: Float[Array, "N V"]) -> Walk:
+    def walk(self, uniforms: Float[Array, "U 2"], draft: Draft, p: Float[Array, "N V"]) -> Walk:
         """The walk that N + 1 uniforms select: one for each node, the last for the token of the target."""
         return _paths.walk(uniforms, self.ends(draft, p), draft, p)
 
     def verify(self, key: RandomKey, draft: Draft, p: Float[Array, "N V"]) -> Verdict:
-        return self.walk(jax.random.uniform(key, (draft.topology.nodes + 1,), p.dtype), draft, p).verdict
+        return self.walk(numerics.uniforms(key, (draft.topology.nodes + 1,), p.dtype), draft, p).verdict
 
 
 class _State(NamedTuple):

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from specjax._types import RandomKey, Scalar
-from specjax.numerics import blocks, pick
+from specjax.numerics import blocks, pick, place, uniforms
 
 Urgency = Float[Array, " M"]
 
@@ -49,14 +49,14 @@ def take(key: RandomKey, q: Float[Array, "M V"], urgency: Urgency, after: After,
     Cost: one pass over q, and two rows of sqrt(V) for each draw: what is left of a node is kept as the sums of blocks of tokens, of
     which a draw changes one.
     """
-    uniforms = jax.random.uniform(key, (count,), q.dtype)
+    words = uniforms(key, (count,), q.dtype)
     rows = blocks(q)
     block = rows.shape[2]
 
     def turn(i: Int[Array, ""], carry: tuple[Urgency, Float[Array, "M rows"], Turns]) -> tuple[Urgency, Float[Array, "M rows"], Turns]:
         urgency, sums, turns = carry
         node = jnp.argmax(urgency).astype(jnp.int32)
-        row, rest = pick(sums[node], uniforms[i] * jnp.sum(sums[node]))
+        row, rest = pick(sums[node], place(words[i], jnp.sum(sums[node])))
         before = (turns.parents == node) & (jnp.arange(count) < i) & (turns.tokens // block == row)
         entries = rows[node, row].at[jnp.where(before, turns.tokens % block, block)].set(0, mode="drop")
         column, _ = pick(entries, rest)

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from specjax._types import RandomKey
+from specjax.numerics import exponential
 from specjax.trees.growth._base import STOPPED, Grown, Level, blank, grown, register
 from specjax.trees.growth._turns import take
 from specjax.trees.topology import AnyArray, Topology
@@ -56,7 +57,7 @@ class Beam:
     def expand(self, key: RandomKey, depth: int, state: State, q: Float[Array, "M V"]) -> tuple[State, Level]:
         """The first arrivals below the level."""
         draws, waits = jax.random.split(jax.random.fold_in(key, depth))
-        log_waits = jnp.log(jax.random.exponential(waits, (self.width,), q.dtype))
+        log_waits = jnp.log(exponential(waits, (self.width,), q.dtype))
 
         def after(turn: Array, node: Array, urgency: Array, log_left: Array) -> Array:
             return -jnp.logaddexp(-urgency, log_waits[turn] - state.log_mass[node] - log_left)

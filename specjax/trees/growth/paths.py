@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from specjax._types import RandomKey
-from specjax.numerics import draw
+from specjax.numerics import draw, uniforms
 from specjax.trees.growth._base import Grown, Level, blank, grown, register
 from specjax.trees.topology import AnyArray, Topology
 
@@ -45,8 +45,8 @@ class Paths:
 
     def expand(self, key: RandomKey, depth: int, state: Int[Array, " K"], q: Float[Array, "M V"]) -> tuple[Int[Array, " K"], Level]:
         """One token for each path."""
-        uniforms = jax.random.uniform(jax.random.fold_in(key, depth), (self.count,), q.dtype)
-        tokens = jax.vmap(lambda place, u: draw(q[place], u))(state, uniforms)
+        words = uniforms(jax.random.fold_in(key, depth), (self.count,), q.dtype)
+        tokens = jax.vmap(lambda place, u: draw(q[place], u))(state, words)
         same = (state[:, None] == state) & (tokens[:, None] == tokens)
         return jnp.argmax(same, 1).astype(jnp.int32), Level(state, tokens, jnp.ones(self.count, bool))
 
