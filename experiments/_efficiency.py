@@ -35,10 +35,10 @@ class Texts(NamedTuple):
 
 
 class Calls(NamedTuple):
-    """Target calls: which were made [B, T], and the drafts that each accepted [B, T]."""
+    """Target calls: which were made [B, T], and the tokens that each emitted [B, T]."""
 
     ran: Bool[np.ndarray, "B T"]
-    accepted: Int[np.ndarray, "B T"]
+    emitted: Int[np.ndarray, "B T"]
 
 
 class Profile(NamedTuple):
@@ -66,10 +66,10 @@ def profile(pair: Pair, sampling: Sampling, key: Key[Array, ""], texts: Texts, s
 
 
 def measure(decoder: Decoder, judges: tuple[Verifier, ...], pair: Pair, key: Key[Array, ""], texts: Texts) -> list[Calls]:
-    """What each judge accepts in the decode that it leads; all of them share the first drafts and the uniforms of each position."""
+    """What each judge emits in the decode that it leads; all of them share the first drafts and the uniforms of each position."""
     start = _starts(decoder, pair, key, texts)
     led = [_lead(decoder, judges, jnp.int32(leader), *start, texts.calls) for leader in range(len(judges))]
-    return [Calls(_ran(count, texts), np.asarray(accepted)) for count, accepted in led]
+    return [Calls(_ran(count, texts), np.asarray(emitted)) for count, emitted in led]
 
 
 def _starts(decoder: Decoder, pair: Pair, key: Key[Array, ""], texts: Texts) -> tuple[Key[Array, " B"], Params, DecodeState]:
@@ -96,8 +96,8 @@ def _lead(
         draft, p, scored = decode.propose(decoder, key, params, state)
         uniforms = decode.uniforms(key, state, draft)
         walks = [functools.partial(judge.walk, uniforms, draft, p) for judge in judges]
-        verdict = jax.lax.switch(leader, walks).verdict
-        return decode.commit(decoder, scored, verdict), verdict.length - 1
+        verdict = decode.emitted(decoder, scored, jax.lax.switch(leader, walks).verdict)
+        return decode.commit(decoder, scored, verdict), verdict.length
 
     return _each(step, keys, starts, calls)
 

@@ -20,12 +20,12 @@ class Records(NamedTuple):
 
     Attributes:
       ran: [B, T], false once a text has ended.
-      accepted: [B, T, R], drafts that each judge's walk accepted.
+      emitted: [B, T, R], tokens that each judge emits, up to the end of the text.
       nodes: [B, T, R, D + 1] each.
     """
 
     ran: NDArray[np.bool_]
-    accepted: NDArray[np.int32]
+    emitted: NDArray[np.int32]
     nodes: NodeReport
 
 
@@ -49,12 +49,12 @@ def _run(
         draft, p, scored = decode.propose(decoder, key, params, state)
         uniforms = decode.uniforms(key, state, draft)
         walks = [judge.walk(uniforms, draft, p) for judge in judges]
-        paths = jnp.stack([walk.verdict.path for walk in walks])
-        alpha_star = optimum(draft, p, decode.visited(paths, draft.topology.nodes))
-        reports = [report(judge, draft, p, walk, alpha_star) for judge, walk in zip(judges, walks, strict=True)]
-        leading: Verdict = jax.tree.map(lambda *rows: jnp.stack(rows)[leader], *(walk.verdict for walk in walks))
-        accepted = jnp.stack([walk.verdict.length - 1 for walk in walks])
-        return decode.commit(decoder, scored, leading), (accepted, jax.tree.map(lambda *rows: jnp.stack(rows), *reports))
+        kept = [decode.emitted(decoder, scored, walk.verdict) for walk in walks]
+        verdicts: Verdict = jax.tree.map(lambda *rows: jnp.stack(rows), *kept)
+        alpha_star = optimum(draft, p, decode.visited(verdicts.path, draft.topology.nodes))
+        reports = [report(judge, draft, p, walk, alpha_star, own.length) for judge, walk, own in zip(judges, walks, kept, strict=True)]
+        leading: Verdict = jax.tree.map(lambda rows: rows[leader], verdicts)
+        return decode.commit(decoder, scored, leading), (verdicts.length, jax.tree.map(lambda *rows: jnp.stack(rows), *reports))
 
     def one(key: Key[Array, ""], start: DecodeState) -> tuple[Int[Array, ""], tuple[Int[Array, "T R"], NodeReport]]:
         return decode.run(functools.partial(step, key), start, steps)[1:]
@@ -76,9 +76,9 @@ def measure(
     budget = steps * (decoder.drafter.topology.height + 1)
     starts = jax.vmap(lambda prompt, length: decode.init(decoder, params, prompt, length, budget))(prompts, lengths)
     keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.fold_in(key, leader), jnp.arange(prompts.shape[0]))
-    count, (accepted, nodes) = _run(decoder, judges, jnp.int32(leader), keys, params, starts, steps)
+    count, (emitted, nodes) = _run(decoder, judges, jnp.int32(leader), keys, params, starts, steps)
     ran = np.arange(steps) < np.asarray(count)[:, None]
-    return Records(ran, np.asarray(accepted), jax.tree.map(np.asarray, nodes))
+    return Records(ran, np.asarray(emitted), jax.tree.map(np.asarray, nodes))
 
 
 class Mean(NamedTuple):

@@ -213,7 +213,7 @@ def _row(config: Config, cell: Cell, judge: Verifier, index: int, led: list[Reco
         "expected": clustered_mean(expected, used),
         "alpha_star": clustered_mean(alpha_star, used),
         "gap": clustered_mean(alpha_star - mass, used),
-        "block_efficiency": clustered_mean(own.accepted[:, :, index] + 1.0, own.ran),
+        "block_efficiency": clustered_mean(own.emitted[:, :, index].astype(float), own.ran),
     }
     by_depth = [clustered_mean(mass[..., d], used[..., d]) for d in range(mass.shape[-1] - 1)]  # nothing is proposed below depth D
     rule = node_rule(judge)

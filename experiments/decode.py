@@ -85,7 +85,7 @@ def run(config: Config) -> dict:
         "spans": _spans(emitted, accepted, pair.tokenizer.decode),
         "rule": judge.name,
         "scheme": scheme,
-        "block_efficiency": float(np.mean([step["accepted"] + 1 for step in steps])),
+        "block_efficiency": float(np.mean([step["emitted"] for step in steps])),
         "steps": steps,
         "provenance": provenance(config),
     }

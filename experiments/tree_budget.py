@@ -144,10 +144,10 @@ def _rows(config: Config, cell: Cell, budgets: list[int], led: list[Calls]) -> l
             "calls": int(calls.ran.sum()),
             "block_efficiency": mean.value,
             "block_efficiency_se": mean.error,
-            "by_prompt": [float(1 + row[used].mean()) for row, used in zip(calls.accepted, calls.ran, strict=True)],
+            "by_prompt": [float(row[used].mean()) for row, used in zip(calls.emitted, calls.ran, strict=True)],
         }
         for judge, calls in zip(method.judges, led, strict=True)
-        for mean in [clustered_mean(calls.accepted + 1.0, calls.ran)]
+        for mean in [clustered_mean(calls.emitted.astype(float), calls.ran)]
         for budget in budgets
     ]
 

@@ -71,9 +71,9 @@ class StepInfo(NamedTuple):
     """What a reader wants to know of one step.
 
     Attributes:
-      emitted: tokens kept of the verdict, 0 in rows of steps that did not run.
-      accepted: drafts accepted by the walk, before EOS or the limit cut it.
-      nodes: one row per depth of the walk.
+      emitted: tokens kept of the verdict; 0 in rows of steps that did not run, and at a state that is done.
+      accepted: how many of these were drafts.
+      nodes: one row per depth of the walk; below the last emitted token it holds nothing.
     """
 
     emitted: Count
@@ -158,31 +158,40 @@ def visited(paths: Int[Array, "..."], nodes: int) -> Bool[Array, " N"]:
     return jnp.zeros(nodes, bool).at[paths].max(paths != NO_NODE)
 
 
+def emitted(decoder: Decoder, state: DecodeState, verdict: Verdict) -> Verdict:
+    """What is emitted of a verdict: up to the first EOS and the limit; of length 0 where the state is done."""
+    rows = jnp.arange(verdict.tokens.shape[0])
+    ends = (verdict.tokens == decoder.eos) & (rows < verdict.length)
+    length = jnp.where(jnp.any(ends), jnp.argmax(ends).astype(jnp.int32) + 1, verdict.length)
+    length = jnp.where(state.done, 0, jnp.minimum(length, state.limit - state.length))
+    return Verdict(jnp.where(rows < length, verdict.tokens, 0), length, jnp.where(rows < length, verdict.path, NO_NODE))
+
+
 def commit(decoder: Decoder, state: DecodeState, verdict: Verdict) -> DecodeState:
-    """Append what was emitted, cut at EOS and at the limit, and let both models keep the accepted path."""
-    steps = jnp.arange(verdict.tokens.shape[0])
-    ends = (verdict.tokens == decoder.eos) & (steps < verdict.length)
-    kept = jnp.where(jnp.any(ends), jnp.argmax(ends) + 1, verdict.length)
-    kept = jnp.minimum(kept, state.limit - state.length)
-    length = state.length + kept
+    """Append what is `emitted` of a verdict, and let both models keep its path."""
+    verdict = emitted(decoder, state, verdict)
+    rows, length = jnp.arange(verdict.tokens.shape[0]), state.length + verdict.length
+    slots = jnp.where(rows < verdict.length, state.length + rows, state.tokens.shape[0])
+    ended = jnp.any((verdict.tokens == decoder.eos) & (rows < verdict.length))
     return DecodeState(
-        tokens=jax.lax.dynamic_update_slice(state.tokens, verdict.tokens, (state.length,)),
+        tokens=state.tokens.at[slots].set(verdict.tokens, mode="drop"),
         length=length,
         limit=state.limit,
-        done=jnp.any(ends) | (length >= state.limit),
+        done=state.done | ended | (length >= state.limit),
         target=decoder.target.commit(state.target, verdict.path),
         drafter=decoder.drafter.observe(state.drafter, verdict, ()),
     )
 
 
 def step(decoder: Decoder, verifier: Verifier, key: RandomKey, params: Params, state: DecodeState) -> tuple[DecodeState, StepInfo]:
-    """One target call: from 1 to D + 1 tokens are emitted. Nothing happens to a state that is done, but the work."""
+    """One target call: from 1 to D + 1 tokens are emitted. A state that is done emits none and commits nothing."""
     draft, p, scored = propose(decoder, key, params, state)
     made = verifier.walk(uniforms(key, state, draft), draft, p)
-    after = commit(decoder, scored, made.verdict)
-    alpha_star = optimum(draft, p, visited(made.verdict.path, draft.topology.nodes))
-    nodes = report(verifier, draft, p, made, alpha_star)
-    return after, StepInfo(after.length - state.length, made.verdict.length - 1, nodes)
+    kept = emitted(decoder, scored, made.verdict)
+    alpha_star = optimum(draft, p, visited(kept.path, draft.topology.nodes))
+    nodes = report(verifier, draft, p, made, alpha_star, kept.length)
+    info = StepInfo(kept.length, jnp.minimum(made.verdict.length - 1, kept.length), nodes)
+    return commit(decoder, scored, kept), info
 
 
 def run(step: Callable[[DecodeState], tuple[DecodeState, Info]], state: DecodeState, most: int) -> tuple[DecodeState, Count, Info]:

@@ -25,5 +25,5 @@ class Drafter(Protocol):
         ...
 
     def observe(self, state: PyTree, verdict: Verdict, features: PyTree) -> PyTree:
-        """Learn what became of the tree."""
+        """Learn what became of the tree; a verdict of length 0 changes nothing."""
         ...

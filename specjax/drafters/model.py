@@ -62,7 +62,8 @@ class ModelDrafter:
 
     def observe(self, state: _State, verdict: Verdict, features: PyTree) -> _State:
         path = jnp.where(verdict.path == NO_NODE, NO_NODE, state.places[verdict.path])
-        return _State(self.model.commit(state.cache, path), verdict.tokens[verdict.length - 1], state.places)
+        last = jnp.where(verdict.length > 0, verdict.tokens[verdict.length - 1], state.last)
+        return _State(self.model.commit(state.cache, path), last, state.places)
 
 
 def _hang(tree: Topology, depth: int, level: Level) -> Topology:

@@ -33,7 +33,7 @@ class Verdict(NamedTuple):
 
     Attributes:
       tokens: [D + 1], the accepted drafts, then one token of the target; rows from `length` on are 0.
-      length: number of emitted tokens, from 1 to D + 1.
+      length: number of emitted tokens, from 1 to D + 1; 0 only of a text that is done.
       path: [D + 1], the nodes visited: ROOT, then the accepted nodes; NO_NODE from `length` on.
     """
 

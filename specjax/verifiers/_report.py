@@ -10,7 +10,7 @@ from jax import Array
 from jaxtyping import Bool, Float, Int
 
 from specjax import bounds
-from specjax._types import Law, Rule
+from specjax._types import Count, Law, Rule
 from specjax.rules import certificate, expected_acceptance
 from specjax.trees import NO_NODE, Draft
 from specjax.verifiers._base import Verifier, Walk
@@ -42,13 +42,24 @@ def node_rule(verifier: Verifier) -> Rule | None:
     return getattr(verifier, "rule", None)
 
 
-def report(verifier: Verifier, draft: Draft, p: Float[Array, "N V"], walk: Walk, alpha_star: Float[Array, " N"]) -> NodeReport:
-    """A walk beside theory; `alpha_star` as `optimum` gives it. Cost: one expectation and certificate for each visited node."""
-    path, proposed, rule = walk.verdict.path, walk.proposed, node_rule(verifier)
-    hit = jnp.arange(path.shape[0]) + 1 < walk.verdict.length
+def report(
+    verifier: Verifier, draft: Draft, p: Float[Array, "N V"], walk: Walk, alpha_star: Float[Array, " N"], emitted: Count
+) -> NodeReport:
+    """A walk beside theory, up to its last emitted token: a node below is as one never reached.
+
+    Args:
+      alpha_star: as `optimum` gives it.
+      emitted: tokens kept of the walk's verdict.
+
+    Cost: one expectation and certificate for each visited node.
+    """
+    path, rule, rows = walk.verdict.path, node_rule(verifier), jnp.arange(walk.proposed.shape[0])
+    kept = rows < emitted
+    proposed, law_mass = walk.proposed * kept, walk.law_mass * kept
+    hit = kept & (rows + 1 < walk.verdict.length)
     if rule is None:
         unknown = jnp.full(path.shape, jnp.nan, p.dtype)
-        return NodeReport(proposed, hit, walk.law_mass, unknown, unknown, unknown)
+        return NodeReport(proposed, hit, law_mass, unknown, unknown, unknown)
     values = [functools.partial(_stated, rule, draft.scheme, n) for n in _arities(draft)]
 
     def look(depth: Int[Array, ""], stated: Float[Array, "S 2"]) -> Float[Array, "S 2"]:
@@ -58,7 +69,7 @@ def report(verifier: Verifier, draft: Draft, p: Float[Array, "N V"], walk: Walk,
     unknown = jnp.full((path.shape[0], 2), jnp.nan, p.dtype)
     expected, gap = jax.lax.fori_loop(0, jnp.sum(proposed > 0), look, unknown).T
     best = jnp.where(proposed > 0, alpha_star[path], jnp.nan)
-    return NodeReport(proposed, hit, walk.law_mass, expected, best, gap)
+    return NodeReport(proposed, hit, law_mass, expected, best, gap)
 
 
 def optimum(draft: Draft, p: Float[Array, "N V"], visited: Bool[Array, " N"]) -> Float[Array, " N"]:

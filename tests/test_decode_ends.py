@@ -1,0 +1,93 @@
+"""How a decode ends: at EOS or at the budget, in the middle of a block, with nothing counted that was not emitted."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import experiments.compare
+import experiments.decode
+from experiments import _efficiency, _judges
+from specjax import decode
+from specjax.models import Pair, pairs
+from specjax.models.markov import Markov
+from specjax.models.pairs.markov import Letters
+from specjax.trees import growth
+
+PROMPT, LENGTH = jnp.zeros(4, jnp.int32), jnp.int32(1)
+JUDGES = ("single", "block", "traversal")
+
+
+def cycle(eos):
+    """0 -> 1 -> 2 -> 3 -> 0 for certain, and the draft model is the target: every draft is accepted."""
+    table = jnp.log(jnp.roll(jnp.eye(4), 1, axis=1))
+    return Pair(Markov(4, 1), table, Markov(4, 1), table, Letters(), eos, ("a", "aa"))
+
+
+def setting(pair, judge, tree="chain:6"):
+    grown = growth.parse(tree, "iid")
+    decoder = decode.decoder(pair, grown, "iid")
+    return decoder, decode.verifier(_judges.made(judge), "iid", grown.topology), decode.Params(pair.target_params, pair.draft_params)
+
+
+@pytest.mark.parametrize("judge", JUDGES)
+@pytest.mark.parametrize(("eos", "budget", "emitted", "accepted"), [(3, 20, [3], [3]), (-1, 4, [4], [4]), (-1, 9, [7, 2], [6, 2])])
+def test_what_eos_or_the_budget_cuts_is_not_counted(judge, eos, budget, emitted, accepted, key):
+    decoder, verifier, params = setting(cycle(eos), judge)
+    found = decode.decode(decoder, verifier, key, params, PROMPT, LENGTH, budget)
+    info = jax.tree.map(lambda rows: np.asarray(rows)[: int(found.steps)], found.info)
+    assert info.emitted.tolist() == emitted
+    assert info.accepted.tolist() == accepted == info.nodes.hit.sum(1).tolist()
+    assert (info.nodes.proposed > 0).sum(1).tolist() == accepted, "a node below the last emitted token counts"
+    assert np.asarray(found.tokens)[1 : int(found.length)].tolist() == [(i + 1) % 4 for i in range(sum(emitted))]
+    assert not np.asarray(found.tokens)[int(found.length) :].any()
+
+
+@pytest.mark.parametrize("eos", [3, -1])
+def test_a_step_changes_nothing_of_a_state_that_is_done(eos, key):
+    decoder, verifier, params = setting(cycle(eos), "single")
+    step = jax.jit(functools.partial(decode.step, decoder, verifier, key, params))
+    state = decode.init(decoder, params, PROMPT, LENGTH, 3)
+    state, first = step(state)
+    again, info = step(state)
+    assert state.done
+    assert (int(first.emitted), int(info.emitted), int(info.accepted), int(info.nodes.proposed.sum())) == (3, 0, 0, 0)
+    committed = [(s.tokens, s.length, s.done, s.target.history, s.drafter.cache.history, s.drafter.last) for s in (state, again)]
+    jax.tree.map(np.testing.assert_array_equal, *committed)
+
+
+def test_after_a_cut_both_models_have_what_was_emitted(key):
+    """A text that EOS ended goes on as if it had been the prompt."""
+    decoder, verifier, params = setting(cycle(3), "single")
+    ended, _ = decode.step(decoder, verifier, key, params, decode.init(decoder, params, PROMPT, LENGTH, 9))
+    fresh = decode.init(decoder, params, ended.tokens[:4], ended.length, 6)
+    for held in (lambda state: state.target, lambda state: state.drafter.cache):
+        np.testing.assert_array_equal(held(ended).history, held(fresh).history)
+    assert ended.drafter.last == fresh.drafter.last == 3
+
+
+def with_pair(monkeypatch, pair):
+    monkeypatch.setattr(pairs, "load", lambda name: pair)
+
+
+def test_decode_says_the_tokens_of_a_call(monkeypatch):
+    with_pair(monkeypatch, cycle(3))
+    found = experiments.decode.run(experiments.decode.Config("a", pair="markov", rule="single", tree="chain:6", tokens=20))
+    assert (found["block_efficiency"], found["accepted"]) == (3, [True] * 3)
+
+
+def test_compare_counts_emitted_tokens_and_their_nodes(monkeypatch):
+    with_pair(monkeypatch, cycle(3))
+    config = experiments.compare.Config(pair="markov", rules=("single", "traversal"), tree=("chain:6",), contexts=4)
+    for row in experiments.compare.run(config)["rows"]:
+        assert (row["block_efficiency"], row["contexts"], row["acceptance_count"]) == (3, 2 * 2 * 3, 1)
+
+
+def test_tree_budget_counts_emitted_tokens(key):
+    pair = cycle(3)
+    decoder, verifier, _ = setting(pair, "single")
+    texts = _efficiency.Texts(jnp.zeros((2, 4), jnp.int32), jnp.ones(2, jnp.int32), 3)
+    (calls,) = _efficiency.measure(decoder, (verifier,), pair, key, texts)
+    assert calls.emitted[calls.ran].tolist() == [3, 3]
