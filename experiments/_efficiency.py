@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 from numpy.typing import NDArray
 
+from experiments._measure import check_status
 from specjax import decode, rules
 from specjax.decode import Decoder, DecodeState, Params
 from specjax.models import Pair
@@ -59,7 +60,8 @@ def profile(pair: Pair, sampling: Sampling, key: Key[Array, ""], texts: Texts, s
     decoder = decode.decoder(pair, tree, SCHEME, sampling)
     judge = decode.verifier(rules.get(RULE)(), SCHEME, tree)
     assert isinstance(judge, TopDown)
-    count, (masses, logs) = _profile(decoder, judge, *_starts(decoder, pair, key, texts), texts.calls)
+    status, count, (masses, logs) = _profile(decoder, judge, *_starts(decoder, pair, key, texts), texts.calls)
+    check_status(status)
     ran = _ran(count, texts)
     first, second = np.asarray(logs, np.float64)[ran].mean(0)
     return Profile(np.asarray(masses, np.float64)[ran].mean(0), LogMoments(float(first), float(second)))
@@ -69,7 +71,9 @@ def measure(decoder: Decoder, judges: tuple[Verifier, ...], pair: Pair, key: Key
     """What each judge emits in the decode that it leads; all of them share the first drafts and the uniforms of each position."""
     start = _starts(decoder, pair, key, texts)
     led = [_lead(decoder, judges, jnp.int32(leader), *start, texts.calls) for leader in range(len(judges))]
-    return [Calls(_ran(count, texts), np.asarray(emitted)) for count, emitted in led]
+    for status, _, _ in led:
+        check_status(status)
+    return [Calls(_ran(count, texts), np.asarray(emitted)) for _, count, emitted in led]
 
 
 def _starts(decoder: Decoder, pair: Pair, key: Key[Array, ""], texts: Texts) -> tuple[Key[Array, " B"], Params, DecodeState]:
@@ -91,7 +95,7 @@ def _lead(
     params: Params,
     starts: DecodeState,
     calls: int,
-) -> tuple[Int[Array, " B"], Int[Array, "B T"]]:
+) -> tuple[Int[Array, " B"], Int[Array, " B"], Int[Array, "B T"]]:
     def step(key: Key[Array, ""], state: DecodeState) -> tuple[DecodeState, Int[Array, ""]]:
         draft, p, scored = decode.propose(decoder, key, params, state)
         uniforms = decode.uniforms(key, state, draft)
@@ -105,7 +109,7 @@ def _lead(
 @functools.partial(jax.jit, static_argnames=("decoder", "calls"))
 def _profile(
     decoder: Decoder, judge: TopDown, keys: Key[Array, " B"], params: Params, starts: DecodeState, calls: int
-) -> tuple[Int[Array, " B"], tuple[Float[Array, "B T n"], Float[Array, "B T 2"]]]:
+) -> tuple[Int[Array, " B"], Int[Array, " B"], tuple[Float[Array, "B T n"], Float[Array, "B T 2"]]]:
     def step(key: Key[Array, ""], state: DecodeState) -> tuple[DecodeState, tuple[Float[Array, " n"], Float[Array, " 2"]]]:
         draft, p, scored = decode.propose(decoder, key, params, state)
         verdict = judge.walk(decode.uniforms(key, state, draft), draft, p).verdict
@@ -119,5 +123,10 @@ def _profile(
 
 
 def _each(step: PyTree, keys: Key[Array, " B"], starts: DecodeState, calls: int) -> PyTree:
-    """The calls made after each prompt, and what was seen at them."""
-    return jax.vmap(lambda key, start: decode.run(functools.partial(step, key), start, calls)[1:])(keys, starts)
+    """How the decode after each prompt ended, the calls that it made, and what was seen at them."""
+
+    def one(key: Key[Array, ""], start: DecodeState) -> PyTree:
+        end, count, seen = decode.run(functools.partial(step, key), start, calls)
+        return end.status, count, seen
+
+    return jax.vmap(one)(keys, starts)

@@ -14,6 +14,19 @@ from specjax.decode import Decoder, DecodeState, Params
 from specjax.trees import Verdict
 from specjax.verifiers import NodeReport, Verifier, optimum, report
 
+BROKEN = ("", "the target's logits hold NaN, or no finite one", "the draft model's logits hold NaN, or no finite one")  # by status
+
+
+def check_status(status: Int[Array, " B"]) -> None:
+    """Refuse what was measured on models that gave no law.
+
+    Raises:
+      ValueError: a decode ended with a status.
+    """
+    bad = np.flatnonzero(np.asarray(status))
+    if len(bad):
+        raise ValueError(f"{BROKEN[int(status[bad[0]])]}, after prompt {bad[0]}")
+
 
 class Records(NamedTuple):
     """What the judges saw; axes: B prompts, T target calls, R rules, D depths.
@@ -44,7 +57,7 @@ def _run(
     params: Params,
     starts: DecodeState,
     steps: int,
-) -> tuple[Int[Array, " B"], tuple[Int[Array, "B T R"], NodeReport]]:
+) -> tuple[Int[Array, " B"], Int[Array, " B"], tuple[Int[Array, "B T R"], NodeReport]]:
     def step(key: Key[Array, ""], state: DecodeState) -> tuple[DecodeState, tuple[Int[Array, " R"], NodeReport]]:
         draft, p, scored = decode.propose(decoder, key, params, state)
         uniforms = decode.uniforms(key, state, draft)
@@ -56,8 +69,9 @@ def _run(
         leading: Verdict = jax.tree.map(lambda rows: rows[leader], verdicts)
         return decode.commit(decoder, scored, leading), (verdicts.length, jax.tree.map(lambda *rows: jnp.stack(rows), *reports))
 
-    def one(key: Key[Array, ""], start: DecodeState) -> tuple[Int[Array, ""], tuple[Int[Array, "T R"], NodeReport]]:
-        return decode.run(functools.partial(step, key), start, steps)[1:]
+    def one(key: Key[Array, ""], start: DecodeState) -> tuple[Int[Array, ""], Int[Array, ""], tuple[Int[Array, "T R"], NodeReport]]:
+        end, count, records = decode.run(functools.partial(step, key), start, steps)
+        return end.status, count, records
 
     return jax.vmap(one)(keys, starts)
 
@@ -72,11 +86,16 @@ def measure(
     lengths: Int[Array, " B"],
     steps: int,
 ) -> Records:
-    """Decode `steps` target calls after each prompt by judge `leader`, every judge ruling on every draft."""
+    """Decode `steps` target calls after each prompt by judge `leader`, every judge ruling on every draft.
+
+    Raises:
+      ValueError: a model gave no law.
+    """
     budget = steps * (decoder.drafter.topology.height + 1)
     starts = jax.vmap(lambda prompt, length: decode.init(decoder, params, prompt, length, budget))(prompts, lengths)
     keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.fold_in(key, leader), jnp.arange(prompts.shape[0]))
-    count, (emitted, nodes) = _run(decoder, judges, jnp.int32(leader), keys, params, starts, steps)
+    status, count, (emitted, nodes) = _run(decoder, judges, jnp.int32(leader), keys, params, starts, steps)
+    check_status(status)
     ran = np.arange(steps) < np.asarray(count)[:, None]
     return Records(ran, np.asarray(emitted), jax.tree.map(np.asarray, nodes))
 

@@ -1,6 +1,7 @@
 """Decode a text speculatively, with the accepted drafts marked, and what was accepted at each step."""
 
 import dataclasses
+import itertools
 from collections.abc import Callable
 from typing import Annotated
 
@@ -12,7 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from experiments import _judges, _schemes, _sequoia
-from experiments._measure import pad_prompts
+from experiments._console import say
+from experiments._measure import BROKEN, pad_prompts
 from experiments._provenance import provenance
 from specjax import decode
 from specjax.decode import Decoded
@@ -87,6 +89,7 @@ def run(config: Config) -> dict:
         "scheme": scheme,
         "block_efficiency": float(np.mean([step["emitted"] for step in steps])),
         "steps": steps,
+        "status": BROKEN[int(decoded.status)],
         "provenance": provenance(config),
     }
 
@@ -106,7 +109,7 @@ def _steps(decoded: Decoded) -> list[dict]:
 def _spans(tokens: list[int], accepted: list[bool], to_text: Callable[[list[int]], str]) -> list[list]:
     """Runs of tokens of one origin as [text, accepted], so that characters of several tokens stay whole where they can."""
     starts = [i for i in range(len(tokens)) if i == 0 or accepted[i] != accepted[i - 1]]
-    return [[to_text(tokens[a:b]), accepted[a]] for a, b in zip(starts, [*starts[1:], len(tokens)], strict=True)]
+    return [[to_text(tokens[a:b]), accepted[a]] for a, b in itertools.pairwise([*starts, len(tokens)])]
 
 
 def show(content: dict, console: Console) -> None:
@@ -126,6 +129,13 @@ def show(content: dict, console: Console) -> None:
         + " ".join(str(step["accepted"]) for step in content["steps"]),
         highlight=False,
     )
+
+
+def status(content: dict) -> int:
+    """2, and a line, where a model gave no law; the text up to there stands."""
+    if content["status"]:
+        say(f"error: {content['status']}: the text ends after {len(content['tokens'])} tokens")
+    return 2 if content["status"] else 0
 
 
 def _by_depth(content: dict) -> Table:

@@ -19,6 +19,7 @@ from specjax.trees import NO_NODE, Draft, Topology, TreeDrafting, Verdict, growt
 from specjax.verifiers import NodeReport, TopDown, Verifier, check_covers, node_rule, optimum, report
 
 DRAFT, VERIFY = range(2)  # purposes of the random streams
+FINE, NO_TARGET_LAW, NO_DRAFT_LAW = range(3)  # a decode's status: whose logits held NaN, or no finite one
 ROWS = 64  # caches come in multiples of this, so that trees of similar size share the prefill's trace
 
 Info = TypeVar("Info")
@@ -55,7 +56,8 @@ class DecodeState(NamedTuple):
       tokens: [S], the prompt and what was emitted; rows from `length` on are scratch.
       length: committed tokens, the prompt included.
       limit: no more than this many tokens in all.
-      done: EOS was emitted or the limit reached.
+      done: EOS was emitted, the limit reached, or a law broken.
+      status: FINE, or whose law is broken: NO_TARGET_LAW, NO_DRAFT_LAW.
       target, drafter: cache and state of the two.
     """
 
@@ -63,6 +65,7 @@ class DecodeState(NamedTuple):
     length: Count
     limit: Count
     done: Bool[Array, ""]
+    status: Count
     target: PyTree
     drafter: PyTree
 
@@ -82,12 +85,16 @@ class StepInfo(NamedTuple):
 
 
 class Decoded(NamedTuple):
-    """The text and its history: `tokens` [S] of which `length` count, and StepInfo stacked over [budget] of which `steps` ran."""
+    """The text and its history: `tokens` [S] of which `length` count, and StepInfo stacked over [budget] of which `steps` ran.
+
+    A `status` other than FINE says whose law ended the text; the last step then emitted nothing.
+    """
 
     tokens: Int[Array, " S"]
     length: Count
     steps: Count
     info: StepInfo
+    status: Count
 
 
 def decoder(pair: Pair, tree: Topology | TreeDrafting, scheme: str, sampling: Sampling = AS_IS) -> Decoder:
@@ -131,16 +138,28 @@ def init(decoder: Decoder, params: Params, prompt: Int[Array, " P"], length: Cou
         length=length,
         limit=length + budget,
         done=jnp.bool_(False),
+        status=jnp.int32(FINE),
         target=prefill(decoder.target, params.target, prompt, length, rows),
         drafter=decoder.drafter.init(params.drafter, prompt, length, rows),
     )
 
 
 def propose(decoder: Decoder, key: RandomKey, params: Params, state: DecodeState) -> tuple[Draft, Float[Array, "N V"], DecodeState]:
-    """Draft a tree and score it: the draft, the target's laws p after each node, and the state to hand to `commit`."""
+    """Draft a tree and score it: the draft, the target's laws p after each node, and the state to hand to `commit`.
+
+    That state is done, and has a status, where a node of the tree has no law: its logits hold NaN, or no finite one.
+    """
     draft, drafter = decoder.drafter.propose(_stream(key, DRAFT, state), params.drafter, state.drafter)
     scores = decoder.target.score(params.target, state.target, draft.tokens, draft.topology)
-    return draft, decoder.sampling.law(scores.logits), state._replace(target=scores.cache, drafter=drafter)
+    p = decoder.sampling.law(scores.logits)
+    no_p, no_q = (jnp.any(jnp.asarray(draft.topology.active) & _broken(laws)) for laws in (p, draft.q))
+    status = jnp.select([state.done, no_p, no_q], [state.status, NO_TARGET_LAW, NO_DRAFT_LAW], FINE).astype(jnp.int32)
+    return draft, p, state._replace(done=state.done | (status != FINE), status=status, target=scores.cache, drafter=drafter)
+
+
+def _broken(laws: Float[Array, "N ..."]) -> Bool[Array, " N"]:
+    """Which nodes have a law with NaN."""
+    return jnp.isnan(jnp.sum(laws, range(1, laws.ndim)))
 
 
 def uniforms(key: RandomKey, state: DecodeState, draft: Draft) -> Float[Array, "U 2"]:
@@ -178,6 +197,7 @@ def commit(decoder: Decoder, state: DecodeState, verdict: Verdict) -> DecodeStat
         length=length,
         limit=state.limit,
         done=state.done | ended | (length >= state.limit),
+        status=state.status,
         target=decoder.target.commit(state.target, verdict.path),
         drafter=decoder.drafter.observe(state.drafter, verdict, ()),
     )
@@ -220,4 +240,4 @@ def decode(
     """
     start = init(decoder, params, prompt, length, budget)
     state, steps, info = run(functools.partial(step, decoder, verifier, key, params), start, budget)
-    return Decoded(state.tokens, state.length, steps, info)
+    return Decoded(state.tokens, state.length, steps, info, state.status)

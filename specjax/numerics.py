@@ -18,6 +18,11 @@ def tiny(x: Array) -> float:
     return float(jnp.finfo(x.dtype).tiny)
 
 
+def dot(x: Array, y: Array) -> Array:
+    """The product x @ y in the operands' own precision: by default a GPU or TPU rounds float32 operands to 10 or 7 bits."""
+    return jnp.matmul(x, y, precision=jax.lax.Precision.HIGHEST)
+
+
 def total(x: Float[Array, "... V"]) -> Float[Array, "..."]:
     """Sum over the last axis in two levels: the rounding error grows with sqrt(V), not with V. One pass.
 
@@ -26,7 +31,7 @@ def total(x: Float[Array, "... V"]) -> Float[Array, "..."]:
     size = x.shape[-1]
     block = _block(size)
     rows = x.reshape(*x.shape[:-1], size // block, block) if size % block == 0 else x[..., None, :]
-    return jnp.sum(jnp.dot(rows, jnp.ones(rows.shape[-1], x.dtype), precision=jax.lax.Precision.HIGHEST), -1)
+    return jnp.sum(dot(rows, jnp.ones(rows.shape[-1], x.dtype)), -1)
 
 
 def _block(size: int) -> int:
@@ -238,23 +243,36 @@ class Sampling:
             raise ValueError(f"expected temperature >= 0, top_k >= 0, 0 < top_p <= 1, 0 <= min_p <= 1, got {self}")
 
     def law(self, logits: Float[Array, "... V"]) -> Float[Array, "... V"]:
-        """The law of logits of any float dtype, in float32 or wider. Cost: top_p sorts V."""
+        """The law of logits of any float dtype, in float32 or wider; NaN in all of a row that has a NaN, or no finite logit.
+
+        Where temperature or logits are extreme it is the law of the limit: logits of +inf share all mass. Cost: top_p sorts V.
+        """
         logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+        whole = jnp.isfinite(logits).any(-1, keepdims=True) & ~jnp.isnan(logits).any(-1, keepdims=True)
         if self.temperature == 0:
-            return jax.nn.one_hot(jnp.argmax(logits, -1), logits.shape[-1], dtype=logits.dtype)
-        logits = logits / self.temperature
+            return jnp.where(whole, jax.nn.one_hot(jnp.argmax(logits, -1), logits.shape[-1], dtype=logits.dtype), jnp.nan)
         if 0 < self.top_k < logits.shape[-1]:
             edge = jax.lax.top_k(logits, self.top_k)[0][..., -1:]
             logits = jnp.where(logits >= edge, logits, -jnp.inf)
-        law = jax.nn.softmax(logits, -1)
+        law = jax.nn.softmax(_below(logits) / self._divisor(logits), -1)
         if self.min_p > 0:
             law = _keep(law, law >= self.min_p * jnp.max(law, -1, keepdims=True))
         if self.top_p < 1:
             law = _keep(law, law >= _nucleus_edge(law, self.top_p))
-        return law
+        return jnp.where(whole, law, jnp.nan)
+
+    def _divisor(self, logits: Array) -> float:
+        """The temperature, kept where it and its reciprocal are normal numbers: beyond, the law is that of the limit anyway."""
+        return min(max(self.temperature, tiny(logits)), 1 / tiny(logits))
 
 
 AS_IS = Sampling()
+
+
+def _below(logits: Float[Array, "... V"]) -> Float[Array, "... V"]:
+    """The logits less their largest one: at a low temperature they then fall to -inf, and none rises to +inf."""
+    best = jax.lax.stop_gradient(jnp.max(logits, -1, keepdims=True))
+    return jnp.where(jnp.isinf(best) & (logits == best), 0, logits - best)
 
 
 def _keep(law: Array, kept: Array) -> Array:

@@ -10,10 +10,12 @@ import pytest
 import experiments.compare
 import experiments.decode
 from experiments import _efficiency, _judges
+from experiments.__main__ import main
 from specjax import decode
 from specjax.models import Pair, pairs
 from specjax.models.markov import Markov
 from specjax.models.pairs.markov import Letters
+from specjax.numerics import Sampling
 from specjax.trees import growth
 
 PROMPT, LENGTH = jnp.zeros(4, jnp.int32), jnp.int32(1)
@@ -91,3 +93,36 @@ def test_tree_budget_counts_emitted_tokens(key):
     texts = _efficiency.Texts(jnp.zeros((2, 4), jnp.int32), jnp.ones(2, jnp.int32), 3)
     (calls,) = _efficiency.measure(decoder, (verifier,), pair, key, texts)
     assert calls.emitted[calls.ran].tolist() == [3, 3]
+
+
+def broken(model, value=jnp.nan):
+    """The law after token 1 is none; after token 0 all is well."""
+    pair = cycle(-1)
+    name = f"{model}_params"
+    return pair._replace(**{name: getattr(pair, name).at[1].set(value)})
+
+
+CASES = [("target", jnp.nan, decode.NO_TARGET_LAW), ("draft", jnp.nan, decode.NO_DRAFT_LAW), ("target", -jnp.inf, decode.NO_TARGET_LAW)]
+
+
+@pytest.mark.parametrize("temperature", [0, 1])
+@pytest.mark.parametrize(("model", "value", "status"), CASES)
+def test_a_law_that_is_none_ends_the_decode_with_a_status(model, value, status, temperature, key):
+    pair = broken(model, value)
+    decoder, verifier, params = setting(pair, "single", "chain:1")
+    decoder = decode.decoder(pair, growth.parse("chain:1", "iid"), "iid", Sampling(temperature))
+    found = decode.decode(decoder, verifier, key, params, PROMPT, LENGTH, 20)
+    assert (int(found.status), int(found.steps), int(found.length - LENGTH)) == (status, 1, 0)
+    fine = decode.decode(decoder, verifier, key, decode.Params(cycle(-1).target_params, cycle(-1).draft_params), PROMPT, LENGTH, 20)
+    assert (int(fine.status), int(fine.length - LENGTH)) == (decode.FINE, 20)
+
+
+def test_the_commands_say_in_one_line_whose_law_is_none(monkeypatch, capsys):
+    with_pair(monkeypatch, broken("target"))
+    common = ["--pair", "markov", "--tree", "chain:1"]
+    assert main(["decode", "a", *common, "--rule", "single"]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "specjax: error: the target's logits hold NaN, or no finite one: the text ends after 0 tokens"
+    ]
+    with pytest.raises(ValueError, match="the target's logits hold NaN, or no finite one, after prompt 0"):
+        experiments.compare.run(experiments.compare.Config(pair="markov", rules=("single",), tree=("chain:1",), contexts=2))

@@ -243,6 +243,38 @@ def test_sampling(sampling, law, dtype):
     np.testing.assert_allclose(got, law, atol=1e-6 if dtype == jnp.float32 else 1e-2)
 
 
+INF = float("inf")
+LIMITS = [
+    ([3, 1, 0.5, -INF], 1e-12, [1, 0, 0, 0]),
+    ([30, 29, -5, -5], 1e-45, [1, 0, 0, 0]),
+    ([-70, -71, -71, -INF], 1e-38, [1, 0, 0, 0]),
+    ([1e30, -1e30, 1e30, 0], 1e-10, [0.5, 0, 0.5, 0]),
+    ([1e30, -1e30, 1e30, 0], 1, [0.5, 0, 0.5, 0]),
+    ([1e30, 0, 0, -INF], 1e30, [1 / (1 + 2 / np.e), 1 / (np.e + 2), 1 / (np.e + 2), 0]),
+    ([3, 1, 0.5, -INF], 1e30, [1 / 3, 1 / 3, 1 / 3, 0]),
+    ([3, 1, 0.5, -INF], 1e300, [1 / 3, 1 / 3, 1 / 3, 0]),
+    ([INF, 1, INF, -INF], 0.7, [0.5, 0, 0.5, 0]),
+]
+
+
+@pytest.mark.parametrize("x64", [False, True])
+@pytest.mark.parametrize(("logits", "temperature", "law"), LIMITS)
+def test_at_extreme_temperatures_and_logits_the_law_is_that_of_the_limit(logits, temperature, law, x64):
+    rows = jnp.array([logits, logits], jnp.float32)
+    for cut in ({}, {"top_k": 3}, {"top_p": 0.9999}, {"min_p": 1e-3}):
+        with jax.enable_x64(x64):
+            got = np.asarray(jax.jit(Sampling(temperature, **cut).law)(rows))
+        np.testing.assert_allclose(got, [law, law], atol=1e-6)
+
+
+@pytest.mark.parametrize("temperature", [0, 1e-30, 1, 1e30])
+@pytest.mark.parametrize("cut", [{}, {"top_k": 1}, {"top_p": 0.5}, {"min_p": 0.5}])
+def test_a_row_that_is_no_law_is_nan_and_no_other(temperature, cut):
+    rows = jnp.array([[0.0, 1.0, 2.0], [0.0, np.nan, 9.0], [-INF] * 3, [INF, -INF, -INF]])
+    got = np.isnan(np.asarray(jax.jit(Sampling(temperature, **cut).law)(rows)))
+    np.testing.assert_array_equal(got, [[False] * 3, *[[True] * 3] * 3])
+
+
 def test_ties_at_the_edge_are_all_kept():
     logits = jnp.log(jnp.array([0.4, 0.2, 0.2, 0.2]))
     for sampling in (Sampling(top_k=2), Sampling(top_p=0.5)):

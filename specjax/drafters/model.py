@@ -43,7 +43,7 @@ class ModelDrafter:
     def init(self, params: PyTree, prompt: Int[Array, " P"], length: Count, rows: int) -> _State:
         dropped = sum(self.growth.widths) - self.topology.nodes  # grown, never verified
         cache = prefill(self.model, params, prompt, length, rows + dropped)
-        return _State(cache, prompt[length - 1], jnp.arange(self.topology.nodes))
+        return _State(cache, prompt[length - 1].astype(jnp.int32), jnp.arange(self.topology.nodes, dtype=jnp.int32))
 
     def propose(self, key: RandomKey, params: PyTree, state: _State) -> tuple[Draft, _State]:
         tree, memory, cache = blank(self.growth.widths, 1), self.growth.start(), state.cache
@@ -58,7 +58,7 @@ class ModelDrafter:
             laws.append(self.sampling.law(scores.logits))
         grown = self.growth.finish(memory, tree.parents, tree.active)
         draft = Draft(grown.topology, tokens[grown.places], _rows(jnp.concatenate(laws), grown.places), self.growth.scheme)
-        return draft, _State(cache, state.last, jnp.asarray(grown.places))
+        return draft, _State(cache, state.last, jnp.asarray(grown.places, jnp.int32))
 
     def observe(self, state: _State, verdict: Verdict, features: PyTree) -> _State:
         path = jnp.where(verdict.path == NO_NODE, NO_NODE, state.places[verdict.path])

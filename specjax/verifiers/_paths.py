@@ -71,7 +71,7 @@ def walk(uniforms: Float[Array, "U 2"], ends: Ends, draft: Draft, p: Float[Array
     end = jnp.argmin(jnp.where(hits, turns(topology), topology.nodes))
     token = draw(residual(p[end], ends.scale[end] * draft.q[end]), uniforms[-1])
     verdict = _verdict(draft, topology.ancestors()[end], end, token)
-    proposed = jnp.sum(jax.vmap(at, (None, 0))(draft, verdict.path).mask, 1)
+    proposed = jnp.sum(jax.vmap(at, (None, 0))(draft, verdict.path).mask, 1, dtype=jnp.int32)
     return Walk(verdict, jnp.where(verdict.path == NO_NODE, 0, proposed), jnp.full(verdict.path.shape, jnp.nan, p.dtype))
 
 

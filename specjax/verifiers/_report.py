@@ -55,11 +55,10 @@ def report(
     """
     path, rule, rows = walk.verdict.path, node_rule(verifier), jnp.arange(walk.proposed.shape[0])
     kept = rows < emitted
-    proposed, law_mass = walk.proposed * kept, walk.law_mass * kept
-    hit = kept & (rows + 1 < walk.verdict.length)
+    proposed, hit = jnp.where(kept, walk.proposed, 0), kept & (rows + 1 < walk.verdict.length)
     if rule is None:
         unknown = jnp.full(path.shape, jnp.nan, p.dtype)
-        return NodeReport(proposed, hit, law_mass, unknown, unknown, unknown)
+        return NodeReport(proposed, hit, unknown, unknown, unknown, unknown)
     values = [functools.partial(_stated, rule, draft.scheme, n) for n in _arities(draft)]
 
     def look(depth: Int[Array, ""], stated: Float[Array, "S 2"]) -> Float[Array, "S 2"]:
@@ -69,7 +68,7 @@ def report(
     unknown = jnp.full((path.shape[0], 2), jnp.nan, p.dtype)
     expected, gap = jax.lax.fori_loop(0, jnp.sum(proposed > 0), look, unknown).T
     best = jnp.where(proposed > 0, alpha_star[path], jnp.nan)
-    return NodeReport(proposed, hit, law_mass, expected, best, gap)
+    return NodeReport(proposed, hit, jnp.where(kept, walk.law_mass, 0), expected, best, gap)
 
 
 def optimum(draft: Draft, p: Float[Array, "N V"], visited: Bool[Array, " N"]) -> Float[Array, " N"]:

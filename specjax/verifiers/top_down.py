@@ -58,7 +58,9 @@ class TopDown:
             token = draw(law, uniforms[depth])
             hit, slot = first_hit(view, token)
             verdict = Verdict(verdict.tokens.at[depth].set(token), depth + 1, verdict.path.at[depth].set(node))
-            walk = Walk(verdict, proposed.at[depth].set(jnp.sum(view.mask)), mass.at[depth].set(jnp.sum(draft_mass(view, law))))
+            walk = Walk(
+                verdict, proposed.at[depth].set(jnp.sum(view.mask, dtype=jnp.int32)), mass.at[depth].set(jnp.sum(draft_mass(view, law)))
+            )
             return _State(walk, jnp.where(hit, view.children[slot], node), hit)
 
         verdict = Verdict(jnp.zeros(steps, jnp.int32), jnp.int32(0), jnp.full(steps, NO_NODE, jnp.int32))

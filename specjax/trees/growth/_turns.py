@@ -65,7 +65,11 @@ def take(key: RandomKey, q: Float[Array, "M V"], urgency: Urgency, after: After,
         made = (node, (row * block + column).astype(jnp.int32), jnp.minimum(jnp.log(entries[column]), 0), urgency[node])
         again = (left > 0) & (urgency[node] > -jnp.inf)
         following = jnp.where(again, after(i, node, urgency[node], jnp.log(left)), -jnp.inf)
-        return urgency.at[node].set(following), sums, Turns(*(past.at[i].set(new) for past, new in zip(turns, made, strict=True)))
+        return (
+            urgency.at[node].set(following.astype(q.dtype)),
+            sums,
+            Turns(*(past.at[i].set(new) for past, new in zip(turns, made, strict=True))),
+        )
 
     places, nothing = jnp.zeros(count, jnp.int32), jnp.full(count, -jnp.inf, q.dtype)
     start = urgency.astype(q.dtype), jnp.sum(rows, -1), Turns(places, places, nothing, nothing)
