@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, Int
 
-from specjax.numerics import tiny
+from specjax.numerics import dot, tiny
 from specjax.solvers.exchange import swaps
 
 CUTS = 32  # even parts into which all levels are cut as well, lest a token that is most of q fill a single cell
@@ -32,7 +32,7 @@ def target(
 ) -> Float[Array, "B C"]:
     """The kernel by which nodes in the order of aim / weight are given what they aim at, if their part in a cell gets weight supply."""
     own = filled(weight, widths)
-    has = own @ supply
+    has = dot(own, supply)
     return swaps(aim - weight * has, has, weight).apply(own)
 
 

@@ -17,7 +17,7 @@ from jax import Array
 from jaxtyping import Bool, Float, Int
 
 from specjax._types import Count, Law, Scalar, Tokens
-from specjax.numerics import divide, likeliest, tiny, total
+from specjax.numerics import divide, dot, likeliest, tiny, total
 from specjax.solvers import cells, iid, low_race, without_replacement
 from specjax.solvers.levels import Levels, capped, gauss
 from specjax.solvers.low_race import Low, Race
@@ -266,10 +266,10 @@ def _run(
         excess = jnp.sum(jnp.maximum(wrong, 0))
         over = last | ((way == EXACT) & (excess <= tolerance))
         weight, supply = _rank_one(values, state.weight)
-        aim = cap - given + weight * (kernel @ supply)  # what the model has to give for p to be given
+        aim = cap - given + weight * dot(kernel, supply)  # what the model has to give for p to be given
         ratio = jnp.round(jnp.log(jnp.maximum(divide(aim, weight), tiny(aim))) / ALIKE)
         order = jnp.lexsort((places.rank, ratio * anew, outside))
-        target = cells.target(aim[order], weight[order], weight @ kernel, supply)
+        target = cells.target(aim[order], weight[order], dot(weight, kernel), supply)
         target = jnp.zeros_like(target).at[order].set(target)
         mix = _mix(state, wrong)
         return _State(
@@ -301,7 +301,7 @@ def _edge(places: _Places, reached: Float[Array, " C"], state: _State) -> tuple[
 def _mix(state: _State, wrong: Float[Array, " B"]) -> Scalar:
     """The part of the next kernel at which the last change, were it linear, would have left the least wrong; all of it at first."""
     change = state.wrong - wrong
-    best = jnp.clip(state.mix * divide(change @ state.wrong, change @ change), LEAST, 1)
+    best = jnp.clip(state.mix * divide(dot(change, state.wrong), dot(change, change)), LEAST, 1)
     return jnp.where(state.steps == 0, 1, best)
 
 
@@ -328,7 +328,7 @@ def _weighed(places: _Places, state: _State, tail: Law, mass: Law) -> Law:
     """The tail's masses as they count at each token's own levels: what is given is not quite proportional to q."""
     _, open_cell = _opened(places, state.kernel, state.worth, state.refused)
     paid = state.kernel * open_cell
-    first = places.nodes.spread(paid @ state.worth.first, jnp.arange(len(tail)))
+    first = places.nodes.spread(dot(paid, state.worth.first), jnp.arange(len(tail)))
     return jnp.where((tail > 0) & (first > 0), divide(_to_tail(places, state.worth, paid, tail), first), mass)
 
 
@@ -336,7 +336,7 @@ def _missed(places: _Places, state: _State) -> Float[Array, " G"]:
     """What a node's ratio is, over what a small token there is given: tokens between two nodes are not quite given the mean of the two."""
     size = len(places.cross)
     _, open_cell = _opened(places, state.kernel, state.worth, state.refused)
-    first = (state.kernel[:size] * open_cell) @ state.worth.first
+    first = dot(state.kernel[:size] * open_cell, state.worth.first)
     cap, wrong = places.cap[:size], state.wrong[:size]
     ratio = divide(places.nodes.ratio[:size], first) * divide(cap + wrong, cap)
     return jnp.where(places.rank[:size] <= state.edge, jnp.clip(ratio, 1 - NUDGE, 1 + NUDGE), 1)
@@ -397,14 +397,19 @@ def _worth(places: _Places, race: Race, kernel: Float[Array, "B C"], n: int, liv
     within, weights = (jnp.concatenate(parts) for parts in zip(*ways, strict=True))
     ends = jnp.cumsum(jnp.asarray([0, *(len(places) for places, _ in ways)]))
     m1, m2, m3 = places.moments
-    before = kernel @ jnp.triu(jnp.ones_like(kernel, shape=(kernel.shape[1],) * 2), 1)
+    before = dot(kernel, jnp.triu(jnp.ones_like(kernel, shape=(kernel.shape[1],) * 2), 1))
 
     def add(place: Count, sums: _Worth) -> _Worth:
         low = before + within[place] * kernel
         grid_low = low[:size]
         step = jnp.diff(grid_low, axis=0, append=grid_low[-1:])
         powers = [grid_low**k for k in (1, 2, 3)]
-        tail = [m1 @ powers[0], m2 @ powers[0], m2 @ powers[1] - places.cross @ step**2, *(m3 @ power for power in powers)]
+        tail = [
+            dot(m1, powers[0]),
+            dot(m2, powers[0]),
+            dot(m2, powers[1]) - dot(places.cross, step**2),
+            *(dot(m3, power) for power in powers),
+        ]
         slope = low_race.slopes(race, Low(low[size:], jnp.stack(tail)), n, live)
         s1, s2, s22, s3, s32, s33 = slope.tail
         second, third = s2 + 2 * grid_low * s22, s3 + 2 * grid_low * s32 + 3 * powers[1] * s33
@@ -435,7 +440,7 @@ def _rank_one(values: Float[Array, "B C"], weight: Float[Array, " B"]) -> tuple[
 
     def fit(_: Count, fitted: tuple[Array, Array]) -> tuple[Array, Array]:
         supply = jnp.mean(jnp.where(fitted[0] > seen, 1 / jnp.maximum(fitted[0], seen), 0)[:, None] * values, 0)
-        weight = divide(values @ supply, supply @ supply)
+        weight = divide(dot(values, supply), dot(supply, supply))
         return weight / jnp.sum(weight), supply
 
     weight, supply = jax.lax.fori_loop(0, FITS, fit, (weight, jnp.zeros_like(values[0])))
@@ -454,7 +459,7 @@ def _to_tail(places: _Places, worth: _Worth, paid: Float[Array, "B C"], tail: La
     if not size:
         return jnp.zeros_like(tail)
     of_grid = paid[:size]
-    tables = jnp.stack([of_grid @ worth.first, jnp.sum(of_grid * worth.second, 1), jnp.sum(of_grid * worth.third, 1)], 1)
+    tables = jnp.stack([dot(of_grid, worth.first), jnp.sum(of_grid * worth.second, 1), jnp.sum(of_grid * worth.third, 1)], 1)
     crossed = jnp.sum((jnp.roll(of_grid, -1, 0) - of_grid) * worth.crossed, 1)
     first, second, third = nodes.spread(tables, jnp.arange(len(tail))).T
     second = second - nodes.share * (1 - nodes.share) * crossed[jnp.minimum(nodes.left, size - 1)]

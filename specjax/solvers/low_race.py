@@ -16,6 +16,7 @@ from jax import Array
 from jaxtyping import Float
 
 from specjax._types import Count, Scalar
+from specjax.numerics import dot
 
 LATE = 60.0  # e^-60 is nothing
 LEADS = 2  # times n tokens enter one by one: by the time at which it matters, the next one has hardly come
@@ -124,8 +125,8 @@ def _crowd(race: Race, t: Float[Array, "K 1"], low: Low, n: int) -> _Arrivals:
     odds, chances = (jnp.stack([series**k for k in range(n)]) for series in (once, low.heads))
     of_tail = jnp.stack([t * s1 + t**2 * s2 / 2 + t**3 * s3 / 6, -(t**2 * s22 + t**3 * s32), t**3 * s33])[:n]
     last_of_tail = jnp.stack([s1 + 0 * t, -(t * s22 + t**2 * s32 / 2), t**2 * s33])[:n]
-    slope = (sign * (once * odds @ (low.heads * chances))).at[:3].add(of_tail)  # k + 1 times the coefficient of z^(k + 1)
-    last = (sign * (race.heads * odds @ (low.heads * chances))).at[:3].add(last_of_tail)
+    slope = (sign * dot(once * odds, low.heads * chances)).at[:3].add(of_tail)  # k + 1 times the coefficient of z^(k + 1)
+    last = (sign * dot(race.heads * odds, low.heads * chances)).at[:3].add(last_of_tail)
 
     def grow(newest: Array, count: Array) -> tuple[Array, tuple[Array, Array]]:
         return _later(newest, jnp.sum(slope * newest, 0) / count), (newest[0], jnp.sum(last * newest, 0))
