@@ -14,7 +14,7 @@ from jax import Array
 from jaxtyping import Bool, Float
 
 from specjax._types import Count, Law, Scalar
-from specjax.numerics import tiny, total
+from specjax.numerics import dot, tiny, total
 from specjax.solvers import bins
 from specjax.solvers.bins import Below, Edges, Found
 from specjax.solvers.iid import CELLS, SORTED
@@ -58,11 +58,11 @@ def search(p: Law, q: Laws, tolerance: float) -> Found:
 
 def _sorted(p: Law, q: Laws, weights: Float[Array, " n"], tolerance: float) -> tuple[Scalar, Float[Array, " n"], Found]:
     """The dual bound of a mixture, the q_i(H) at its set H, and the best prefix of its order."""
-    mixture = weights @ q
+    mixture = dot(weights, q)
     order = jnp.argsort(jnp.where(p > 0, p / mixture, 0))
     mass = jnp.pad(jnp.cumsum(q[:, order], -1), ((0, 0), (1, 0)))
     mass_p = jnp.pad(jnp.cumsum(p[order]), (1, 0))
-    duals, values = 1 + mass_p - (weights @ mass) ** q.shape[0], 1 + mass_p - jnp.prod(mass, 0)
+    duals, values = 1 + mass_p - dot(weights, mass) ** q.shape[0], 1 + mass_p - jnp.prod(mass, 0)
     lowest, best = jnp.argmin(duals), jnp.argmin(values)
     inside = jnp.zeros(p.shape, bool).at[order].set(jnp.arange(p.shape[0]) < best)
     return duals[lowest], mass[:, lowest], Found(values[best], duals[lowest], inside)
@@ -70,7 +70,7 @@ def _sorted(p: Law, q: Laws, weights: Float[Array, " n"], tolerance: float) -> t
 
 def _binned(p: Law, q: Laws, weights: Float[Array, " n"], tolerance: float) -> tuple[Scalar, Float[Array, " n"], Found]:
     """As `_sorted`, with the set of the mixture alone."""
-    n, mixture = q.shape[0], weights @ q
+    n, mixture = q.shape[0], dot(weights, q)
     scale = jnp.sum(weights)
 
     def measure(below: Below) -> Edges:
