@@ -1,6 +1,7 @@
 """Under x64 every loop keeps its types: rules, verifiers and tree schemes, on laws of either precision; traced, not run."""
 
 import functools
+import itertools
 import warnings
 
 import jax
@@ -22,16 +23,11 @@ def trees():
     return ["star:2", "chain:2", *grown]
 
 
-def judges(tree):
-    """Every rule on one star; on other trees every verifier, and the rules' lift by one of them."""
-    return rules.names() if tree == "star:2" else ["recursive_rejection", "recursive_rejection_without_replacement", *verifiers.names()]
-
-
 def steps(tree, dtype):
     """A decode of every judge that takes the tree, as a function of nothing."""
     table = jnp.zeros((5, 5), dtype)
     pair = Pair(Markov(5, 1), table, Markov(5, 1), table, Letters(), -1, ())
-    for name in judges(tree):
+    for name in [*verifiers.names(), *rules.names()]:
         try:
             judge = _judges.made(name)
             grown = growth.parse(tree, _schemes.taken(judge, tree))
@@ -51,7 +47,8 @@ def _decode(decoder, verifier, params):
 def test_a_decode_is_traced_with_no_change_of_types(tree, dtype):
     with jax.enable_x64(True), warnings.catch_warnings():
         warnings.simplefilter("error", FutureWarning)  # of a scatter that casts
-        found = {name: jax.eval_shape(step) for name, step in steps(tree, dtype)}
+        taken = itertools.islice(steps(tree, dtype), None if tree == "star:2" else 2)  # every rule on one tree
+        found = {name: jax.eval_shape(step) for name, step in taken}
     assert found
     for decoded in found.values():
         assert (decoded.tokens.dtype, decoded.length.dtype, decoded.info.emitted.dtype) == (jnp.int32,) * 3
