@@ -1,4 +1,4 @@
-"""A rule judged at one node: every claim, at every tuple of drafts and under every mask."""
+"""A rule judged at one node: every claim, at every tuple of drafts and under every mask, on laws of few tokens."""
 
 import functools
 import inspect
@@ -21,6 +21,7 @@ class Row(NamedTuple):
       acceptance: the exact acceptance, mean over the pairs; None, like `tv`, where the law could not be evaluated.
       optimum: alpha* of the scheme, mean over the pairs.
       verdict: "ok", or why the rule is not what it claims.
+      scope: on what the verdict rests, in short up to the colon; then what was seen that is no fault.
     """
 
     rule: str
@@ -28,28 +29,32 @@ class Row(NamedTuple):
     n: int
     tv: float | None
     acceptance: float | None
-    optimum: float
+    optimum: float | None
     verdict: str
+    scope: str
 
 
 Pairs = tuple[theory.battery.Pair, ...]
 
 
 @functools.cache
-def battery() -> Pairs:
-    """The pairs of laws by which every rule is judged."""
-    return tuple(theory.battery.laws(VOCABULARY, seed=0))
+def battery(vocabulary: int = VOCABULARY, seed: int = 0) -> Pairs:
+    """The pairs of laws by which every rule is judged: those that have broken one, and those that the seed draws."""
+    return (*theory.battery.laws(vocabulary, seed=0), *theory.battery.drawn(vocabulary, seed))
 
 
-_battery_cases = functools.cache(lambda scheme, n: _exact.cases(battery(), scheme, n))
+@functools.cache
+def _battery_cases(scheme: str, n: int, vocabulary: int, seed: int) -> _exact.Cases:
+    return _exact.cases(battery(vocabulary, seed), scheme, n)
 
 
-def audit(make: type[Rule], n: int, pairs: Pairs | None = None) -> list[Row]:
+def audit(make: type[Rule], n: int, pairs: Pairs | None = None, seed: int = 0, vocabulary: int = VOCABULARY) -> list[Row]:
     """The verdict on a registered rule with n drafts, under every scheme of its claims that drafts n tokens.
 
     Args:
       make: the class of the rule; its fields have defaults, or it is per pair and takes `theory.lp.plan`.
       pairs: laws of one vocabulary; the battery if None.
+      seed, vocabulary: of the battery.
 
     Raises:
       ValueError: the rule cannot be judged: it claims an unknown scheme, does not take n, or V^n is too large.
@@ -58,8 +63,8 @@ def audit(make: type[Rule], n: int, pairs: Pairs | None = None) -> list[Row]:
     if not make.claims.admits(n):
         raise ValueError(f"rule {make.name}: takes n in {make.claims.n_range}, got n = {n}")
     schemes = [scheme for scheme in sorted(make.claims.drafting) if _exact.drafts(scheme, n)]
-    tables = [_battery_cases(scheme, n) if pairs is None else _exact.cases(pairs, scheme, n) for scheme in schemes]
-    return [_judge(make, cases) for cases in tables]
+    tables = [_exact.cases(pairs, scheme, n) if pairs else _battery_cases(scheme, n, vocabulary, seed) for scheme in schemes]
+    return [_judge(make, cases, "" if pairs else f"; seed {seed}") for cases in tables]
 
 
 def check_claims(make: type[Rule]) -> None:
@@ -78,22 +83,29 @@ def check_claims(make: type[Rule]) -> None:
         raise ValueError(f"rule {make.name}: {needed[0]} needs a default, so that the rule can be judged")
 
 
-def _judge(make: type[Rule], cases: _exact.Cases) -> Row:
-    per_pair = make.claims.per_pair
+def _judge(make: type[Rule], cases: _exact.Cases, drawn: str) -> Row:
+    per_pair, where = make.claims.per_pair, "" if make.claims.per_pair else ", every mask"
+    scope = f"V = {cases.vocabulary}, {len(cases.names)} pairs: every tuple of drafts{where}, float64 and float32{drawn}"
     masks = _exact.patterns(cases.n)[-1:] if per_pair else _exact.patterns(cases.n)
     row = functools.partial(Row, make.name, cases.scheme, cases.n)
     try:
         rule = _exact.planned(make, cases) if per_pair else make()
         wide, single = (_exact.laws(rule, cases.p, cases.q, cases.n, masks, dtype) for dtype in (np.float64, np.float32))
     except Exception as error:  # whatever a stranger's rule raises is a finding, not a crash
-        return row(None, None, float(cases.optimum.mean()), f"raises {type(error).__name__}: {str(error).partition(chr(10))[0]}")
+        return row(None, None, float(cases.optimum.mean()), raised(error), scope)
     shape = (len(cases.names), len(masks), cases.vocabulary**cases.n, cases.vocabulary)
     if wide.shape != shape:
-        return row(None, None, float(cases.optimum.mean()), f"returns shape {wide.shape[3:]}, expected ({cases.vocabulary},)")
+        return row(None, None, float(cases.optimum.mean()), f"returns shape {wide.shape[3:]}, expected ({cases.vocabulary},)", scope)
     judged = _checks.Judged(rule, cases, wide, single, masks)
     checks = _checks.OF_LAWS + (_checks.OF_CLAIMS if make.claims.lossless else ())
     verdict = next(filter(None, (check(judged) for check in checks)), "ok")
-    return row(_checks.loss(judged), float(_checks.acceptance(judged, wide).mean()), float(cases.optimum.mean()), verdict)
+    warning = _checks.flips_at_near_ties(judged) if make.claims.lossless and verdict == "ok" else ""
+    return row(_checks.loss(judged), float(_checks.acceptance(judged, wide).mean()), float(cases.optimum.mean()), verdict, scope + warning)
+
+
+def raised(error: Exception) -> str:
+    """What a stranger's code raised, in one line."""
+    return f"raises {type(error).__name__}: {str(error).partition(chr(10))[0]}"
 
 
 def takes(make: type[Rule], n: int) -> bool:

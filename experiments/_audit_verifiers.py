@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 import theory
-from experiments import _checks_trees, _checks_walks, _exact, _exact_trees
-from experiments._audit_rules import check_claims
+from experiments import _checks_trees, _checks_walks, _drawn_trees, _exact, _exact_trees
+from experiments._audit_rules import check_claims, raised
 from experiments._drawn_trees import NoTreeError
 from specjax import rules
 from specjax.rules import Claims, Rule
@@ -30,6 +30,7 @@ class Row(NamedTuple):
         like `tv`, where the law could not be evaluated.
       optimum: the joint optimum of the tree, mean over the worlds in which the linear program solves it; None beyond its size.
       verdict: "ok", "lossless within TV .." where the trees were drawn (see `within`), or why the verifier is not what it claims.
+      scope: on what the verdict rests, in short up to the colon; then what was seen that is no fault.
     """
 
     verifier: str
@@ -39,6 +40,7 @@ class Row(NamedTuple):
     expected_accepted: float | None
     optimum: float | None
     verdict: str
+    scope: str
 
 
 class Candidate(NamedTuple):
@@ -140,26 +142,39 @@ def audit_verifier(one: Candidate, scheme: str, tree: str, pair: theory.battery.
     return judge(one, scheme, tree, pair)
 
 
-def judge(one: Candidate, scheme: str, tree: str, pair: theory.battery.Pair | None) -> Row:
+def judge(one: Candidate, scheme: str, tree: str, pair: theory.battery.Pair | None, seed: int = 0) -> Row:
     """`audit_verifier`, once the claims are known to cover the tree."""
     row = functools.partial(Row, one.name, scheme, tree)
     try:
         cases = _default_cases(tree, scheme) if pair is None else _exact_trees.cases(tree, scheme, pair)
     except NoTreeError as finding:
-        return row(None, None, None, str(finding))
+        return row(None, None, None, str(finding), f"{_drawn_trees.DRAWS} trees: drawn")
     judged = _checks_trees.Judged(cases, _exact_trees.rows(cases), functools.partial(_laws, one.verifier, cases))
     checks = _checks_trees.OF_LOSSLESS if one.claims.lossless else _checks_trees.OF_ALL
+    if one.claims.sequential:
+        checks = (*checks, _checks_trees.is_sequential)
     try:
         verdict = next(filter(None, (check(judged) for check in checks)), "")
-        verdict = verdict or _checks_walks.draws_its_law(one.verifier, cases, judged.rows, judged.wide) or "ok"
+        verdict = verdict or _checks_walks.draws_its_law(one.verifier, cases, judged.rows, judged.wide, seed) or "ok"
     except _NoLaws as finding:
-        return row(None, None, cases.optimum, str(finding))
+        return row(None, None, cases.optimum, str(finding), scope(cases, seed))
     accepted = _checks_trees.accepted(judged, judged.wide)
     values = [value for instance, value in accepted if cases.optimum is None or instance.optimum is not None]
     loss = _checks_trees.loss(judged)
+    warning = _checks_trees.flips_at_near_ties(judged) if verdict == "ok" and one.claims.lossless else ""
     if verdict == "ok" and cases.draws and one.claims.lossless:
         verdict = within(loss, cases)
-    return row(loss, float(np.mean(values)), cases.optimum, verdict)
+    return row(loss, float(np.mean(values)), cases.optimum, verdict, scope(cases, seed) + warning)
+
+
+def scope(cases: _exact_trees.Cases, seed: int) -> str:
+    """On what a verdict rests."""
+    worlds = sum(instance.missing is None for instance in cases.instances)
+    vocabulary = cases.instances[0].drawn.target.shape[1]
+    trees = f"{cases.draws} drawn trees" if cases.draws else "every tree, whole and with gaps"
+    walks = _checks_walks.walks(cases)
+    chance = _checks_walks.chance(cases)
+    return f"V = {vocabulary}, {worlds} worlds: {trees}, float64 and float32; {walks:.1g} walks, TV {chance:.1g} may be chance; seed {seed}"
 
 
 def within(loss: float, cases: _exact_trees.Cases) -> str:
@@ -176,7 +191,7 @@ def _laws(verifier: Verifier, cases: _exact_trees.Cases, rows: _exact_trees.Rows
     try:
         laws = _exact_trees.laws(verifier, cases.drafting, rows, dtype)
     except Exception as error:
-        raise _NoLaws(f"raises {type(error).__name__}: {str(error).partition(chr(10))[0]}") from error
+        raise _NoLaws(raised(error)) from error
     if laws.shape != rows.p.shape:
         raise _NoLaws(f"returns shape {laws.shape[1:]}, expected {rows.p.shape[1:]}")
     return laws

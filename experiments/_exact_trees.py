@@ -21,6 +21,7 @@ Array = NDArray[np.float64]
 Indices = NDArray[np.int32] | NDArray[np.int64]
 
 TREES = 800  # drawn trees for one world: V = 3, where two drafts without replacement leave something, or 2 where those are more
+GAP = ", "  # before what is missing in the name of an instance
 ROWS = 20_000  # drawn trees for all worlds; the first three worlds are always judged
 
 
@@ -36,6 +37,7 @@ class Instance(NamedTuple):
     """All trees of one world, with their probabilities.
 
     Attributes:
+      name: of the world, and what is missing.
       missing: the node that was never drawn, with all below it; ROOT where nothing was drafted, None where the tree is whole.
       optimum: the most drafts that a lossless verifier accepts; None if not known, and where something is missing.
     """
@@ -44,6 +46,11 @@ class Instance(NamedTuple):
     drawn: theory.Drawn
     missing: int | None
     optimum: float | None
+
+    @property
+    def world(self) -> str:
+        """The name of the world."""
+        return self.name.partition(GAP)[0]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -163,7 +170,7 @@ def _with_gaps(drafting: Fixed, world: World) -> Iterator[Instance]:
         contexts[:, kept] = drawn.contexts
         whole = dataclasses.replace(drawn, parents=np.broadcast_to(parents, contexts.shape), contexts=contexts)
         words = f"node {missing} never drawn" if missing else "nothing drafted"
-        yield Instance(f"{world.name}, {words}", whole, missing, None)
+        yield Instance(f"{world.name}{GAP}{words}", whole, missing, None)
 
 
 def _kept(parents: Indices, missing: int) -> Indices:

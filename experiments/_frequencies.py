@@ -16,3 +16,9 @@ def allowance(law: NDArray[np.float64], draws: int) -> float:
     """
     mean = float(np.sqrt(np.maximum(law * (1 - law), 0) / draws).sum()) / 2
     return mean + math.sqrt(math.log(1 / DELTA) / (2 * draws))
+
+
+def mean_allowance(values: NDArray[np.floating]) -> float:
+    """What the mean of independent numbers from [0, 1] lies away from its expectation with probability below DELTA (Maurer and Pontil)."""
+    log, count = math.log(4 / DELTA), len(values)
+    return math.sqrt(2 * float(np.var(values, ddof=1, dtype=np.float64)) * log / count) + 7 * log / (3 * (count - 1))

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from experiments._file_audit import NONE, Findings
 from specjax import rules
 from specjax.rules import Law, Rule, Scalar
 
@@ -34,8 +35,9 @@ class Ladder(NamedTuple):
       subset_size: |H*| of each scheme for one context, None where it has no optimum or nobody asked theory for the set.
       acceptance: of each rule [T], None where it does not take n drafts or its acceptance cannot be computed at this V and n.
       under: the scheme of each rule's acceptance.
-      lossless: the rules that claim it, so that alpha* bounds their acceptance.
+      lossless: the rules that claim it and were not refuted, so that alpha* bounds their acceptance.
       estimated: the rules whose acceptance is an unbiased estimate at each context; that of all others is exact.
+      audits: what the audit says of rules in files.
     """
 
     n: int
@@ -46,6 +48,11 @@ class Ladder(NamedTuple):
     under: dict[str, str | None]
     lossless: frozenset[str]
     estimated: frozenset[str] = frozenset()
+    audits: Findings = NONE
+
+    def named(self, rule: str) -> str:
+        """The rule's name, with what the audit has against it."""
+        return rule if rule not in self.audits or self.audits[rule].words == "ok" else f"{rule}, {self.audits[rule].words}"
 
 
 class Study(NamedTuple):

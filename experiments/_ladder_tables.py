@@ -3,6 +3,7 @@
 import numpy as np
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Column, Table
 
 from experiments._ladder import Interval, Ladder, Study, Values, best_rule, best_scheme, chain, curves, interval, star
@@ -24,7 +25,7 @@ def show_laws(ladder: Ladder, console: Console) -> None:
         under = ladder.under[rule]
         best = ladder.alpha_star[under] if under else None
         gap = None if values is None or best is None else np.maximum(best - values, 0)
-        accepted.add_row(rule, under or "-", _number(values), _number(gap))
+        accepted.add_row(escape(ladder.named(rule)), under or "-", _number(values), _number(gap))
     console.print(accepted)
 
 
@@ -45,7 +46,7 @@ def show_contexts(study: Study, console: Console) -> None:
         for rule in rules:
             held = [ladder.acceptance[rule] if ladder.under[rule] == scheme else None for ladder in ladders]
             drawn = any(rule in ladder.estimated for ladder in ladders)
-            table.add_row(f"{'~' if drawn else ' '} {rule}", *(_bracket(_interval(values)) for values in held))
+            table.add_row(f"{'~' if drawn else ' '} {escape(ladders[0].named(rule))}", *(_bracket(_interval(values)) for values in held))
     table.add_section()
     table.add_row("[bold]tokens per target call[/]")
     table.add_row("  chain of n, 1 - TV", *(_bracket(chain(first_try, ladder.n)) for ladder in ladders))

@@ -11,6 +11,7 @@ import numpy as np
 import theory
 from experiments import _exact, _laws, _schemes
 from experiments._console import track
+from experiments._file_audit import Findings, refuted
 from experiments._ladder import Ladder, Study, Values, closed_form
 from specjax import bounds, rules
 from specjax.rules import Rule
@@ -19,7 +20,7 @@ CHECKED = 4096  # up to this V theory computes every optimum again
 AGREEMENT = 1e-9  # between specjax.bounds in float64 and theory
 
 
-def study(p: _laws.Law, q: _laws.Law, ns: tuple[int, ...], names: tuple[str, ...]) -> Study:
+def study(p: _laws.Law, q: _laws.Law, ns: tuple[int, ...], names: tuple[str, ...], audits: Findings) -> Study:
     """Every ladder of one pair.
 
     Raises:
@@ -30,7 +31,7 @@ def study(p: _laws.Law, q: _laws.Law, ns: tuple[int, ...], names: tuple[str, ...
     first_try = _exact.expectations(bounds.first_try, p[None], q[None])
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # most of the time goes into compiling, on one core each
         asked = [_ask(pool, p, q, n, names) for n in ns]
-        ladders = tuple(_ladder(ask, bool(names)) for ask in track(asked, "drafts at a node"))
+        ladders = tuple(_ladder(ask, bool(names), audits) for ask in track(asked, "drafts at a node"))
     return Study(len(p), first_try, np.array([entropy]), ladders)
 
 
@@ -51,9 +52,9 @@ def _ask(pool: ThreadPoolExecutor, p: _laws.Law, q: _laws.Law, n: int, names: tu
     return _Asked(n, singleton, optima, {make: pool.submit(_value, make, problems, n, bool(names)) for make in chosen})
 
 
-def _ladder(asked: _Asked, named: bool) -> Ladder:
-    lossless = frozenset(make.name for make in asked.attained if make.claims.lossless)
-    ladder = Ladder(asked.n, asked.singleton.result(), {}, {}, {}, {}, lossless)
+def _ladder(asked: _Asked, named: bool, audits: Findings) -> Ladder:
+    lossless = frozenset(make.name for make in asked.attained if make.claims.lossless).difference(refuted(audits))
+    ladder = Ladder(asked.n, asked.singleton.result(), {}, {}, {}, {}, lossless, audits=audits)
     for scheme in _schemes.from_one_law():
         value, ladder.subset_size[scheme] = asked.optima[scheme].result() if scheme in asked.optima else (None, None)
         ladder.alpha_star[scheme] = None if value is None else np.array([value])

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from experiments import _exact, _judges, _logits, _schemes
 from experiments._console import track
+from experiments._file_audit import Findings, refuted
 from experiments._ladder import Expectation, Ladder, Study, Values, closed_form
 from specjax import bounds, rules
 from specjax._types import Count
@@ -42,7 +43,14 @@ class Plan(NamedTuple):
     estimated: dict[str, Rule]
 
 
-def study(target: _logits.FloatArray, draft: _logits.FloatArray, ns: tuple[int, ...], names: tuple[str, ...], sampling: Sampling) -> Study:
+def study(
+    target: _logits.FloatArray,
+    draft: _logits.FloatArray,
+    ns: tuple[int, ...],
+    names: tuple[str, ...],
+    sampling: Sampling,
+    audits: Findings,
+) -> Study:
     """Every ladder of the contexts in two files of logits [T, V].
 
     Raises:
@@ -78,7 +86,7 @@ def study(target: _logits.FloatArray, draft: _logits.FloatArray, ns: tuple[int, 
             chunks.append(tuple(done))
         seconds = time.perf_counter() - begin
     common, *values = jax.tree.map(lambda *parts: np.concatenate(parts)[:contexts].astype(np.float64), *chunks)
-    ladders = tuple(_ladder(plan, columns, chosen) for plan, columns in zip(plans, values, strict=True))
+    ladders = tuple(_ladder(plan, columns, chosen, audits) for plan, columns in zip(plans, values, strict=True))
     for ladder, columns in zip(ladders, values, strict=True):
         check_optimum(ladder, columns["upper"])
     return Study(vocabulary, common["first_try"], common["entropy"], ladders, seconds)
@@ -159,7 +167,7 @@ def _at(plan: Plan) -> At:
     return columns
 
 
-def _ladder(plan: Plan, columns: dict, chosen: list[type[Rule]]) -> Ladder:
+def _ladder(plan: Plan, columns: dict, chosen: list[type[Rule]], audits: Findings) -> Ladder:
     return Ladder(
         n=plan.n,
         singleton=columns["singleton"],
@@ -167,8 +175,9 @@ def _ladder(plan: Plan, columns: dict, chosen: list[type[Rule]]) -> Ladder:
         subset_size=dict.fromkeys(_schemes.from_one_law()),
         acceptance={make.name: columns["acceptance"].get(make.name) for make in chosen},
         under={make.name: plan.under.get(make.name) for make in chosen},
-        lossless=frozenset(make.name for make in chosen if make.claims.lossless),
+        lossless=frozenset(make.name for make in chosen if make.claims.lossless).difference(refuted(audits)),
         estimated=frozenset(plan.estimated),
+        audits=audits,
     )
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rich.console import Console
 
-from experiments import _ladder_tables, _laws, _logits, _pair, _stream
+from experiments import _file_audit, _ladder_tables, _laws, _logits, _pair, _stream
 from experiments._ladder import Ladder, Study, Values, best_rule, best_scheme, chain, curves, interval, star
 from specjax.numerics import AS_IS, Sampling
 
@@ -62,10 +62,10 @@ def run(config: Config) -> Study:
     if len(target.shape) != len(draft.shape):
         raise ValueError(f"{target.path} has shape {target.shape} and {draft.path} {draft.shape}: expected two vectors or two matrices")
     if len(target.shape) == 2:
-        return _stream.study(target, draft, config.n, config.rules, sampling)
+        return _stream.study(target, draft, config.n, config.rules, sampling, _file_audit.findings(config.rules))
     if sampling != AS_IS:
         raise ValueError("temperature and top-p act on logits [T, V], got two vectors of probabilities")
-    return _pair.study(*_laws.load_pair(config.target, config.draft), config.n, config.rules)
+    return _pair.study(*_laws.load_pair(config.target, config.draft), config.n, config.rules, _file_audit.findings(config.rules))
 
 
 def document(study: Study) -> object:
@@ -78,7 +78,7 @@ def _law_document(ladder: Ladder) -> dict[str, object]:
     alpha_star, acceptance = (
         {name: None if values is None else values[0] for name, values in table.items()} for table in (ladder.alpha_star, ladder.acceptance)
     )
-    return {"n": ladder.n, "alpha_star": alpha_star, "acceptance": acceptance}
+    return {"n": ladder.n, "alpha_star": alpha_star, "acceptance": acceptance} | _audit_document(ladder)
 
 
 def _logits_document(study: Study, ladder: Ladder) -> dict[str, object]:
@@ -96,7 +96,16 @@ def _logits_document(study: Study, ladder: Ladder) -> dict[str, object]:
         | {name: None if alpha is None else star(alpha)._asdict() for name, alpha in best.items()},
         "estimated": sorted(ladder.estimated),
         "contexts": study.contexts,
-    }
+    } | _audit_document(ladder)
+
+
+def _audit_document(ladder: Ladder) -> dict[str, object]:
+    return {"audit": {rule: finding.words for rule, finding in ladder.audits.items()}} if ladder.audits else {}
+
+
+def status(study: Study) -> int:
+    """1 if the rule of a file is not what it claims."""
+    return int(bool(_file_audit.refuted(study.ladders[0].audits)))
 
 
 def show(study: Study, console: Console) -> None:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from experiments import _judges, _schemes, _sequoia
+from experiments import _file_audit, _judges, _schemes, _sequoia
 from experiments._console import say
 from experiments._measure import BROKEN, pad_prompts
 from experiments._provenance import provenance
@@ -72,6 +72,7 @@ def run(config: Config) -> dict:
     except ValueError as error:
         raise ValueError(str(error) if config.scheme else _schemes.refusal(judge, (name,))) from error
     pair = pair or pairs.load(config.pair)
+    audits = _file_audit.findings([config.rule])
     decoder = decode.decoder(pair, tree, scheme, sampling)
     tokens = pair.tokenizer.encode(config.text)
     prompts, lengths = pad_prompts([tokens], -(-len(tokens) // BUCKET) * BUCKET)
@@ -86,6 +87,8 @@ def run(config: Config) -> dict:
         "accepted": accepted,
         "spans": _spans(emitted, accepted, pair.tokenizer.decode),
         "rule": judge.name,
+        "audit": audits[judge.name].words if audits else None,
+        "refuted": _file_audit.refuted(audits),
         "scheme": scheme,
         "block_efficiency": float(np.mean([step["emitted"] for step in steps])),
         "steps": steps,
@@ -122,6 +125,8 @@ def show(content: dict, console: Console) -> None:
             text.append(f"[{span}]" if accepted else span)
     console.print(text, soft_wrap=True)
     console.print(_by_depth(content))
+    if content["audit"] not in (None, "ok"):
+        console.print(f"{content['rule']}: {content['audit']}", style="bold red", markup=False)
     drafts = sum(content["accepted"])
     console.print(
         f"{content['rule']} under {content['scheme']}: {len(content['tokens'])} tokens, {drafts} of them accepted drafts, in "
@@ -132,10 +137,11 @@ def show(content: dict, console: Console) -> None:
 
 
 def status(content: dict) -> int:
-    """2, and a line, where a model gave no law; the text up to there stands."""
+    """2, and a line, where a model gave no law; the text up to there stands. 1 if the rule's file is not what it claims."""
     if content["status"]:
         say(f"error: {content['status']}: the text ends after {len(content['tokens'])} tokens")
-    return 2 if content["status"] else 0
+        return 2
+    return int(bool(content["refuted"]))
 
 
 def _by_depth(content: dict) -> Table:

@@ -17,7 +17,7 @@ import numpy as np
 import tyro
 from rich.console import Console
 
-from experiments import _cell_family, _cell_pair, _code, _grid, _progress
+from experiments import _cell_family, _cell_pair, _code, _file_audit, _grid, _progress
 from experiments._cells import Folder, Measured, Plan
 from experiments._grid import Cell, Grid
 from specjax import sharding
@@ -46,7 +46,7 @@ class Config:
 
 
 def run(config: Config) -> dict:
-    """Compute what is missing: counts of cells in all, in this shard, found finished, computed and failed.
+    """Compute what is missing: counts of cells in all, in this shard, found finished, computed and failed; and which files were refuted.
 
     Raises:
       ValueError: a file, name, value, shard or folder that cannot be used; a disk that is full.
@@ -57,11 +57,12 @@ def run(config: Config) -> dict:
     grids = _grid.read(config.config)
     cells, code = _grid.cells(grids), _code.version(__name__)
     named = {cell.identity(code): cell for cell in cells}
+    audits = _file_audit.findings(cell.rule for cell in cells)
     folder = Folder(config.out)
     folder.create(Plan([_plain(grid) for grid in grids], code, list(named)))
     mine = list(named.items())[part - 1 :: parts]
     missing = _missing(folder, [name for name, _ in mine])
-    failed = _compute(folder, [(name, cell) for name, cell in mine if name in missing], code)
+    failed = _compute(folder, [(name, cell) for name, cell in mine if name in missing], code, audits)
     return {
         "folder": str(config.out),
         "cells": len(named),
@@ -69,6 +70,7 @@ def run(config: Config) -> dict:
         "found": len(mine) - len(missing),
         "computed": len(missing) - failed,
         "failed": failed,
+        "refuted": {name: audits[name].words for name in _file_audit.refuted(audits)},
     }
 
 
@@ -92,7 +94,7 @@ def _missing(folder: Folder, names: list[str]) -> set[str]:
     return {name for name, flag in zip(names, flags, strict=True) if flag}
 
 
-def _compute(folder: Folder, cells: list[tuple[str, Cell]], code: str) -> int:
+def _compute(folder: Folder, cells: list[tuple[str, Cell]], code: str, audits: _file_audit.Findings) -> int:
     """Compute and keep these cells; how many failed."""
     writes = sharding.is_first_process()
     with _progress.tally(len(cells)) as tally:
@@ -107,8 +109,9 @@ def _compute(folder: Folder, cells: list[tuple[str, Cell]], code: str) -> int:
                     folder.write_failure(name, record)
                 tally.add(1)
                 continue
+            audited = audits[Path(cell.rule).stem].words if Path(cell.rule).stem in audits else None
             if writes:
-                folder.write(name, header | {"row": measured.row, "seconds": time.time() - start}, measured.arrays)
+                folder.write(name, header | {"row": measured.row | {"audit": audited}, "seconds": time.time() - start}, measured.arrays)
             tally.add(0)
     return tally.failed
 
@@ -137,8 +140,10 @@ def show(content: dict, console: Console) -> None:
         markup=False,
         soft_wrap=True,
     )
+    for rule, words in content["refuted"].items():
+        console.print(f"{rule}: {words}", style="bold red", markup=False, soft_wrap=True)
 
 
 def status(content: dict) -> int:
-    """1 if a cell failed."""
-    return int(content["failed"] > 0)
+    """1 if a cell failed, or the rule of a file is not what it claims."""
+    return int(content["failed"] > 0 or bool(content["refuted"]))

@@ -14,12 +14,12 @@ from experiments.__main__ import main
 from experiments.audit import audit_verifier, candidate, lifted
 from specjax import rules
 from specjax.rules import Claims
-from specjax.trees import growth
+from specjax.trees import NO_NODE, ROOT, Verdict, growth
 from specjax.trees.growth import paths
 from specjax.verifiers import Block, TopDown, Traversal, register
 
 REJECTION = lifted(TopDown, rules.get("recursive_rejection"))
-KEYS = ["verifier", "scheme", "tree", "tv", "expected_accepted", "optimum", "verdict"]
+KEYS = ["verifier", "scheme", "tree", "tv", "expected_accepted", "optimum", "verdict", "scope"]
 WRONG = {
     "the likeliest for independent draws": ("draw(q[place], u)", "jnp.argmax(q[place])", "biased under iid on .*mine.py:2x2: total"),
     "drops unlikely drafts": ("jnp.ones(self.count, bool)", "(q[state, tokens] > 0.3) | (depth == 0)", "biased under iid"),
@@ -159,7 +159,20 @@ class Raises:
         return {}["walk"]
 
 
+@block
+class WrongOnceInAHundred:
+    """One walk in a hundred stops at the root with token 0."""
+
+    def walk(self, uniforms, draft, p):
+        walk = Block().walk(uniforms, draft, p)
+        verdict, bad = walk.verdict, uniforms.reshape(-1)[0] * 100 % 1 < 0.01
+        path = jnp.full_like(verdict.path, NO_NODE).at[0].set(ROOT)
+        verdict = Verdict(jnp.where(bad, 0, verdict.tokens), jnp.where(bad, 1, verdict.length), jnp.where(bad, path, verdict.path))
+        return walk._replace(verdict=verdict)
+
+
 MISDRAWN = {
+    WrongOnceInAHundred: "walk does not draw its law: total variation",
     OneByOne: "verify does not draw its law: total variation .* on .*, .* may be chance",
     OneUniform: "walk does not draw its law",
     ForgetsThePath: "walk returns no walk: .* holds something beyond its length",

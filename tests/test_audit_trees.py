@@ -157,7 +157,7 @@ def test_a_verifier_in_any_file_is_judged(factor, code, words, tmp_path):
     (tmp_path / "mine.py").write_text(MINE.replace("FACTOR", factor))
     assert main(["audit", str(tmp_path / "mine.py"), "--tree", "chain:2", "--json", str(tmp_path / "rows.json")]) == code
     (row,) = json.loads((tmp_path / "rows.json").read_text())
-    assert list(row) == ["verifier", "scheme", "tree", "tv", "expected_accepted", "optimum", "verdict"]
+    assert list(row) == ["verifier", "scheme", "tree", "tv", "expected_accepted", "optimum", "verdict", "scope"]
     assert (row["verifier"], row["scheme"], row["tree"]) == ("mine", "iid", "chain:2")
     assert row["verdict"].startswith(words)
 

@@ -327,3 +327,40 @@ class ReturnsAScalar:
 
     def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Scalar:
         return jnp.sum(p)
+
+
+@planted("in float32 expected_acceptance says")
+class HalvesItsExpectationInSingle:
+    """States half of what it accepts where a table would read it: in single precision."""
+
+    def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
+        return RecursiveRejection().law(tokens, p, q, mask)
+
+    def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:
+        return RecursiveRejection().expected_acceptance(p, q, n) * (0.5 if p.dtype == jnp.float32 else 1)
+
+
+@planted("in float32 the acceptance differs from float64's")
+class TimidInSingle:
+    """In single precision it ignores the drafts: lossless, and another rule, near ties and far from them."""
+
+    def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
+        return p if p.dtype == jnp.float32 else RecursiveRejection().law(tokens, p, q, mask)
+
+
+@planted("not sequential: with 1 drafts known", "without_replacement", sequential=True)
+class LooksAtTheirNumber:
+    """Says that it takes drafts one by one, and ignores them where there are two."""
+
+    def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
+        law = get("recursive_rejection_without_replacement")().law(tokens, p, q, mask)
+        return jnp.where(jnp.sum(mask) == 2, p, law)
+
+
+@planted("not lossless under iid: .* on drawn_")
+class WrongBetweenThePairs:
+    """Verifies against q squared where max q lies between the peaks of the battery."""
+
+    def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
+        between = (jnp.max(q) > 0.93) & (jnp.max(q) < 0.99)
+        return RecursiveRejection().law(tokens, p, jnp.where(between, q**2 / jnp.sum(q**2), q), mask)

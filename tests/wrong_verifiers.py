@@ -5,18 +5,18 @@ import dataclasses
 import jax.numpy as jnp
 
 from specjax.numerics import divide
-from specjax.rules import Claims
+from specjax.rules import Claims, get
 from specjax.trees import ROOT
-from specjax.verifiers import Block, Traversal, _paths, register
+from specjax.verifiers import Block, TopDown, Traversal, _paths, register
 
 PLANTED: dict[type, tuple[str, str]] = {}
 
 
-def planted(reason: str, tree: str = "chain:2", scheme: str = "iid"):
+def planted(reason: str, tree: str = "chain:2", scheme: str = "iid", **claims: object):
     """Register a wrong verifier, the tree on which it is judged and the reason for which the audit must reject it."""
 
     def enter(cls: type) -> type:
-        cls.claims = Claims(lossless=True, drafting=frozenset({scheme}))
+        cls.claims = Claims(lossless=True, drafting=frozenset({scheme}), **claims)
         cls.verify = None  # what is drawn is not judged
         cls = register(cls)
         PLANTED[cls] = tree, reason
@@ -144,3 +144,11 @@ class ForgetsTheNodes:
 
     def law(self, draft, p):
         return p[ROOT]
+
+
+@planted("not sequential: whether node", "full:2,2", sequential=True)
+class LooksAtTheNumberOfDrafts:
+    """Says that it takes drafts one by one; K-SEQ asks how many there are."""
+
+    def law(self, draft, p):
+        return TopDown(get("kseq")()).law(draft, p)

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 Law = NDArray[np.float64]
 TIE, PEAK = 1e-9, 1e-7
+PEAKED, NEAR = 48, 16  # pairs of `drawn`
+REST, LEAST = 0.5, 1e-4  # of 1 - the largest probability there
 
 
 class Pair(NamedTuple):
@@ -81,6 +83,33 @@ def laws(vocabulary: int, seed: int) -> list[Pair]:
         "vanishing_tail_in_q": (draw(), tail),
     }
     return [Pair(name, p, q) for name, (p, q) in pairs.items()]
+
+
+def drawn(vocabulary: int, seed: int) -> list[Pair]:
+    """Fresh pairs whose peaks have every height, for faults that live between the pairs of `laws`.
+
+    1 - max q takes a random place in each of 48 equal steps, in logarithms, of [1e-4, 1/2]: whatever an interval is that is
+    1.5 times as high as it is low, it holds a pair. So does 1 - max p, in another order. 16 more pairs are Dirichlet laws of
+    concentration 0.1 to 10, and p lies near q there.
+
+    Arguments:
+      vocabulary: V, at least 2.
+      seed: the same seed gives the same pairs.
+    """
+    rng = np.random.default_rng((seed, vocabulary, PEAKED))
+
+    def dirichlet(size: int) -> Law:
+        return rng.dirichlet(np.full(size, 10.0 ** rng.uniform(-1, 1)))
+
+    def peaks() -> list[Law]:
+        rest = REST * (LEAST / REST) ** ((rng.permutation(PEAKED) + rng.random(PEAKED)) / PEAKED)
+        return [_law(np.insert(share * dirichlet(vocabulary - 1), rng.integers(vocabulary), 1.0 - share)) for share in rest]
+
+    pairs = list(zip(peaks(), peaks(), strict=True))
+    for _ in range(NEAR):
+        q, share = dirichlet(vocabulary), 10.0 ** rng.uniform(-3, 0)
+        pairs.append((_law((1.0 - share) * q + share * dirichlet(vocabulary)), q))
+    return [Pair(f"drawn_{place}", p, q) for place, (p, q) in enumerate(pairs)]
 
 
 def _law(weights: Law) -> Law:

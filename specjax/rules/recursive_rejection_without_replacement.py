@@ -27,7 +27,7 @@ class RecursiveRejectionWithoutReplacement:
 
     def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
         n, slots = len(tokens), jnp.arange(len(tokens))
-        live = mask & ~repeated(tokens, mask)  # a repeated draft has probability zero: the law passes over it
+        live = mask & ~repeated(tokens, mask) & (q[tokens] > 0)  # the law passes over what has no probability
         drafted = jnp.where(live, tokens, p.shape[0])  # out of range: dropped
         others_p, others_q = p.at[drafted].set(0, mode="drop"), q.at[drafted].set(0, mode="drop")
         token_p, token_q = jnp.where(live, p[tokens], 0), jnp.where(live, q[tokens], 0)
