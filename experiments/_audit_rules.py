@@ -10,6 +10,7 @@ import theory
 from experiments import _checks, _exact
 from specjax.rules import Rule
 
+SEARCHED = 8  # a rule that searches is judged on every 8th of the drawn pairs
 VOCABULARY = 5  # the smallest V at which half of the tokens can be zero and two still differ
 
 
@@ -44,8 +45,9 @@ def battery(vocabulary: int = VOCABULARY, seed: int = 0) -> Pairs:
 
 
 @functools.cache
-def _battery_cases(scheme: str, n: int, vocabulary: int, seed: int) -> _exact.Cases:
-    return _exact.cases(battery(vocabulary, seed), scheme, n)
+def _battery_cases(scheme: str, n: int, vocabulary: int, seed: int, searches: bool) -> _exact.Cases:
+    pairs, known = battery(vocabulary, seed), len(theory.battery.laws(vocabulary, seed=0))
+    return _exact.cases((*pairs[:known], *pairs[known::SEARCHED]) if searches else pairs, scheme, n)
 
 
 def audit(make: type[Rule], n: int, pairs: Pairs | None = None, seed: int = 0, vocabulary: int = VOCABULARY) -> list[Row]:
@@ -63,7 +65,9 @@ def audit(make: type[Rule], n: int, pairs: Pairs | None = None, seed: int = 0, v
     if not make.claims.admits(n):
         raise ValueError(f"rule {make.name}: takes n in {make.claims.n_range}, got n = {n}")
     schemes = [scheme for scheme in sorted(make.claims.drafting) if _exact.drafts(scheme, n)]
-    tables = [_exact.cases(pairs, scheme, n) if pairs else _battery_cases(scheme, n, vocabulary, seed) for scheme in schemes]
+    tables = [
+        _exact.cases(pairs, scheme, n) if pairs else _battery_cases(scheme, n, vocabulary, seed, make.claims.searches) for scheme in schemes
+    ]
     return [_judge(make, cases, "" if pairs else f"; seed {seed}") for cases in tables]
 
 

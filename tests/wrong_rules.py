@@ -348,7 +348,7 @@ class TimidInSingle:
         return p if p.dtype == jnp.float32 else RecursiveRejection().law(tokens, p, q, mask)
 
 
-@planted("not sequential: with 1 drafts known", "without_replacement", sequential=True)
+@planted("not sequential: with 1 drafts known one more moves the emitted law", "without_replacement", sequential=True)
 class LooksAtTheirNumber:
     """Says that it takes drafts one by one, and ignores them where there are two."""
 
