@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import tyro
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
@@ -202,7 +203,9 @@ def show(rows: list[Row], console: Console) -> None:
 
 
 def _table(what: str, *numbers: str) -> Table:
-    return Table(what, "scheme", *(Column(name, justify="right") for name in (*numbers, "optimum")), "scope", "verdict")
+    figures = (Column(name, justify="right", no_wrap=True, min_width=len(name)) for name in (*numbers, "optimum"))
+    words = (Column(name, overflow="fold") for name in ("scope", "verdict"))
+    return Table(what, "scheme", *figures, *words, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
 
 
 def _cells(tv: float | None, accepted: float | None, optimum: float | None, scope: str, verdict: str) -> tuple[str, ...]:

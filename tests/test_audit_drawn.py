@@ -205,3 +205,35 @@ def test_house_verifiers_draw_their_laws(one, scheme, tree):
     assert audit_verifier(one, scheme, tree).verdict == "ok"
     cases = _exact_trees.cases(tree, scheme, None)
     assert list(_checks_walks._faces(one.verifier, cases.drafting, _checks_walks._part(_exact_trees.rows(cases), slice(0, 1)))) == ["walk"]
+
+
+def test_a_walk_for_uniforms_of_one_word_is_refused_in_one_line(tmp_path, capsys):
+    (tmp_path / "old.py").write_text(OLD)
+    assert main(["audit", str(tmp_path / "old.py"), "--tree", "chain:2"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert len(err.splitlines()) == 1
+    assert "verifier old: its walk takes uniforms [N + 1]; they now have two words" in err
+
+
+OLD = '''
+import jax.numpy as jnp
+from specjax.rules import Claims
+from specjax.trees import NO_NODE, ROOT, Verdict
+from specjax.verifiers import Block, Walk, register
+
+@register
+class Old:
+    """Draws the first token from the target, as walks did before a uniform had two words."""
+    claims = Claims(lossless=True, drafting=frozenset({"iid"}))
+    def law(self, draft, p):
+        return Block().law(draft, p)
+    def walk(self, uniforms, draft, p):
+        steps = draft.topology.height + 1
+        first = jnp.arange(steps) == 0
+        token = jnp.argmax(jnp.cumsum(p[ROOT]) > uniforms[-1])
+        verdict = Verdict(jnp.where(first, token, 0), jnp.int32(1), jnp.where(first, ROOT, NO_NODE))
+        return Walk(verdict, jnp.zeros(steps, jnp.int32), jnp.zeros(steps))
+    def verify(self, key, draft, p):
+        return Block().verify(key, draft, p)
+'''
