@@ -112,8 +112,8 @@ def _laws(size: Size, scheme: str, seed: int) -> list[tuple[jax.Array, jax.Array
 def _judged(rule: Rule, scheme: str, n: int, draws: int, p: jax.Array, q: jax.Array, seed: int) -> tuple[Reason, float, float, float]:
     """The reason of a fault, the total variation over groups, the acceptance and the optimum."""
     groups = _groups(np.asarray(p, np.float64), np.asarray(q if q.ndim == 1 else q[0], np.float64), seed)
-    batch = max(1, min(draws, CELLS // len(p)))
-    seen = jax.tree.map(np.asarray, _seen(rule, jax.random.key(seed), p, q, jnp.asarray(groups, jnp.float32), n, scheme, draws, batch))
+    batch, key = max(1, min(draws, CELLS // len(p))), jax.random.key(int(np.random.default_rng(seed).integers(1 << 32)))
+    seen = jax.tree.map(np.asarray, _seen(rule, key, p, q, jnp.asarray(groups, jnp.float32), n, scheme, draws, batch))
     stated = jax.tree.map(float, _stated(rule, p, q, n, scheme))
     wanted = np.asarray(p, np.float64) @ groups
     error = np.abs(seen.groups.mean(0, dtype=np.float64) - wanted).reshape(2, GROUPS).sum(1) / 2

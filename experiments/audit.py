@@ -2,8 +2,8 @@
 
 Without arguments all rules and verifiers are judged: rules on the battery (thirty pairs of laws: zeros, ties, peaks, tails, equal,
 disjoint, one-hot; and 64 that each run draws anew, with peaks of every height), verifiers on small trees whose laws are random, the
-battery's in random order, and each of its pairs. All drafts of few tokens are enumerated, with one draft more than asked for at V = 3;
-at V = 600, 5000 and 70000 drafts are drawn. What a verifier draws, and trees of a scheme from a file, are held to their laws by
+battery's in random order, and each of its pairs. All drafts are enumerated where V = 5, four of them where V = 3; where V = 600, 5000
+and 70000 they are drawn. What a verifier draws, and trees of a scheme from a file, are held to their laws by
 frequencies. Each row states its scope, with what may be chance.
 Exit code 0: all are what they claim; 1: one is not, the reason is in its row; 2: one could not be judged.
 """
@@ -41,7 +41,7 @@ class Config:
 
     Attributes:
       names: rules and verifiers by name, `top_down:RULE` for a rule on trees, or paths of Python files; everything if none is named.
-      n: numbers of drafts; each rule is judged at those that it takes.
+      n: numbers of drafts; each rule is judged at those that it takes. If not given 1, 2 and 3; 4 at V = 3; and large vocabularies.
       tree: shapes of draft trees, each verifier is judged on those that it takes: chain:3, star:2, full:2,2, beam:2x2, or the path of a
         file with a tree scheme, and its sizes: my_tree.py:2x2, whose trees are drawn and counted.
       target: a .npy file with p, to judge on one pair of laws in place of the battery, after every context of a tree.
@@ -50,7 +50,7 @@ class Config:
     """
 
     names: tyro.conf.Positional[tuple[str, ...]] = ()
-    n: tuple[int, ...] = (1, 2, 3)
+    n: tuple[int, ...] | None = None
     tree: tuple[str, ...] = ()
     target: Path | None = None
     draft: Path | None = None
@@ -58,7 +58,8 @@ class Config:
 
 
 SEEDS = 1 << 63
-FEWER, MOST = 3, 6  # tokens where one draft more than asked for is judged; how many drafts these may be at the most
+DRAFTS = (1, 2, 3)  # where no number of drafts is asked for
+BEYOND, FEWER = 4, 3  # and one draft more, with fewer tokens
 NOBODY = "tree: expected a verifier to judge on {}, e.g. top_down:kseq"
 
 Row = _audit_rules.Row | _audit_verifiers.Row
@@ -78,7 +79,7 @@ def run(config: Config) -> list[Row]:
     Raises:
       ValueError: a name, file, n or tree with which nothing can be judged.
     """
-    if not config.n or min(config.n) < 1:
+    if config.n is not None and min(config.n, default=0) < 1:
         raise ValueError(f"n: expected numbers >= 1, got {list(config.n)}")
     if (config.target is None) != (config.draft is None):
         raise ValueError("expected both --target and --draft, or neither")
@@ -119,17 +120,16 @@ def _candidates(make: type, lifts: list[type[Rule]]) -> list[Candidate]:
 
 
 def _rule_jobs(makes: list[type[Rule]], config: Config, pair: Pair | None) -> list[Callable[[], Sequence[Row]]]:
-    for make in makes:
-        _audit_rules.check_claims(make)
-        if config.names and not any(_audit_rules.takes(make, n) for n in config.n):
-            raise ValueError(f"rule {make.name}: takes n in {make.claims.n_range}, and none of its schemes drafts n = {list(config.n)}")
-    seed = config.seed or 0
+    numbers, seed = config.n or DRAFTS, config.seed or 0
     jobs: list[Callable[[], Sequence[Row]]] = []
     for make in makes:
-        jobs += [functools.partial(audit, make, n, pair and (pair,), seed) for n in config.n if _audit_rules.takes(make, n)]
-        if pair is None:
-            more = max(config.n) + 1
-            jobs += [functools.partial(audit, make, more, None, seed, FEWER)] * (more <= MOST and _audit_rules.takes(make, more))
+        _audit_rules.check_claims(make)
+        taken = [n for n in numbers if _audit_rules.takes(make, n)]
+        if config.names and not taken:
+            raise ValueError(f"rule {make.name}: takes n in {make.claims.n_range}, and none of its schemes drafts n = {list(numbers)}")
+        jobs += [functools.partial(audit, make, n, pair and (pair,), seed) for n in taken]
+        if config.n is None and pair is None:
+            jobs += [functools.partial(audit, make, BEYOND, None, seed, FEWER)] * _audit_rules.takes(make, BEYOND)
             jobs += [functools.partial(audit_large, make, scheme, size, seed) for scheme, size in _audit_large.sizes(make.claims)]
     return jobs
 
