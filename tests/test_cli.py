@@ -117,7 +117,7 @@ def test_a_result_that_cannot_be_written_is_refused_before_the_work(path, folder
 def test_a_rule_in_any_file_is_judged(file, code, words, folder):
     assert main(["audit", file, "--n", "2", "--json", "deep/rows.json"]) == code
     (row,) = json.loads((folder / "deep" / "rows.json").read_text())
-    assert list(row) == ["rule", "scheme", "n", "tv", "acceptance", "optimum", "verdict"]
+    assert list(row) == ["rule", "scheme", "n", "tv", "acceptance", "optimum", "verdict", "scope"]
     assert (row["rule"], row["scheme"], row["n"]) == (file.removesuffix(".py"), "iid", 2)
     assert row["verdict"].startswith(words)
 
