@@ -42,12 +42,6 @@ class Records(NamedTuple):
     nodes: NodeReport
 
 
-def pad_prompts(prompts: list[list[int]], size: int) -> tuple[Int[Array, "B P"], Int[Array, " B"]]:
-    """The last `size` tokens of each prompt, padded to one bucket, and their lengths."""
-    kept = [tokens[-size:] for tokens in prompts]
-    return jnp.array([t + [0] * (size - len(t)) for t in kept], jnp.int32), jnp.array([len(t) for t in kept], jnp.int32)
-
-
 @functools.partial(jax.jit, static_argnames=("decoder", "steps"))
 def _run(
     decoder: Decoder,

@@ -27,8 +27,9 @@ from rich.console import Console
 from rich.table import Table
 from scipy import stats
 
+from experiments import _prompts
 from experiments._console import track
-from experiments._measure import clustered_mean, pad_prompts
+from experiments._measure import clustered_mean
 from experiments._provenance import provenance
 from specjax import bounds, decode, rules
 from specjax._types import Law, Scalar
@@ -39,7 +40,6 @@ from specjax.trees import chain
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-BUCKET = 64  # tokens kept of a prompt
 LEVEL = 0.95
 TOGETHER = 16  # contexts side by side
 SHOWN = 1e-4  # less than that is not drawn
@@ -109,9 +109,9 @@ def run(config: Config) -> dict:
 def read(config: Config) -> Contexts:
     """Logits of both models in the texts that follow the pair's held-out prompts, drawn from the target, each read in one forward."""
     pair = pairs.load(config.pair)
-    prompts, lengths = pad_prompts([pair.tokenizer.encode(text) for text in pair.prompts], BUCKET)
+    prompts, lengths = _prompts.padded([pair.tokenizer.encode(text) for text in pair.prompts])
     decoder, judge = decode.decoder(pair, chain(1), "iid"), decode.verifier(rules.get("single")(), "iid", chain(1))
-    params, size = decode.Params(pair.target_params, pair.draft_params), BUCKET + config.contexts
+    params, size = decode.Params(pair.target_params, pair.draft_params), prompts.shape[1] + config.contexts
     models = ((pair.target, pair.target_params), (pair.draft, pair.draft_params))
     target: list[Array] = []
     draft: list[Array] = []

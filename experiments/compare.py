@@ -15,9 +15,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from experiments import _consistency, _judges, _schemes, _sequoia
+from experiments import _consistency, _judges, _prompts, _schemes, _sequoia
 from experiments._console import track
-from experiments._measure import Records, clustered_mean, measure, pad_prompts
+from experiments._measure import Records, clustered_mean, measure
 from experiments._provenance import provenance
 from specjax import decode, rules, verifiers
 from specjax._types import Claims, Rule
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DELTA = 1e-3  # chance that a sound table shows any inconsistency
-BUCKET = 64  # tokens kept of a prompt
 WIDTHS = {"accepted": 10, "law mass": 10, "expected": 8, "gap": 11, "tok/call": 10, "": 2}  # of figures like -0.1234(56)
 VERDICTS = {True: "[green]ok[/]", False: "[bold red]NO[/]", None: ""}
 
@@ -49,7 +48,7 @@ class Config:
       temperature: of target and draft alike; 0 is greedy decoding.
       top_p: nucleus of target and draft alike.
       contexts: target calls behind each row, at least; if not given, 2048 where V is at most 1024, else 256.
-      prompts: a text file, one prompt a line, in place of the pair's held-out prompts.
+      prompts: a file in place of the pair's held-out prompts: text, one prompt a line, or .jsonl with `prompt`, `turns` or `messages`.
       seed: of all random streams.
     """
 
@@ -91,10 +90,10 @@ def run(config: Config) -> dict:
         raise ValueError(f"n: expected numbers >= 1, got {config.n}")
     sampling = Sampling(config.temperature, top_p=config.top_p)
     cells = [] if _sequoia.check(config.tree) else _cells(config)
-    texts = _prompts(config.prompts)
+    texts = _prompts.read(config.prompts) if config.prompts else ()
     pair = pairs.load(config.pair)
     cells = cells or _cells(dataclasses.replace(config, tree=_sequoia.resolved(config.tree, pair, sampling, config.seed)))
-    prompts, lengths = pad_prompts([pair.tokenizer.encode(t) for t in texts or pair.prompts], BUCKET)
+    prompts, lengths = _prompts.padded([pair.tokenizer.encode(text) for text in texts or pair.prompts])
     params = decode.Params(pair.target_params, pair.draft_params)
     key = jax.random.key(config.seed)
     contexts = config.contexts or (2048 if pair.target.vocabulary <= 1024 else 256)
@@ -186,18 +185,6 @@ def fitting(claims: Claims, drawable: dict[str, TreeDrafting]) -> str | None:
     tree = drawable[scheme]
     one_by_one = tree.scheme != growth.STOPPED or claims.sequential
     return scheme if one_by_one and all(claims.admits(n) for n in tree.topology.arities if n > 0) else None
-
-
-def _prompts(path: Path | None) -> list[str]:
-    if path is None:
-        return []
-    try:
-        lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: cannot be read as text: {error}") from None
-    if not any(lines):
-        raise ValueError(f"{path}: expected one prompt a line, found none")
-    return [line for line in lines if line]
 
 
 def _row(config: Config, cell: Cell, judge: Verifier, index: int, led: list[Records], delta: float) -> dict:

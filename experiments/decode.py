@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from experiments import _judges, _schemes, _sequoia
+from experiments import _judges, _prompts, _schemes, _sequoia, _stop
 from experiments._console import say
-from experiments._measure import BROKEN, pad_prompts
+from experiments._measure import BROKEN
 from experiments._provenance import provenance
 from specjax import decode
 from specjax.decode import Decoded
@@ -22,7 +22,6 @@ from specjax.models import pairs
 from specjax.numerics import Sampling
 from specjax.trees import growth
 
-BUCKET = 64  # the prompt is padded to a multiple of this many tokens
 ACCEPTED, CHOSEN = "green", "bold"
 
 
@@ -38,6 +37,7 @@ class Config:
       tree: draft tree: chain:D, star:N, full:b1,b2,.., sequoia:N (N drafts, best by the acceptance measured on the pair), or grown while
         drafting: paths:KxD, beam:WxD, best_first:NxWxD, .., or by a file: my_tree.py:KxD.
       tokens: how many to emit at the most.
+      stop: the text ends before the first of these strings; what was emitted to complete it is counted.
       temperature: of target and draft alike; 0 is greedy decoding.
       top_p: nucleus of target and draft alike.
       seed: of all random streams.
@@ -49,6 +49,7 @@ class Config:
     scheme: str | None = None
     tree: str = "full:3,2,1"
     tokens: int = 120
+    stop: tuple[str, ...] = ()
     temperature: float = 1.0
     top_p: float = 1.0
     seed: int = 0
@@ -58,8 +59,10 @@ def run(config: Config) -> dict:
     """The text, which of its tokens were accepted drafts, and one record per step.
 
     Raises:
-      ValueError: an empty text, a budget below 1, or a pair, rule, scheme or tree that cannot be used.
+      ValueError: an empty text or stop string, a budget below 1, or a pair, rule, scheme or tree that cannot be used.
     """
+    if "" in config.stop:
+        raise ValueError("stop: expected strings that are not empty")
     if not config.text or config.tokens < 1:
         raise ValueError("expected a text to continue and tokens >= 1")
     judge, sampling = _judges.made(config.rule), Sampling(config.temperature, top_p=config.top_p)
@@ -74,17 +77,18 @@ def run(config: Config) -> dict:
     pair = pair or pairs.load(config.pair)
     decoder = decode.decoder(pair, tree, scheme, sampling)
     tokens = pair.tokenizer.encode(config.text)
-    prompts, lengths = pad_prompts([tokens], -(-len(tokens) // BUCKET) * BUCKET)
+    prompts, lengths = _prompts.padded([tokens])
     params = decode.Params(pair.target_params, pair.draft_params)
     decoded = decode.decode(decoder, verifier, jax.random.key(config.seed), params, prompts[0], lengths[0], config.tokens)
     emitted = np.asarray(decoded.tokens)[len(tokens) : int(decoded.length)].tolist()
-    steps = _steps(decoded)
+    emitted, tail = _stop.cut(emitted, config.stop, pair.tokenizer.decode)
+    steps = _stop.steps(_steps(decoded), len(emitted))
     accepted = [i < step["accepted"] for step in steps for i in range(step["emitted"])]
     return {
         "prompt": config.text,
         "tokens": emitted,
         "accepted": accepted,
-        "spans": _spans(emitted, accepted, pair.tokenizer.decode),
+        "spans": _stop.spans(_spans(emitted, accepted, pair.tokenizer.decode), tail),
         "rule": judge.name,
         "scheme": scheme,
         "block_efficiency": float(np.mean([step["emitted"] for step in steps])),

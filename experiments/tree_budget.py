@@ -20,11 +20,11 @@ from rich.console import Console
 from rich.table import Table
 from scipy import stats
 
-from experiments import _judges
+from experiments import _judges, _prompts
 from experiments._budget_trees import CLAIMS, METHODS, SINGLE, Limits
 from experiments._console import track
 from experiments._efficiency import Calls, Profile, Texts, measure, profile
-from experiments._measure import clustered_mean, pad_prompts
+from experiments._measure import clustered_mean
 from experiments._provenance import provenance
 from specjax import decode
 from specjax.models import Pair, pairs
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-BUCKET = 64  # tokens kept of a prompt
 SLOTS = 16  # children of a node at most
 LEVEL = 0.95  # of the intervals
 
@@ -81,7 +80,7 @@ def run(config: Config) -> dict:
     """
     _check(config)
     pair, sampling, key = pairs.load(config.pair), Sampling(config.temperature), jax.random.key(config.seed)
-    prompts = pad_prompts([pair.tokenizer.encode(text) for text in pair.prompts[: config.prompts]], BUCKET)
+    prompts = _prompts.padded([pair.tokenizer.encode(text) for text in pair.prompts[: config.prompts]])
     texts = Texts(*prompts, config.calls)
     seen = profile(pair, sampling, jax.random.fold_in(key, 0), texts, min(SLOTS, pair.target.vocabulary))
     budgets = _budgets(config, seen)
