@@ -2,7 +2,7 @@
 
 import jax
 
-from experiments import _budget_trees, _console, _efficiency, _prompts
+from experiments import _budget_trees, _console, _efficiency, _prompts, _seeds
 from specjax.models import Pair
 from specjax.numerics import Sampling
 
@@ -37,7 +37,7 @@ def resolved(trees: tuple[str, ...], pair: Pair, sampling: Sampling, seed: int) 
     if not check(trees):
         return trees
     prompts = _prompts.padded([pair.tokenizer.encode(text) for text in pair.prompts[:PROMPTS]])
-    key, slots = jax.random.fold_in(jax.random.key(seed), STREAM), min(SLOTS, pair.target.vocabulary)
+    key, slots = jax.random.fold_in(_seeds.key(seed), STREAM), min(SLOTS, pair.target.vocabulary)
     acceptance = _efficiency.profile(pair, sampling, key, _efficiency.Texts(*prompts, CALLS), slots).acceptance
     found = []
     for tree in trees:

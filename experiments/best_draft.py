@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy import stats
 
-from experiments import _prompts
+from experiments import _prompts, _seeds
 from experiments._console import track
 from experiments._measure import clustered_mean
 from experiments._provenance import provenance
@@ -117,7 +117,7 @@ def read(config: Config) -> Contexts:
     draft: list[Array] = []
     used: list[Array] = []
     for index, (prompt, length) in enumerate(zip(prompts, lengths, strict=True)):
-        key = jax.random.fold_in(jax.random.key(config.seed), index)
+        key = jax.random.fold_in(_seeds.key(config.seed), index)
         text = decode.decode(decoder, judge, key, params, prompt, length, config.contexts)
         positions = length - 1 + jnp.arange(config.contexts)
         for model, rows in zip(models, (target, draft), strict=True):

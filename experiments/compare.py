@@ -15,7 +15,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from experiments import _consistency, _judges, _prompts, _schemes, _sequoia
+from experiments import _consistency, _judges, _prompts, _schemes, _seeds, _sequoia
 from experiments._console import track
 from experiments._measure import Records, clustered_mean, measure
 from experiments._provenance import provenance
@@ -95,7 +95,7 @@ def run(config: Config) -> dict:
     cells = cells or _cells(dataclasses.replace(config, tree=_sequoia.resolved(config.tree, pair, sampling, config.seed)))
     prompts, lengths = _prompts.padded([pair.tokenizer.encode(text) for text in texts or pair.prompts])
     params = decode.Params(pair.target_params, pair.draft_params)
-    key = jax.random.key(config.seed)
+    key = _seeds.key(config.seed)
     contexts = config.contexts or (2048 if pair.target.vocabulary <= 1024 else 256)
     delta = DELTA / sum(len(cell.judges) for cell in cells)
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from experiments import _judges, _prompts, _schemes, _sequoia, _stop
+from experiments import _judges, _prompts, _schemes, _seeds, _sequoia, _stop
 from experiments._console import say
 from experiments._measure import BROKEN
 from experiments._provenance import provenance
@@ -79,7 +79,7 @@ def run(config: Config) -> dict:
     tokens = pair.tokenizer.encode(config.text)
     prompts, lengths = _prompts.padded([tokens])
     params = decode.Params(pair.target_params, pair.draft_params)
-    decoded = decode.decode(decoder, verifier, jax.random.key(config.seed), params, prompts[0], lengths[0], config.tokens)
+    decoded = decode.decode(decoder, verifier, _seeds.key(config.seed), params, prompts[0], lengths[0], config.tokens)
     emitted = np.asarray(decoded.tokens)[len(tokens) : int(decoded.length)].tolist()
     emitted, tail = _stop.cut(emitted, config.stop, pair.tokenizer.decode)
     steps = _stop.steps(_steps(decoded), len(emitted))

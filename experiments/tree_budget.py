@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy import stats
 
-from experiments import _judges, _prompts
+from experiments import _judges, _prompts, _seeds
 from experiments._budget_trees import CLAIMS, METHODS, SINGLE, Limits
 from experiments._console import track
 from experiments._efficiency import Calls, Profile, Texts, measure, profile
@@ -79,7 +79,7 @@ def run(config: Config) -> dict:
       ValueError: a number out of its range, or an unknown name.
     """
     _check(config)
-    pair, sampling, key = pairs.load(config.pair), Sampling(config.temperature), jax.random.key(config.seed)
+    pair, sampling, key = pairs.load(config.pair), Sampling(config.temperature), _seeds.key(config.seed)
     prompts = _prompts.padded([pair.tokenizer.encode(text) for text in pair.prompts[: config.prompts]])
     texts = Texts(*prompts, config.calls)
     seen = profile(pair, sampling, jax.random.fold_in(key, 0), texts, min(SLOTS, pair.target.vocabulary))

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 import theory
-from experiments import _exact, _judges, _schemes
+from experiments import _exact, _judges, _schemes, _seeds
 from experiments._console import track
 from experiments._provenance import provenance
 from specjax import bounds, rules
@@ -128,10 +128,10 @@ def _rows(case: Case, config: Config) -> list[dict]:
 
 def _starts(vocabulary: int, slots: int, config: Config) -> NDArray[np.float64]:
     """Logits [R, slots, V]: normal ones of several widths, and the battery's."""
-    rng = np.random.default_rng((config.seed, vocabulary, slots))
+    rng = np.random.default_rng((_seeds.natural(config.seed), vocabulary, slots))
     drawn = rng.normal(size=(config.starts, slots, vocabulary)) * rng.choice((0.1, 1.0, 4.0), (config.starts, 1, 1))
     with np.errstate(divide="ignore"):
-        known = [np.log([p, *[q] * (slots - 1)]) for _, p, q in theory.battery.laws(vocabulary, config.seed)]
+        known = [np.log([p, *[q] * (slots - 1)]) for _, p, q in theory.battery.laws(vocabulary, _seeds.natural(config.seed))]
     return np.concatenate((drawn, np.clip(known, -STEEPEST, None)))
 
 
