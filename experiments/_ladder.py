@@ -1,5 +1,6 @@
 """What a bound ladder holds: per number of drafts, the optimum of every scheme and what every rule attains of it, context by context."""
 
+import warnings
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -26,7 +27,7 @@ class Interval(NamedTuple):
 
 
 class Ladder(NamedTuple):
-    """What can be accepted of n drafts, at each of T contexts.
+    """What can be accepted of n drafts, at each of T contexts; where [T] is said it may be [B, T], T contexts in each of B texts.
 
     Attributes:
       singleton: sum min(p, 1 - (1 - q)^n) [T], which no rule for iid drafts exceeds.
@@ -66,7 +67,19 @@ class Study(NamedTuple):
     @property
     def contexts(self) -> int:
         """T."""
-        return len(self.entropy)
+        return self.entropy.size
+
+
+def say_absent(reasons: dict[tuple[str, int], str], some: bool) -> None:
+    """Note why rules have no value at some n.
+
+    Raises:
+      ValueError: nothing that was named has one.
+    """
+    for (rule, n), reason in reasons.items():
+        if not some:
+            raise ValueError(f"rule {rule}: {reason}")
+        warnings.warn(f"rule {rule} has no value at n = {n}: {reason}", stacklevel=3)
 
 
 def closed_form(rule: Rule, n: int, scheme: str, vocabulary: int) -> Expectation | None:
@@ -87,11 +100,13 @@ def closed_form(rule: Rule, n: int, scheme: str, vocabulary: int) -> Expectation
 
 
 def interval(values: Values) -> Interval:
-    """The mean over contexts with its 95 % t interval, the contexts taken as independent.
+    """The mean over contexts with its 95 % t interval: texts are independent in [B, T], contexts in [T].
 
-    Contexts of one text are not: where rows are the consecutive positions of a few texts the interval is too narrow. The noise of an
+    Contexts of one text are not: where the rows of [T] come from a few texts the interval is too narrow. The noise of an
     estimate at each context is part of the spread between contexts, so it is in the interval.
     """
+    if values.ndim > 1:
+        values = values.mean(1) if len(values) > 1 else values[0]
     mean, count = float(np.mean(values)), len(values)
     if count == 1:
         return Interval(mean, np.nan, np.nan)

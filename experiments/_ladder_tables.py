@@ -8,7 +8,7 @@ from rich.table import Column, Table
 from experiments._ladder import Interval, Ladder, Study, Values, best_rule, best_scheme, chain, curves, interval, star
 
 NUMBER = 10  # characters of figures like 0.1234(56)
-ABSENT = "-: takes no such drafts, is too large to enumerate, or searches and was not named"
+ABSENT = "-: takes no such drafts, is too large to enumerate, fails, or searches and was not named"
 
 
 def show_laws(ladder: Ladder, console: Console) -> None:
@@ -52,8 +52,10 @@ def show_contexts(study: Study, console: Console) -> None:
     table.add_row("  star of n, best rule", *(_bracket(best and star(best)) for best in map(best_rule, ladders)))
     table.add_row("  star of n, best alpha*", *(_bracket(best and star(best)) for best in map(best_scheme, ladders)))
     console.print(table)
+    texts = len(study.entropy) if study.entropy.ndim > 1 else 0
+    units = f"{texts} texts." if texts > 1 else "contexts taken as independent: too narrow where many are of one text."
     console.print(
-        "1.234(56) is 1.234 ± 0.056, a 95 % t interval over contexts taken as independent: too narrow where many are of one text. "
+        f"1.234(56) is 1.234 ± 0.056, a 95 % t interval over {units} "
         "All values are exact but those of rules marked ~, which have no closed form for every n: estimated, from a few drawn sets of "
         "drafts at each context. A star of n drafts emits 1 + alpha tokens per call, a chain of n sum_{k<=n} a^k with a the mean of "
         "1 - TV, if acceptances are independent.\n"
