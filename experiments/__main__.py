@@ -48,6 +48,14 @@ def commands() -> dict[str, str]:
     return {name: (text or "").partition("\n")[0] for name, text in documents.items()}
 
 
+def usage(name: str) -> str:
+    """The help of a command, as `specjax NAME --help` prints it, without colours."""
+    module, text = importlib.import_module(f"experiments.{name}"), io.StringIO()
+    with contextlib.redirect_stdout(text), contextlib.suppress(SystemExit):
+        _parse(module, name, _default_figure(module, name), ["--help"])
+    return text.getvalue().strip()
+
+
 def _dispatch(arguments: list[str]) -> int:
     known = commands()
     if not arguments:
@@ -69,7 +77,7 @@ def _dispatch(arguments: list[str]) -> int:
 
 def _run(name: str, arguments: list[str]) -> int:
     module = importlib.import_module(f"experiments.{name}")
-    default = Path("out") / f"{name}.png" if hasattr(module, "plot") else None
+    default = _default_figure(module, name)
     options = _parse(module, name, default, arguments)
     _seeds.check(getattr(options, "seed", 0))
     figure = _figure_path(options.figure, default) if default else None
@@ -90,6 +98,10 @@ def _run(name: str, arguments: list[str]) -> int:
         _store.write(figure, image)
         print(f"figure: {figure}")
     return module.status(content) if hasattr(module, "status") else 0
+
+
+def _default_figure(module: ModuleType, name: str) -> Path | None:
+    return Path("out") / f"{name}.png" if hasattr(module, "plot") else None
 
 
 class _Output(Protocol):

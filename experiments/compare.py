@@ -3,9 +3,7 @@
 import dataclasses
 import itertools
 import math
-import os
 import warnings
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,8 +13,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from experiments import _consistency, _judges, _prompts, _schemes, _seeds, _sequoia
-from experiments._console import track
+from experiments import _consistency, _judges, _programs, _prompts, _schemes, _seeds, _sequoia
 from experiments._measure import Records, clustered_mean, measure
 from experiments._provenance import provenance
 from specjax import decode, rules, verifiers
@@ -99,22 +96,24 @@ def run(config: Config) -> dict:
     contexts = config.contexts or (2048 if pair.target.vocabulary <= 1024 else 256)
     delta = DELTA / sum(len(cell.judges) for cell in cells)
 
-    def rows(cell: Cell, key: jax.Array) -> list[dict]:
+    def rows(task: tuple[int, Cell]) -> list[dict]:
+        index, cell = task
         tree = _schemes.drawable(cell.tree)[cell.scheme]
         decoder = decode.decoder(pair, tree, cell.scheme, sampling)
         judges = tuple(decode.verifier(judge, tree.scheme, tree.topology) for judge in cell.judges)
         steps = math.ceil(contexts / (len(judges) * len(prompts)))
-        led = [measure(decoder, judges, i, key, params, prompts, lengths, steps) for i in range(len(judges))]
+        led = [measure(decoder, judges, i, jax.random.fold_in(key, index), params, prompts, lengths, steps) for i in range(len(judges))]
         return [_row(config, cell, judge, i, led, delta) for i, judge in enumerate(judges)]
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # a program compiles on one core
-        jobs = [pool.submit(rows, cell, jax.random.fold_in(key, index)) for index, cell in enumerate(cells)]
-        try:
-            done = [row for job in track(jobs, f"{config.pair}: {len(cells)} programs") for row in job.result()]
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)  # what has not begun shall not hold up the end
-            raise
-    return {"rows": done, "provenance": provenance(config)}
+    *order, first = sorted(enumerate(cells), key=lambda task: -len(task[1].judges))  # a row is there soon, and no core waits at the end
+    done = dict(zip([first[0], *(index for index, _ in order)], _programs.run(rows, [first, *order], config.pair, _told), strict=True))
+    return {"rows": [row for index in sorted(done) for row in done[index]], "provenance": provenance(config)}
+
+
+def _told(rows: list[dict]) -> str:
+    """The first figures of a program, for those who wait."""
+    spoken = [f"{row['rule']} {row['block_efficiency']:.3f}" for row in rows]
+    return f"{rows[0]['tree']} {rows[0]['scheme']}, tokens per call: {', '.join(spoken)}"
 
 
 def _cells(config: Config) -> list[Cell]:

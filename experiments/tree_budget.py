@@ -8,8 +8,6 @@ of chance (`theory.shapes.random_walk_limit`, without its constant): best first 
 
 import dataclasses
 import math
-import os
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 import jax
@@ -20,9 +18,8 @@ from rich.console import Console
 from rich.table import Table
 from scipy import stats
 
-from experiments import _judges, _prompts, _seeds
+from experiments import _judges, _programs, _prompts, _seeds
 from experiments._budget_trees import CLAIMS, METHODS, SINGLE, Limits
-from experiments._console import track
 from experiments._efficiency import Calls, Profile, Texts, measure, profile
 from experiments._measure import clustered_mean
 from experiments._provenance import provenance
@@ -85,18 +82,14 @@ def run(config: Config) -> dict:
     seen = profile(pair, sampling, jax.random.fold_in(key, 0), texts, min(SLOTS, pair.target.vocabulary))
     budgets = _budgets(config, seen)
 
-    def cell(cell: Cell, key: jax.Array) -> list[dict]:
-        led = _measured(cell, pair, sampling, key, texts)
+    def rows_of(task: tuple[int, Cell]) -> list[dict]:
+        index, cell = task
+        led = _measured(cell, pair, sampling, jax.random.fold_in(key, 1 + index), texts)
         jax.clear_caches()  # a program runs once, and some forty of a large pair's are more memory maps than a process may have
         return _rows(config, cell, budgets[cell], led)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # a program compiles on one core
-        jobs = [pool.submit(cell, each, jax.random.fold_in(key, 1 + index)) for index, each in enumerate(budgets)]
-        try:
-            rows = [row for job in track(jobs, f"{config.pair}: {len(jobs)} programs") for row in job.result()]
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)  # what has not begun shall not hold up the end
-            raise
+    done = _programs.run(rows_of, list(enumerate(budgets)), config.pair, lambda rows: f"{rows[0]['method']} {rows[0]['tree']}")
+    rows = [row for cell in done for row in cell]
     rows.sort(key=lambda row: (config.methods.index(row["method"]), row["budget"]))
     known = {"acceptance": seen.acceptance.tolist(), "mu": seen.moments.first, "mu2": seen.moments.second}
     return {"rows": rows, "claims": claims(rows), "profile": known, "provenance": provenance(config)}

@@ -11,6 +11,7 @@ from sphinx.application import Sphinx
 jax.jit = lambda function=None, **options: function or (lambda function: function)  # autodoc takes a jitted function for data
 
 from experiments import _stored, rules
+from experiments.__main__ import commands, usage
 from specjax.rules import Claims
 
 HERE = Path(__file__).parent
@@ -75,5 +76,10 @@ def _figure(path: Path) -> str:
     return f"## {path.stem}\n\n```sh\n{chr(10).join(lines)}\n```\n\n![{path.stem}]({os.path.relpath(path, HERE)})"
 
 
+def command_line() -> str:
+    """Every command: what it does, and its help."""
+    return "\n\n".join(f"## specjax {name}\n\n```text\n{usage(name)}\n```" for name in commands())
+
+
 myst_enable_extensions = ["substitution"]
-myst_substitutions = {"figures": figures(), "rules": rules.markdown(rules.run(rules.Config()).rows)}
+myst_substitutions = {"figures": figures(), "commands": command_line(), "rules": rules.markdown(rules.run(rules.Config()).rows)}
