@@ -21,7 +21,7 @@ project = author = "specjax"
 version = release = importlib.metadata.version("specjax")
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon"]
-exclude_patterns = ["conf.py", "_templates", "_static", "*.ipynb"]
+exclude_patterns = ["_templates", "_static"]
 templates_path, html_static_path, html_css_files = ["_templates"], ["_static"], ["tables.css"]
 html_theme = "alabaster"
 html_theme_options = {
@@ -32,10 +32,7 @@ html_theme_options = {
 }
 html_show_sourcelink = html_show_copyright = False
 
-nb_custom_formats = {".py": ["jupytext.reads", {"fmt": "py:percent"}]}
-nb_execution_mode = "force"
-nb_execution_raise_on_error = True
-nb_execution_timeout = 180
+nb_execution_mode = "off"  # the notebooks hold what they show: make notebooks
 nb_merge_streams = True
 
 autosummary_ignore_module_all = False
