@@ -13,8 +13,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from experiments import _consistency, _judges, _programs, _prompts, _schemes, _seeds, _sequoia
-from experiments._measure import Records, clustered_mean, measure
+from experiments import _consistency, _contexts, _judges, _programs, _prompts, _schemes, _seeds, _sequoia
+from experiments._measure import Measured, clustered_mean, measure
 from experiments._provenance import provenance
 from specjax import decode, rules, verifiers
 from specjax._types import Claims, Rule
@@ -26,7 +26,8 @@ from specjax.verifiers import Verifier, node_rule
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-DELTA = 1e-3  # chance that a sound table shows any inconsistency
+DELTA = 3e-5  # chance that a sound row is inconsistent; it is the same in every company of rules
+DECODED = 4  # a rule's own decode makes one target call for so many contexts
 WIDTHS = {"accepted": 10, "law mass": 10, "expected": 8, "gap": 11, "tok/call": 10, "": 2}  # of figures like -0.1234(56)
 VERDICTS = {True: "[green]ok[/]", False: "[bold red]NO[/]", None: ""}
 
@@ -44,7 +45,8 @@ class Config:
         grown while drafting: paths:KxD, beam:WxD, best_first:NxWxD, .., or by a file: my_tree.py:KxD.
       temperature: of target and draft alike; 0 is greedy decoding.
       top_p: nucleus of target and draft alike.
-      contexts: target calls behind each row, at least; if not given, 2048 where V is at most 1024, else 256.
+      contexts: tokens that the target draws after the prompts, at least; before each of them every rule judges one draft. If not
+        given, 2048 where V is at most 1024, else 256. A text that ends has fewer.
       prompts: a file in place of the pair's held-out prompts: text, one prompt a line, or .jsonl with `prompt`, `turns` or `messages`.
       seed: of all random streams.
     """
@@ -92,18 +94,18 @@ def run(config: Config) -> dict:
     cells = cells or _cells(dataclasses.replace(config, tree=_sequoia.resolved(config.tree, pair, sampling, config.seed)))
     prompts, lengths = _prompts.padded([pair.tokenizer.encode(text) for text in texts or pair.prompts])
     params = decode.Params(pair.target_params, pair.draft_params)
-    key = _seeds.key(config.seed)
+    of_contexts, of_drafts = (jax.random.fold_in(_seeds.key(config.seed), purpose) for purpose in range(2))
     contexts = config.contexts or (2048 if pair.target.vocabulary <= 1024 else 256)
-    delta = DELTA / sum(len(cell.judges) for cell in cells)
+    each = math.ceil(contexts / len(prompts))
+    spoken = _contexts.drawn(pair, sampling, of_contexts, prompts, lengths, each)
 
     def rows(task: tuple[int, Cell]) -> list[dict]:
-        index, cell = task
+        _, cell = task
         tree = _schemes.drawable(cell.tree)[cell.scheme]
         decoder = decode.decoder(pair, tree, cell.scheme, sampling)
         judges = tuple(decode.verifier(judge, tree.scheme, tree.topology) for judge in cell.judges)
-        steps = math.ceil(contexts / (len(judges) * len(prompts)))
-        led = [measure(decoder, judges, i, jax.random.fold_in(key, index), params, prompts, lengths, steps) for i in range(len(judges))]
-        return [_row(config, cell, judge, i, led, delta) for i, judge in enumerate(judges)]
+        measured = measure(decoder, judges, of_drafts, params, spoken, math.ceil(each / DECODED))
+        return [_row(config, cell, judge, i, measured) for i, judge in enumerate(judges)]
 
     *order, first = sorted(enumerate(cells), key=lambda task: -len(task[1].judges))  # a row is there soon, and no core waits at the end
     done = dict(zip([first[0], *(index for index, _ in order)], _programs.run(rows, [first, *order], config.pair, _told), strict=True))
@@ -186,12 +188,11 @@ def fitting(claims: Claims, drawable: dict[str, TreeDrafting]) -> str | None:
     return scheme if one_by_one and all(claims.admits(n) for n in tree.topology.arities if n > 0) else None
 
 
-def _row(config: Config, cell: Cell, judge: Verifier, index: int, led: list[Records], delta: float) -> dict:
-    """What judge `index` did at the contexts of all decodes, and how fast the decode that it led went."""
-    ran = np.concatenate([r.ran for r in led], 1)
-    nodes = jax.tree.map(lambda *parts: np.concatenate(parts, 1)[:, :, index], *(r.nodes for r in led))
-    used = ran[:, :, None] & (nodes.proposed > 0)
-    own = led[index]
+def _row(config: Config, cell: Cell, judge: Verifier, index: int, measured: Measured) -> dict:
+    """What judge `index` did at the contexts, and how fast the decode that it led went."""
+    seen, own = measured.contexts, measured.led[index]
+    nodes = jax.tree.map(lambda table: table[:, :, index], seen.nodes)
+    used = seen.ran[:, :, None] & (nodes.proposed > 0)
     mass, expected, alpha_star = (np.asarray(x, np.float64) for x in (nodes.law_mass, nodes.expected, nodes.alpha_star))
     summaries = {
         "acceptance_count": clustered_mean(nodes.hit.astype(float), used),
@@ -199,11 +200,15 @@ def _row(config: Config, cell: Cell, judge: Verifier, index: int, led: list[Reco
         "expected": clustered_mean(expected, used),
         "alpha_star": clustered_mean(alpha_star, used),
         "gap": clustered_mean(alpha_star - mass, used),
-        "block_efficiency": clustered_mean(own.emitted[:, :, index].astype(float), own.ran),
+        "block_efficiency": clustered_mean(own.emitted.astype(float), own.ran),
     }
-    by_depth = [clustered_mean(mass[..., d], used[..., d]) for d in range(mass.shape[-1] - 1)]  # nothing is proposed below depth D
+    depths = range(mass.shape[-1] - 1)  # nothing is proposed below depth D
+    by_depth = {
+        "alpha_token": [clustered_mean(mass[..., d], used[..., d]) for d in depths],
+        "alpha_star_token": [clustered_mean(alpha_star[..., d], used[..., d]) for d in depths],
+    }
     rule = node_rule(judge)
-    consistent, stated = _verdict(rule, mass[used], expected[used], alpha_star[used], delta)
+    consistent, stated = _verdict(rule, mass[used], expected[used], alpha_star[used], DELTA)
     return {
         "pair": config.pair,
         "rule": (rule or judge).name,
@@ -213,10 +218,11 @@ def _row(config: Config, cell: Cell, judge: Verifier, index: int, led: list[Reco
         "temperature": config.temperature,
         "top_p": config.top_p,
         "contexts": int(used.sum()),
+        "calls": int(own.ran.sum()),
         **{name: _number(mean.value) for name, mean in summaries.items()},
         **{f"{name}_se": _number(mean.error) for name, mean in summaries.items()},
-        "alpha_token": [_number(mean.value) for mean in by_depth],
-        "alpha_token_se": [_number(mean.error) for mean in by_depth],
+        **{name: [_number(mean.value) for mean in means] for name, means in by_depth.items()},
+        **{f"{name}_se": [_number(mean.error) for mean in means] for name, means in by_depth.items()},
         "stated_error": _number(stated),
         "consistent": consistent,
         "by_prompt": _by_prompt(used, acceptance=mass, alpha_star=alpha_star),
@@ -287,7 +293,7 @@ def _legend(rows: list[dict]) -> str:
         "rule. gap: alpha* - law mass. tok/call: emitted tokens per target call in the rule's own decode, with the bonus token. "
         f"1.234(56) is 1.234 ± 0.056, one standard error, prompts as clusters; {fewest} nodes or more in each row.\n"
         "ok: the expectation is at most alpha* at every node, and the law mass differs from it (or exceeds alpha*) by no more than "
-        f"chance allows: {worst:.3f} at the most, {DELTA:g} for the table to fail by chance."
+        f"chance allows: {worst:.3f} at the most; a sound row fails by chance with probability {DELTA:g}."
     )
 
 

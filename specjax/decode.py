@@ -219,9 +219,11 @@ def step(decoder: Decoder, verifier: Verifier, key: RandomKey, params: Params, s
     return commit(decoder, scored, kept), info
 
 
-def run(step: Callable[[DecodeState], tuple[DecodeState, Info]], state: DecodeState, most: int) -> tuple[DecodeState, Count, Info]:
-    """Repeat a step until the state is done, `most` times at the most: the end, the steps made, their records stacked [most, ...]."""
-    records = jax.tree.map(lambda row: jnp.zeros((most, *row.shape), row.dtype), jax.eval_shape(step, state)[1])
+def run(
+    step: Callable[[DecodeState], tuple[DecodeState, Info]], state: DecodeState, rows: int, most: Count
+) -> tuple[DecodeState, Count, Info]:
+    """Repeat a step until the state is done, `most` <= rows times at the most: the end, the steps made, their records [rows, ...]."""
+    records = jax.tree.map(lambda row: jnp.zeros((rows, *row.shape), row.dtype), jax.eval_shape(step, state)[1])
 
     def turn(carry: tuple[DecodeState, Count, Info]) -> tuple[DecodeState, Count, Info]:
         state, count, records = carry
@@ -244,5 +246,5 @@ def decode(
       key: typed; streams are split by purpose and position, so the result depends on nothing else.
     """
     start = init(decoder, params, prompt, length, budget)
-    state, steps, info = run(functools.partial(step, decoder, verifier, key, params), start, budget)
+    state, steps, info = run(functools.partial(step, decoder, verifier, key, params), start, budget, jnp.int32(budget))
     return Decoded(state.tokens, state.length, steps, info, state.status)
