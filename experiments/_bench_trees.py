@@ -7,13 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
-from rich.table import Table
 
 from experiments import _seeds
 from experiments._console import say
 from experiments._large import log_normal
 from experiments._timing import Call, against, bind, medians, stated
 from experiments._timing import table as figures
+from experiments._written import Table
 from specjax import decode, rules, trees
 from specjax._types import RandomKey
 from specjax.decode import Decoder, DecodeState, Params

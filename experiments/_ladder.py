@@ -19,9 +19,10 @@ Expectation = Callable[[Law, Law], Scalar]
 
 
 class Interval(NamedTuple):
-    """A mean over contexts and where it may lie; a single context has no interval (nan)."""
+    """A mean over contexts, its standard error, and where it may lie; a single context has neither (nan)."""
 
     mean: float
+    error: float
     low: float
     high: float
 
@@ -109,9 +110,10 @@ def interval(values: Values) -> Interval:
         values = values.mean(1) if len(values) > 1 else values[0]
     mean, count = float(np.mean(values)), len(values)
     if count == 1:
-        return Interval(mean, np.nan, np.nan)
-    half = float(stats.t.ppf((1 + LEVEL) / 2, count - 1) * np.std(values, ddof=1) / np.sqrt(count))
-    return Interval(mean, mean - half, mean + half)
+        return Interval(mean, np.nan, np.nan, np.nan)
+    error = float(np.std(values, ddof=1) / np.sqrt(count))
+    half = error * float(stats.t.ppf((1 + LEVEL) / 2, count - 1))
+    return Interval(mean, error, mean - half, mean + half)
 
 
 def chain(first_try: Interval, depth: int) -> Interval:
@@ -119,7 +121,10 @@ def chain(first_try: Interval, depth: int) -> Interval:
 
     It stands for decoding if the acceptances of one step are independent of each other.
     """
-    return Interval(*(float(np.sum(alpha ** np.arange(depth + 1))) for alpha in first_try))
+    powers = np.arange(depth + 1)
+    mean, low, high = (float(np.sum(alpha**powers)) for alpha in (first_try.mean, first_try.low, first_try.high))
+    slope = float(np.sum(powers[1:] * first_try.mean ** powers[:-1]))
+    return Interval(mean, slope * first_try.error, low, high)
 
 
 def curves(ladders: tuple[Ladder, ...]) -> dict[str, list[str]]:
@@ -146,4 +151,4 @@ def _best(columns: list[Values | None]) -> Interval | None:
 
 def star(alpha: Interval) -> Interval:
     """Block efficiency 1 + alpha of n drafts at one node."""
-    return Interval(*(1 + value for value in alpha))
+    return Interval(1 + alpha.mean, alpha.error, 1 + alpha.low, 1 + alpha.high)

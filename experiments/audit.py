@@ -16,13 +16,13 @@ from typing import NamedTuple
 import tyro
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Column, Table
 
 import theory
 from experiments import _audit_rules, _audit_verifiers, _judges, _laws, _schemes
 from experiments._audit_rules import audit, battery
 from experiments._audit_verifiers import Candidate, audit_verifier, candidate, lifted
 from experiments._console import track
+from experiments._written import Table
 from specjax import rules, verifiers
 from specjax.rules import Rule
 from specjax.verifiers import Verifier
@@ -167,19 +167,19 @@ def show(rows: list[Row], console: Console) -> None:
     of_rules = [row for row in rows if isinstance(row, _audit_rules.Row)]
     of_verifiers = [row for row in rows if isinstance(row, _audit_verifiers.Row)]
     if of_rules:
-        table = _table("rule", "n", "TV to p", "acceptance")
+        table = _table("rule", "n", "acceptance")
         for row in of_rules:
-            table.add_row(row.rule, row.scheme, str(row.n), *_cells(row.tv, row.acceptance, row.optimum, row.verdict))
+            table.add(row.rule, row.scheme, str(row.n), *_cells(row.tv, row.acceptance, row.optimum, row.verdict))
         console.print(table)
     if of_verifiers:
-        table = _table("verifier", "tree", "TV to p", "accepted")
+        table = _table("verifier", "tree", "accepted")
         for one in of_verifiers:
-            table.add_row(one.verifier, one.scheme, one.tree, *_cells(one.tv, one.expected_accepted, one.optimum, one.verdict))
+            table.add(one.verifier, one.scheme, one.tree, *_cells(one.tv, one.expected_accepted, one.optimum, one.verdict))
         console.print(table)
 
 
-def _table(what: str, *numbers: str) -> Table:
-    return Table(what, "scheme", *(Column(name, justify="right") for name in (*numbers, "optimum")), "verdict")
+def _table(what: str, size: str, accepted: str) -> Table:
+    return Table((what, "scheme", size, "TV to p", accepted, "optimum", "verdict"), 3, texts=("verdict",))
 
 
 def _cells(tv: float | None, accepted: float | None, optimum: float | None, verdict: str) -> tuple[str, ...]:

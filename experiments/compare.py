@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import numpy as np
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from experiments import _consistency, _contexts, _judges, _programs, _prompts, _schemes, _seeds, _sequoia
 from experiments._measure import Measured, clustered_mean, measure
 from experiments._provenance import provenance
+from experiments._written import MEANING, Table, with_error
 from specjax import decode, rules, verifiers
 from specjax._types import Claims, Rule
 from specjax.models import pairs
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
 DELTA = 3e-5  # chance that a sound row is inconsistent; it is the same in every company of rules
 DECODED = 4  # a rule's own decode makes one target call for so many contexts
-WIDTHS = {"accepted": 10, "law mass": 10, "expected": 8, "gap": 11, "tok/call": 10, "": 2}  # of figures like -0.1234(56)
+FIGURES = {"accepted": "acceptance_count", "law mass": "acceptance_law_mass", "expected": "expected"}
 VERDICTS = {True: "[green]ok[/]", False: "[bold red]NO[/]", None: ""}
 
 
@@ -260,25 +259,27 @@ def _number(value: float) -> float | None:
 def show(content: dict, console: Console) -> None:
     """The table, and what its columns mean."""
     rows = content["rows"]
-    table = Table(title=_title(rows), box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    room = console.width - sum(WIDTHS.values()) - 2 * len(WIDTHS) - 3  # the spaces between and around
-    table.add_column("rule", no_wrap=True, overflow="ellipsis", max_width=max(room, 12))  # figures stay whole in a narrow terminal
-    for name, width in WIDTHS.items():
-        table.add_column(name, justify="right", no_wrap=True, min_width=width)
+    table = Table(("rule", *FIGURES, "gap", "tok/call", ""), title=_title(rows))
     for (tree, scheme), group in itertools.groupby(rows, key=lambda row: (row["tree"], row["scheme"])):
         cell = list(group)
-        known = [row["alpha_star"] for row in cell if row["alpha_star"] is not None]
-        best = f"{known[0]:.4f}" if known else "-"
         table.add_section()
-        table.add_row(f"[bold]{tree} {scheme}[/]")
-        table.add_row("  alpha*", "", "", f"[bold]{best}[/]")
+        table.add(f"[bold]{tree} {scheme}[/]")
+        table.add("  alpha*", "", f"[bold]{_optimum(cell)}[/]")
         for row in cell:
-            names = ("acceptance_count", "acceptance_law_mass", "gap", "block_efficiency")
-            counted, mass, gap, speed = (_with_error(row, name) for name in names)
-            expected = "-" if row["expected"] is None else f"{row['expected']:.4f}"
-            table.add_row(f"  {row['rule']}", counted, mass, expected, gap, speed, VERDICTS[row["consistent"]])
+            figures = (with_error(row[name], row[f"{name}_se"]) for name in (*FIGURES.values(), "gap", "block_efficiency"))
+            table.add(f"  {row['rule']}", *figures, VERDICTS[row["consistent"]])
     console.print(table)
     console.print(_legend(rows))
+
+
+def _optimum(cell: list[dict]) -> str:
+    """alpha* at the contexts, which all rows of one tree and scheme share; below them each walk meets nodes of its own."""
+    known = next((row for row in cell if row["alpha_star"] is not None), None)
+    if known is None:
+        return "-"
+    if len(known["alpha_token"]) == 1:
+        return with_error(known["alpha_star"], known["alpha_star_se"])
+    return with_error(known["alpha_star_token"][0], known["alpha_star_token_se"][0])
 
 
 def _title(rows: list[dict]) -> str:
@@ -286,23 +287,16 @@ def _title(rows: list[dict]) -> str:
 
 
 def _legend(rows: list[dict]) -> str:
-    fewest = min(row["contexts"] for row in rows)
+    fewest, calls = (min(row.get(name, 0) for row in rows) for name in ("contexts", "calls"))
     worst = max((row["stated_error"] for row in rows if row["stated_error"] is not None), default=math.nan)
     return (
-        "accepted: share of nodes at which a draft was emitted. law mass: the same with the draw averaged out. expected: exact, of the "
-        "rule. gap: alpha* - law mass. tok/call: emitted tokens per target call in the rule's own decode, with the bonus token. "
-        f"1.234(56) is 1.234 ± 0.056, one standard error, prompts as clusters; {fewest} nodes or more in each row.\n"
+        "accepted: share of nodes at which a draft was emitted. law mass: the same with the draw averaged out; beside alpha*, the optimum "
+        "at the contexts. expected: exact, of the rule. gap: alpha* - law mass. tok/call: emitted tokens per target call in a decode of "
+        f"the rule's own, with the bonus token, the draws shared by all. {MEANING}, prompts as clusters; "
+        f"{fewest} nodes and {calls} calls or more in each row.\n"
         "ok: the expectation is at most alpha* at every node, and the law mass differs from it (or exceeds alpha*) by no more than "
         f"chance allows: {worst:.3f} at the most; a sound row fails by chance with probability {DELTA:g}."
     )
-
-
-def _with_error(row: dict, name: str) -> str:
-    """1.234(56) for 1.234 ± 0.056."""
-    value, error = row[name], row[f"{name}_se"]
-    if value is None:
-        return "-"
-    return f"{value:.4f}({round(error * 1e4)})" if error < 0.00995 else f"{value:.3f}({round(error * 1e3)})"
 
 
 def plot(content: dict) -> "Figure":

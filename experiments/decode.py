@@ -9,13 +9,13 @@ import jax
 import numpy as np
 import tyro
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from experiments import _judges, _prompts, _schemes, _seeds, _sequoia, _stop
 from experiments._console import say
 from experiments._measure import BROKEN
 from experiments._provenance import provenance
+from experiments._written import Table, number
 from specjax import decode
 from specjax.decode import Decoded
 from specjax.models import pairs
@@ -143,10 +143,10 @@ def status(content: dict) -> int:
 
 
 def _by_depth(content: dict) -> Table:
-    table = Table("depth", "visited", "accepted", "law mass", "expected", "alpha*")
+    table = Table(("depth", "visited", "accepted", "law mass", "expected", "alpha*"))
     deepest = max(len(step["proposed"]) for step in content["steps"])
     for depth in range(deepest):
         rows = [step for step in content["steps"] if len(step["proposed"]) > depth]
         means = [np.mean([row[name][depth] for row in rows]) for name in ("hit", "law_mass", "expected", "alpha_star")]
-        table.add_row(str(depth + 1), str(len(rows)), *("-" if np.isnan(m) else f"{m:.3f}" for m in means))
+        table.add(str(depth + 1), str(len(rows)), *(number(mean, 3) for mean in means))
     return table

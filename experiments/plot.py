@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from experiments import _figures, _rows, _stored
+from experiments._written import Table, number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -72,20 +71,14 @@ def show(content: dict, console: Console) -> None:
 
 
 def _table(points: list[_rows.Row]) -> Table:
-    """The points, figures whole in a narrow terminal."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for name, value in points[0].items():
-        if isinstance(value, str):
-            table.add_column(name, no_wrap=True)
-        else:
-            table.add_column(name, no_wrap=True, justify="right", min_width=max(len(name), *(len(_written(p[name])) for p in points)))
-    for point in points:
-        table.add_row(*map(_written, point.values()))
-    return table
+    heads = tuple(points[0])
+    texts = [name for name in heads if isinstance(points[0][name], str)]
+    names = [*texts, *(name for name in heads if name not in texts)]
+    return Table(names, len(texts), lines=[[_stated(point[name]) for name in names] for point in points])
 
 
-def _written(value: object) -> str:
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
+def _stated(value: object) -> str:
+    return number(value) if isinstance(value, float) else str(value)
 
 
 def plot(content: dict) -> "Figure":

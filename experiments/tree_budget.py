@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import jax
 import numpy as np
 from numpy.typing import NDArray
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from scipy import stats
 
 from experiments import _judges, _programs, _prompts, _seeds
@@ -23,6 +21,7 @@ from experiments._budget_trees import CLAIMS, METHODS, SINGLE, Limits
 from experiments._efficiency import Calls, Profile, Texts, measure, profile
 from experiments._measure import clustered_mean
 from experiments._provenance import provenance
+from experiments._written import MEANING, Table, interval, number, with_error
 from specjax import decode
 from specjax.models import Pair, pairs
 from specjax.numerics import Sampling
@@ -205,17 +204,13 @@ def _limits(content: dict) -> dict[int, float]:
 def show(content: dict, console: Console) -> None:
     """Block efficiency by method, verifier and budget; the chosen trees; the claims."""
     rows, limits = content["rows"], _limits(content)
-    table = Table(title=f"{rows[0]['pair']}: emitted tokens per target call, by drafts verified", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for head in ("method", "verifier"):
-        table.add_column(head, overflow="fold")
-    for budget in limits:
-        table.add_column(str(budget), justify="right")
+    table = Table(("method", "verifier", *map(str, limits)), 2, f"{rows[0]['pair']}: emitted tokens per target call, by drafts verified")
     for method, verifier in _lines(rows):
         cells = [chosen(rows, method, verifier, budget)[0] for budget in limits]
-        table.add_row(method, verifier, *(_figure(*_mean(values)) if len(values) else "-" for values in cells))
-    table.add_row("limit of fixed trees", "without its constant", *(f"{limit:.2f}" for limit in limits.values()))
+        table.add(method, verifier, *(with_error(*_mean(values), 2) if len(values) else "-" for values in cells))
+    table.add("limit of fixed trees", "without its constant", *(number(limit, 2) for limit in limits.values()))
     console.print(table)
-    console.print("1.23(4) is 1.23 ± 0.04, one standard error over prompts")
+    console.print(f"{MEANING} over prompts")
     known = content["profile"]
     console.print(f"acceptance by slot {' '.join(f'{x:.3f}' for x in known['acceptance'])}; mu {known['mu']:.3f}, mu2 {known['mu2']:.3f}")
     for method in dict.fromkeys(method for method, _ in _lines(rows)):
@@ -228,19 +223,13 @@ def _trees(rows: list[dict], method: str, budget: int) -> str:
 
 
 def _claims_table(rows: list[dict]) -> Table:
-    table = Table(title=f"more than a single draft? mean difference by prompt, {LEVEL:.0%} interval", box=box.SIMPLE_HEAD)
-    for head in ("method", "against", "drafts", "difference", "interval", "reproduced"):
-        table.add_column(head, overflow="fold")
+    title = f"more than a single draft? mean difference by prompt, {LEVEL:.0%} interval"
+    table = Table(("method", "against", "drafts", "difference", "interval", "reproduced"), 2, title)
     for row in rows:
         if row["reproduced"] is not None:
-            figures = f"{row['difference']:+.3f}", f"{row['low']:+.3f} to {row['high']:+.3f}", "yes" if row["reproduced"] else "no"
-            table.add_row(row["method"], f"{SINGLE}, {row['against']}", str(row["budget"]), *figures)
+            figures = number(row["difference"], 3, "+"), interval(row["low"], row["high"], 3, "+"), "yes" if row["reproduced"] else "no"
+            table.add(row["method"], f"{SINGLE}, {row['against']}", str(row["budget"]), *figures)
     return table
-
-
-def _figure(value: float, error: float) -> str:
-    """1.23(4) for 1.23 ± 0.04."""
-    return f"{value:.2f}({round(100 * error)})"
 
 
 def plot(content: dict) -> "Figure":

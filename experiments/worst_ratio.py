@@ -16,14 +16,13 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 from numpy.typing import NDArray
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 import theory
 from experiments import _exact, _judges, _schemes, _seeds
 from experiments._console import track
 from experiments._provenance import provenance
+from experiments._written import Table, number
 from specjax import bounds, rules
 from specjax.numerics import tiny
 from specjax.rules import Law, Rule, Scalar
@@ -208,16 +207,13 @@ def show(content: dict, console: Console) -> None:
     """For each rule and n the worst pair over all V."""
     starts = content["rows"][0]["starts"]
     console.print(f"worst acceptance / alpha* found, its proven minimum, and how many of {starts} starts came to the same")
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for name in ("rule, n", "V", "ratio", "proven", "alpha*", "same"):
-        table.add_column(name, justify="left" if name == "rule, n" else "right", no_wrap=True)
+    table = Table(("rule, n", "V", "ratio", "proven", "alpha*", "same"))
     for rule, group in itertools.groupby(_worst(content["rows"]), key=lambda row: row["rule"]):
         table.add_section()
-        table.add_row(f"[bold]{rule}[/]")
+        table.add(f"[bold]{rule}[/]")
         for row in group:
-            proven = "-" if row["floor"] is None else f"{row['floor']:.6f}"
-            figures = (f"{row['ratio']:.6f}", proven, f"{row['alpha_star']:.4f}", str(row["agreeing"]))
-            table.add_row(f"  {row['n']}", str(row["vocabulary"]), *figures)
+            figures = (number(row["ratio"], 6), number(row["floor"], 6), number(row["alpha_star"]), str(row["agreeing"]))
+            table.add(f"  {row['n']}", str(row["vocabulary"]), *figures)
     console.print(table)
 
 

@@ -187,7 +187,7 @@ def test_the_contract_of_logits(files, logits, tmp_path, capsys):
         ladder["singleton"],
         *ladder["block_efficiency"].values(),
     ):
-        assert list(value) == ["mean", "low", "high"]
+        assert list(value) == ["mean", "error", "low", "high"]
         assert value["low"] < value["mean"] < value["high"]
     a = ladder["first_try_alpha"]["mean"]
     assert ladder["block_efficiency"]["chain"]["mean"] == pytest.approx(1 + a + a**2)
@@ -198,7 +198,7 @@ def test_the_contract_of_logits(files, logits, tmp_path, capsys):
 def test_the_interval():
     values = np.random.default_rng(0).normal(size=12)
     low, high = stats.ttest_1samp(values, 0).confidence_interval(0.95)
-    assert _ladder.interval(values) == pytest.approx((values.mean(), low, high))
+    assert _ladder.interval(values) == pytest.approx((values.mean(), stats.sem(values), low, high))
     assert np.isnan(_ladder.interval(values[:1]).low)
 
 

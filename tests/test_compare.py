@@ -72,7 +72,7 @@ def test_contexts_are_drawn_from_the_target(seed):
 def test_a_text_ends_with_eos_and_nothing_below_it_counts():
     """With a letter as EOS: no context follows it, and a walk that accepts it emits nothing more."""
     pair = pairs.load("markov")._replace(eos=4)
-    prompts, lengths = _contexts.pad_prompts([pair.tokenizer.encode(text) for text in pair.prompts], 8)
+    prompts, lengths = _prompts.padded([pair.tokenizer.encode(text) for text in pair.prompts])
     texts = _contexts.drawn(pair, AS_IS, jax.random.key(0), prompts, lengths, 24)
     tree = chain(2)
     judges = (decode.verifier(rules.get("kseq")(), "iid", tree),)
