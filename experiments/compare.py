@@ -98,17 +98,16 @@ def run(config: Config) -> dict:
     each = math.ceil(contexts / len(prompts))
     spoken = _contexts.drawn(pair, sampling, of_contexts, prompts, lengths, each)
 
-    def rows(task: tuple[int, Cell]) -> list[dict]:
-        _, cell = task
+    def rows(cell: Cell) -> list[dict]:
         tree = _schemes.drawable(cell.tree)[cell.scheme]
         decoder = decode.decoder(pair, tree, cell.scheme, sampling)
         judges = tuple(decode.verifier(judge, tree.scheme, tree.topology) for judge in cell.judges)
         measured = measure(decoder, judges, of_drafts, params, spoken, math.ceil(each / DECODED))
         return [_row(config, cell, judge, i, measured) for i, judge in enumerate(judges)]
 
-    *order, first = sorted(enumerate(cells), key=lambda task: -len(task[1].judges))  # a row is there soon, and no core waits at the end
-    done = dict(zip([first[0], *(index for index, _ in order)], _programs.run(rows, [first, *order], config.pair, _told), strict=True))
-    return {"rows": [row for index in sorted(done) for row in done[index]], "provenance": provenance(config)}
+    *order, first = sorted(cells, key=lambda cell: -len(cell.judges))  # a row is there soon, and no core waits at the end
+    done = dict(zip([first, *order], _programs.run(rows, [first, *order], config.pair, _told), strict=True))
+    return {"rows": [row for cell in cells for row in done[cell]], "provenance": provenance(config)}
 
 
 def _told(rows: list[dict]) -> str:

@@ -6,6 +6,7 @@ chosen for each half of the prompts by the other half. Intervals are paired by p
 of chance (`theory.shapes.random_walk_limit`, without its constant): best first is one, the others are not bound by it.
 """
 
+import collections
 import dataclasses
 import math
 from typing import TYPE_CHECKING, NamedTuple
@@ -44,7 +45,7 @@ class Config:
       pair: target and draft model: bytes (embedded), smollm2 (make smollm2), markov.
       methods: ways to draft a tree.
       budget: drafts that are verified at a target call.
-      depth: drafts on a path of a tree, at most; a single draft may be twice as long.
+      depth: drafts on a path, at most, whatever the method: below the budget it may decide who wins.
       temperature: of target and draft alike.
       prompts: as many of the pair's held-out prompts, at most.
       calls: target calls after each prompt.
@@ -54,10 +55,10 @@ class Config:
     pair: str = "bytes"
     methods: tuple[str, ...] = tuple(METHODS)
     budget: tuple[int, ...] = (4, 8, 16, 32, 64)
-    depth: int = 8
+    depth: int = 64
     temperature: float = 1.0
     prompts: int = 16
-    calls: int = 64
+    calls: int = 32
     seed: int = 0
 
 
@@ -81,13 +82,12 @@ def run(config: Config) -> dict:
     seen = profile(pair, sampling, jax.random.fold_in(key, 0), texts, min(SLOTS, pair.target.vocabulary))
     budgets = _budgets(config, seen)
 
-    def rows_of(task: tuple[int, Cell]) -> list[dict]:
-        index, cell = task
-        led = _measured(cell, pair, sampling, jax.random.fold_in(key, 1 + index), texts)
+    def rows_of(cell: Cell) -> list[dict]:
+        led = _measured(cell, pair, sampling, jax.random.fold_in(key, 1), texts)  # methods share their draws
         jax.clear_caches()  # a program runs once, and some forty of a large pair's are more memory maps than a process may have
         return _rows(config, cell, budgets[cell], led)
 
-    done = _programs.run(rows_of, list(enumerate(budgets)), config.pair, lambda rows: f"{rows[0]['method']} {rows[0]['tree']}")
+    done = _programs.run(rows_of, list(budgets), config.pair, lambda rows: f"{rows[0]['method']} {rows[0]['tree']}")
     rows = [row for cell in done for row in cell]
     rows.sort(key=lambda row: (config.methods.index(row["method"]), row["budget"]))
     known = {"acceptance": seen.acceptance.tolist(), "mu": seen.moments.first, "mu2": seen.moments.second}
@@ -216,6 +216,32 @@ def show(content: dict, console: Console) -> None:
     for method in dict.fromkeys(method for method, _ in _lines(rows)):
         console.print(f"{method}: {'; '.join(_trees(rows, method, budget) for budget in limits)}")
     console.print(_claims_table(content["claims"]))
+    console.print(summary(content), highlight=False)
+
+
+def summary(content: dict) -> str:
+    """One paragraph: what each method emits at the largest budget by its better verifier, how deep it goes, and how the claims end."""
+    rows, judged = content["rows"], [row for row in content["claims"] if row["reproduced"] is not None]
+    budget, methods = max(row["budget"] for row in rows), dict.fromkeys(row["method"] for row in rows)
+    lines = filter(None, (_best(rows, method, budget) for method in methods))
+    failed = collections.Counter(row["budget"] for row in judged if not row["reproduced"])
+    drafts = ", ".join(f"{count} with {budget} drafts" for budget, count in sorted(failed.items()))
+    return (
+        f"{rows[0]['pair']}, {budget} drafts: {'; '.join(lines)}; {MEANING} over prompts. More than a single draft of the same budget in "
+        f"{sum(row['reproduced'] for row in judged)} of {len(judged)} comparisons{drafts and f', not in {drafts}'}."
+    )
+
+
+def _best(rows: list[dict], method: str, budget: int) -> str:
+    """A method's better verifier, and the depth of the tree; empty where it has no tree of this budget."""
+    found = [(verifier, *chosen(rows, method, verifier, budget)) for name, verifier in _lines(rows) if name == method]
+    verifier, values, trees = max(found, key=lambda one: float(one[1].sum()))
+    return f"{method} {with_error(*_mean(values), 2)} ({verifier}, {_deep(rows, trees)})" if trees else ""
+
+
+def _deep(rows: list[dict], trees: list[str]) -> str:
+    schemes = {row["tree"]: row["scheme"] for row in rows}
+    return f"{' or '.join(str(growth.parse(tree, schemes[tree]).topology.height) for tree in trees)} deep"
 
 
 def _trees(rows: list[dict], method: str, budget: int) -> str:

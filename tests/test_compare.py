@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import _cell_pair, _consistency, _contexts, _grid, _measure, _schemes, compare
+from experiments import _cell_pair, _consistency, _contexts, _grid, _measure, _prompts, _schemes, compare
 from experiments._measure import clustered_mean
 from specjax import decode, rules
 from specjax.models import pairs
