@@ -147,12 +147,13 @@ def plot(study: Study) -> "Figure":
         half = [np.nan_to_num(point.high - point.mean) for _, point in points]
         left.errorbar([n for n, _ in points], [point.mean for _, point in points], half, fmt=look, color=colour, capsize=2, label=label)
 
-    looks = zip(itertools.cycle(MARKS), itertools.cycle(f"C{i}" for i in range(10)), strict=False)
+    marks = itertools.cycle(MARKS)
     line("1 - TV", [study.first_try] * len(ladders), ":", "0.6")
     line("singleton bound, iid", [ladder.singleton for ladder in ladders], "-.", "0.6")
     for (scheme, names), cross in zip(curves(ladders).items(), itertools.cycle("_x+12"), strict=False):
         line(f"alpha* {scheme}", [ladder.alpha_star[scheme] for ladder in ladders], f"{cross}--", "k")
-        for name, (mark, colour) in zip(names, looks, strict=False):
+        for name, mark in zip(names, marks, strict=False):
+            colour = _style.colour(name)
             line(name, [ladder.acceptance[name] if ladder.under[name] == scheme else None for ladder in ladders], f"{mark}-", colour)
             best, attained = last.alpha_star[scheme], last.acceptance[name]
             if best is not None and attained is not None and name in last.lossless - last.estimated:

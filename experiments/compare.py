@@ -305,7 +305,6 @@ def plot(content: dict) -> "Figure":
     rows = content["rows"]
     shown = list(dict.fromkeys(row["tree"] for row in rows))
     schemes = list(dict.fromkeys(row["scheme"] for row in rows))
-    colours = {rule: f"C{i}" for i, rule in enumerate(dict.fromkeys(row["rule"] for row in rows))}
     figure, axes = _style.panels(len(schemes) + 1, _title(rows))
     for rule, scheme in dict.fromkeys((row["rule"], row["scheme"]) for row in rows):
         mine = [row for row in rows if (row["rule"], row["scheme"]) == (rule, scheme)]
@@ -313,7 +312,7 @@ def plot(content: dict) -> "Figure":
             known = [row for row in mine if row[name] is not None]
             x = [shown.index(row["tree"]) for row in known]
             values, spread = [row[name] for row in known], [2 * row[f"{name}_se"] for row in known]
-            panel.errorbar(x, values, yerr=spread, color=colours[rule], marker="o", capsize=2, label=rule)
+            panel.errorbar(x, values, yerr=spread, color=_style.colour(rule), marker="o", capsize=2, label=rule)
     for scheme, panel in zip(schemes, axes, strict=False):
         best = {row["tree"]: row["alpha_star"] for row in rows if row["scheme"] == scheme and row["alpha_star"] is not None}
         panel.plot([shown.index(tree) for tree in best], list(best.values()), "k--", marker="_", label="alpha*, the optimum")

@@ -27,7 +27,7 @@ class Config:
     Attributes:
       file: a merged sweep (.parquet, .json), or the JSON of an experiment.
       kind: of figure; if not given the experiment's own, for sweeps `PLAIN`.
-      where: conditions COLUMN=VALUE that rows must meet.
+      where: conditions COLUMN=VALUE or COLUMN=VALUE,VALUE,.. that rows must meet.
     """
 
     file: tyro.conf.Positional[Path]
@@ -36,7 +36,7 @@ class Config:
 
 
 def run(config: Config) -> dict:
-    """{"kind", "points"}, or the stored content where it is drawn by its own experiment.
+    """{"kind", "points", "varies"}, or the stored content where it is drawn by its own experiment.
 
     Raises:
       ValueError: a file without rows, an unknown kind, a condition that no row meets, or rows that this kind cannot show.
@@ -56,18 +56,25 @@ def run(config: Config) -> dict:
         raise ValueError(f"{config.file}: these rows cannot show {kind}")
     if len(_figures.pages(points)) > 1:
         count = len({point["setting"] for point in points})
-        raise ValueError(f"expected at most {_figures.MOST} settings in a figure, got {count}: choose with --where, e.g. vocabulary=32")
-    return {"kind": kind, "points": points}
+        raise ValueError(
+            f"expected at most {_figures.MOST} settings in a figure, got {count}: choose with --where; what varies: {_varying(rows)}"
+        )
+    return {"kind": kind, "points": points, "varies": _varying(rows)}
+
+
+def _varying(rows: list[_rows.Row]) -> str:
+    return "; ".join(f"{column} = {', '.join(values)}" for column, values in _rows.varying(rows).items()) or "nothing"
 
 
 def show(content: dict, console: Console) -> None:
-    """The numbers that are drawn."""
+    """The numbers that are drawn, and the columns that vary."""
     if "kind" not in content:
         _owner(content).show(content, console)
         return
     for setting, group in itertools.groupby(content["points"], key=lambda point: point["setting"]):
         console.print(f"{content['kind']}: {setting}", markup=False, highlight=False)
         console.print(_table([{name: value for name, value in point.items() if name != "setting"} for point in group]))
+    console.print(f"what varies: {content['varies']}", markup=False, highlight=False)
 
 
 def _table(points: list[_rows.Row]) -> Table:

@@ -245,13 +245,15 @@ def plot(content: dict) -> "Figure":
 
 
 def _plot_gaps(panel: "Axes", rows: list[dict]) -> None:
+    from experiments import _style
+
     shown = distinct(rows, "tree")
     for name in distinct(rows, "verifier"):
         cells = [(shown.index(tree), chosen(rows, tree=tree, verifier=name)) for tree in shown]
         points = np.array([(x, *pooled(group, "gap")) for x, group in cells if group])
-        panel.errorbar(
-            points[:, 0], 100 * points[:, 1], yerr=200 * points[:, 2], fmt="o", capsize=2, label=SHORT.get(_rule(name), _rule(name))
-        )
+        x, gaps, errors = points[:, 0], 100 * points[:, 1], 200 * points[:, 2]
+        label = SHORT.get(_rule(name), _rule(name))
+        panel.errorbar(x, gaps, yerr=errors, fmt="o", color=_style.colour(name), capsize=2, label=label)
     panel.set_xticks(range(len(shown)), shown, rotation=60, ha="right")
     panel.set_ylim(-0.5, None)
     panel.legend(fontsize=6, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))

@@ -228,14 +228,15 @@ def plot(content: dict) -> "Figure":
 
     rows, worst = content["rows"], _worst(content["rows"])
     figure, (left, right) = _style.panels(2, "worst pair of laws found; lines: proven minimum")
-    for index, rule in enumerate(dict.fromkeys(row["rule"] for row in rows)):
+    for rule in dict.fromkeys(row["rule"] for row in rows):
+        colour = _style.colour(rule)
         mine = [row for row in worst if row["rule"] == rule]
-        left.plot([row["n"] for row in mine], [row["ratio"] for row in mine], f"C{index}o", label=rule)
+        left.plot([row["n"] for row in mine], [row["ratio"] for row in mine], "o", color=colour, label=rule)
         if hasattr(theory.worst, rule):
             ns = np.unique(np.geomspace(2, 512, 60).astype(int))
-            left.plot(ns, np.array([floor(rule, int(n)) for n in ns], float), f"C{index}-")
+            left.plot(ns, np.array([floor(rule, int(n)) for n in ns], float), color=colour)
         deepest = [row for row in rows if row["rule"] == rule and row["n"] == mine[-1]["n"]]
-        right.plot([row["vocabulary"] for row in deepest], [row["ratio"] for row in deepest], f"C{index}o:")
+        right.plot([row["vocabulary"] for row in deepest], [row["ratio"] for row in deepest], "o:", color=colour)
     for panel, name in ((left, "drafts n at a node"), (right, "vocabulary V, at the largest n of each rule")):
         panel.axhline(PROMISED, color="k", linestyle="--", label="1 - 1/e, promised for K-SEQ" if panel is left else None)
         panel.set_xscale("log", base=2)
