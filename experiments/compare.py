@@ -106,8 +106,8 @@ def run(config: Config) -> dict:
         return [_row(config, cell, judge, i, measured) for i, judge in enumerate(judges)]
 
     *order, first = sorted(cells, key=lambda cell: -len(cell.judges))  # a row is there soon, and no core waits at the end
-    done = dict(zip([first, *order], _programs.run(rows, [first, *order], config.pair, _told), strict=True))
-    return {"rows": [row for cell in cells for row in done[cell]], "provenance": provenance(config)}
+    done = dict(zip([cell[:2] for cell in (first, *order)], _programs.run(rows, [first, *order], config.pair, _told), strict=True))
+    return {"rows": [row for cell in cells for row in done[cell[:2]]], "provenance": provenance(config)}
 
 
 def _told(rows: list[dict]) -> str:
