@@ -9,9 +9,9 @@ export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0.1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # Demo, tests and notebooks compile many small programs and run each for a moment: lighter optimisation saves a third of their time on a CPU.
-demo test docs: export XLA_FLAGS ?= --xla_backend_optimization_level=1
+demo test notebooks: export XLA_FLAGS ?= --xla_backend_optimization_level=1
 
-.PHONY: help demo test lint format docs bench smollm2 train-bytes reference-logits clean
+.PHONY: help demo test lint format notebooks docs bench smollm2 train-bytes reference-logits clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,7 +31,11 @@ format: $(VENV)/.dev  ## let ruff lay out the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(VENV)/.docs  ## the pages, under out/docs; runs the notebooks
+notebooks: $(VENV)/.docs  ## run the notebooks again and store what they show
+	$(BIN)/jupytext --quiet --sync notebooks/*.ipynb
+	$(BIN)/python notebooks/_run.py
+
+docs: $(VENV)/.docs  ## the pages, under out/docs
 	$(BIN)/sphinx-build -j 2 -W --keep-going --quiet notebooks out/docs
 
 bench: $(VENV)/.dev  ## rules, bounds and optimal rules up to V = 131072, as multiples of one pass or one sort
@@ -49,6 +53,7 @@ clean:  ## remove environments, caches and outputs
 	rm -rf .venv .venv-* .cache .mypy_cache .pytest_cache .ruff_cache out dist notebooks/api
 
 $(VENV)/.dev: pyproject.toml
+	@echo "installing into $(VENV): a minute or two"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
 	touch $@

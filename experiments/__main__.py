@@ -7,6 +7,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import io
+import itertools
 import pkgutil
 import re
 import sys
@@ -19,7 +20,7 @@ from typing import Annotated, Protocol
 import tyro
 from rich.console import Console
 
-from experiments import _store
+from experiments import _seeds, _store
 from experiments._console import say
 
 FOLDER = Path(__file__).parent
@@ -47,6 +48,14 @@ def commands() -> dict[str, str]:
     return {name: (text or "").partition("\n")[0] for name, text in documents.items()}
 
 
+def usage(name: str) -> str:
+    """The help of a command, as `specjax NAME --help` prints it, without colours."""
+    module, text = importlib.import_module(f"experiments.{name}"), io.StringIO()
+    with contextlib.redirect_stdout(text), contextlib.suppress(SystemExit):
+        _parse(module, name, _default_figure(module, name), ["--help"])
+    return text.getvalue().strip()
+
+
 def _dispatch(arguments: list[str]) -> int:
     known = commands()
     if not arguments:
@@ -68,8 +77,9 @@ def _dispatch(arguments: list[str]) -> int:
 
 def _run(name: str, arguments: list[str]) -> int:
     module = importlib.import_module(f"experiments.{name}")
-    default = Path("out") / f"{name}.png" if hasattr(module, "plot") else None
+    default = _default_figure(module, name)
     options = _parse(module, name, default, arguments)
+    _seeds.check(getattr(options, "seed", 0))
     figure = _figure_path(options.figure, default) if default else None
     for path in filter(None, (options.json, figure)):
         _store.check_writable(path)
@@ -90,6 +100,10 @@ def _run(name: str, arguments: list[str]) -> int:
     return module.status(content) if hasattr(module, "status") else 0
 
 
+def _default_figure(module: ModuleType, name: str) -> Path | None:
+    return Path("out") / f"{name}.png" if hasattr(module, "plot") else None
+
+
 class _Output(Protocol):
     """Where the user wants the results."""
 
@@ -103,6 +117,7 @@ def _parse(module: ModuleType, name: str, figure: Path | None, arguments: list[s
     if figure:
         added.append(("figure", Annotated[Path, tyro.conf.arg(help="write the figure there")], figure))
     options = dataclasses.make_dataclass("Options", added, bases=(module.Config,), frozen=True)
+    _check_names(arguments, [field.name for field in dataclasses.fields(options)])
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):
@@ -111,6 +126,15 @@ def _parse(module: ModuleType, name: str, figure: Path | None, arguments: list[s
         if end.code == 0:
             raise
         raise ValueError(_first_paragraph(complaint.getvalue())) from None
+
+
+def _check_names(arguments: list[str], known: list[str]) -> None:
+    """Name an option that there is not, before the parser misses another one for it."""
+    for argument in itertools.takewhile(lambda argument: argument != "--", arguments):
+        name = argument.removeprefix("--").partition("=")[0].replace("-", "_")
+        if argument.startswith("--") and name.removeprefix("no_") not in (*known, "help"):
+            options = [f"--{option.replace('_', '-')}" for option in known]
+            raise ValueError(f"unknown option {argument}: expected some of {', '.join(options)}")
 
 
 def _first_paragraph(box: str) -> str:

@@ -4,11 +4,11 @@ import functools
 
 import jax
 import jax.numpy as jnp
-from rich.table import Table
 
 from experiments._large import log_normal, zipf
 from experiments._timing import Call, against, bind, medians, stated
 from experiments._timing import table as figures
+from experiments._written import Table
 from specjax import bounds
 
 SMALL, LARGE = 32768, 131072

@@ -4,11 +4,11 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
-from rich.table import Table
 
 from experiments._large import log_normal
 from experiments._timing import Call, against, bind, medians, stated
 from experiments._timing import table as figures
+from experiments._written import Table
 from specjax import rules
 from specjax._types import Law, Mask, Rule, Scalar, Tokens
 from specjax.numerics import draw

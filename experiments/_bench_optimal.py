@@ -6,13 +6,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from rich.table import Table
 
 from experiments._bench_bounds import LARGE, SMALL
 from experiments._bench_nodes import verify
 from experiments._large import Laws, log_normal, smollm2, zipf
 from experiments._timing import Call, against, bind, medians, stated
 from experiments._timing import table as figures
+from experiments._written import Table
 from specjax import rules
 from specjax._types import Certificate, Rule
 

@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import numpy as np
-from rich.table import Table
 
 import theory
 from experiments import _exact, _schemes
@@ -16,6 +15,7 @@ from experiments._console import track
 from experiments._ladder import closed_form
 from experiments._large import log_normal
 from experiments._timing import table as figures
+from experiments._written import Table
 from specjax import bounds, rules
 from specjax._types import Rule, Scalar
 

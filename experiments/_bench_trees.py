@@ -7,12 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
-from rich.table import Table
 
+from experiments import _seeds
 from experiments._console import say
 from experiments._large import log_normal
 from experiments._timing import Call, against, bind, medians, stated
 from experiments._timing import table as figures
+from experiments._written import Table
 from specjax import decode, rules, trees
 from specjax._types import RandomKey
 from specjax.decode import Decoder, DecodeState, Params
@@ -40,7 +41,7 @@ def run(vocabulary: int, repeats: int, seed: int) -> dict:
     cells = [(name, verifier) for name, shape in shapes.items() for verifier in _verifiers(name, shape)]
     for name, verifier in cells:
         draft = Draft(shapes[name], _tokens(shapes[name], order), q, SHAPES[name])
-        calls[f"{name} {_label(verifier)}"] = bind(_verify, verifier, jax.random.key(seed), draft, p)
+        calls[f"{name} {_label(verifier)}"] = bind(_verify, verifier, _seeds.key(seed), draft, p)
     times = medians(calls, repeats, "trees")
     rows = [_row(name, shapes[name], verifier, vocabulary, times) for name, verifier in cells]
     return {"tree_pass_ms": times["pass"], "trees": rows, "drafting": _drafting(_pair(), repeats, seed)}
@@ -107,7 +108,7 @@ def _drafting(named: tuple[str, Pair], repeats: int, seed: int) -> dict:
     params = Params(pair.target_params, pair.draft_params)
     prompt = jnp.array(pair.tokenizer.encode(pair.prompts[0])[:TOKENS], jnp.int32)
     state = decode.init(decoder, params, prompt, jnp.int32(len(prompt)), tree.topology.height + 1)
-    key = jax.random.key(seed)
+    key = _seeds.key(seed)
     draft = _propose(decoder, key, params, state)[0]
     calls: dict[str, Call] = {
         "all": bind(_propose, decoder, key, params, state),

@@ -18,7 +18,7 @@ class Limits(NamedTuple):
 
     Attributes:
       budget: drafts that are verified, at most.
-      depth: of the trees, at most: the draft model runs once for each level.
+      depth: of the trees of every method, at most: the draft model runs once for each level.
       acceptance: [B], the chance of the child in each slot, given its parent.
     """
 
@@ -42,8 +42,7 @@ class Method(NamedTuple):
 
 
 def _chain(limits: Limits) -> tuple[str, ...]:
-    """Twice as deep as the trees, so that what it is compared with gains nothing by the cap."""
-    return (f"chain:{min(limits.budget, 2 * limits.depth)}",)
+    return (f"chain:{min(limits.budget, limits.depth)}",)
 
 
 def _constant(limits: Limits) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 
+from experiments import _seeds
 from experiments._cells import Measured
 from experiments._grid import Cell
 from experiments._ladder import Values, closed_form
@@ -97,7 +98,7 @@ def _names(laws: Laws) -> tuple[str | int, ...]:
 def stream(*names: str | int) -> RandomKey:
     """The key that belongs to these names."""
     digest = hashlib.sha256(json.dumps(names).encode()).digest()
-    return jax.random.key(np.uint32(int.from_bytes(digest[:4], "big")))
+    return _seeds.key(int.from_bytes(digest[:8], "big", signed=True))
 
 
 def _keys(key: RandomKey, start: int, count: int) -> Key[Array, " K"]:

@@ -126,7 +126,7 @@ def _each(step: PyTree, keys: Key[Array, " B"], starts: DecodeState, calls: int)
     """How the decode after each prompt ended, the calls that it made, and what was seen at them."""
 
     def one(key: Key[Array, ""], start: DecodeState) -> PyTree:
-        end, count, seen = decode.run(functools.partial(step, key), start, calls)
+        end, count, seen = decode.run(functools.partial(step, key), start, calls, jnp.int32(calls))
         return end.status, count, seen
 
     return jax.vmap(one)(keys, starts)

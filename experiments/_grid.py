@@ -8,7 +8,7 @@ import tomllib
 import typing
 from pathlib import Path
 
-from experiments import _exact, _judges, _schemes, compare
+from experiments import _exact, _judges, _schemes, _seeds, compare
 from specjax import drafting, families, rules
 from specjax._registry import find, load_file
 from specjax._types import Rule
@@ -131,6 +131,8 @@ def _checked(path: Path, grid: Grid) -> Grid:
         if isinstance(given, tuple) is (hint is int) or not all(isinstance(item, takes) and not isinstance(item, bool) for item in items):
             raise ValueError(f"{path}: {name}: expected {kind.__name__}{'' if hint is int else 's'}, got {given!r}")
         values[name] = given if hint is int else tuple(map(kind, items))
+    for seed in grid.seed:
+        _seeds.check(seed)
     for name in ("n", "vocabulary", "contexts"):
         items = getattr(grid, name)
         least = 2 if name == "vocabulary" else 1

@@ -1,5 +1,6 @@
 """What a bound ladder holds: per number of drafts, the optimum of every scheme and what every rule attains of it, context by context."""
 
+import warnings
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -19,15 +20,16 @@ Expectation = Callable[[Law, Law], Scalar]
 
 
 class Interval(NamedTuple):
-    """A mean over contexts and where it may lie; a single context has no interval (nan)."""
+    """A mean over contexts, its standard error, and where it may lie; a single context has neither (nan)."""
 
     mean: float
+    error: float
     low: float
     high: float
 
 
 class Ladder(NamedTuple):
-    """What can be accepted of n drafts, at each of T contexts.
+    """What can be accepted of n drafts, at each of T contexts; where [T] is said it may be [B, T], T contexts in each of B texts.
 
     Attributes:
       singleton: sum min(p, 1 - (1 - q)^n) [T], which no rule for iid drafts exceeds.
@@ -73,7 +75,19 @@ class Study(NamedTuple):
     @property
     def contexts(self) -> int:
         """T."""
-        return len(self.entropy)
+        return self.entropy.size
+
+
+def say_absent(reasons: dict[tuple[str, int], str], some: bool) -> None:
+    """Note why rules have no value at some n.
+
+    Raises:
+      ValueError: nothing that was named has one.
+    """
+    for (rule, n), reason in reasons.items():
+        if not some:
+            raise ValueError(f"rule {rule}: {reason}")
+        warnings.warn(f"rule {rule} has no value at n = {n}: {reason}", stacklevel=3)
 
 
 def closed_form(rule: Rule, n: int, scheme: str, vocabulary: int) -> Expectation | None:
@@ -94,16 +108,19 @@ def closed_form(rule: Rule, n: int, scheme: str, vocabulary: int) -> Expectation
 
 
 def interval(values: Values) -> Interval:
-    """The mean over contexts with its 95 % t interval, the contexts taken as independent.
+    """The mean over contexts with its 95 % t interval: texts are independent in [B, T], contexts in [T].
 
-    Contexts of one text are not: where rows are the consecutive positions of a few texts the interval is too narrow. The noise of an
+    Contexts of one text are not: where the rows of [T] come from a few texts the interval is too narrow. The noise of an
     estimate at each context is part of the spread between contexts, so it is in the interval.
     """
+    if values.ndim > 1:
+        values = values.mean(1) if len(values) > 1 else values[0]
     mean, count = float(np.mean(values)), len(values)
     if count == 1:
-        return Interval(mean, np.nan, np.nan)
-    half = float(stats.t.ppf((1 + LEVEL) / 2, count - 1) * np.std(values, ddof=1) / np.sqrt(count))
-    return Interval(mean, mean - half, mean + half)
+        return Interval(mean, np.nan, np.nan, np.nan)
+    error = float(np.std(values, ddof=1) / np.sqrt(count))
+    half = error * float(stats.t.ppf((1 + LEVEL) / 2, count - 1))
+    return Interval(mean, error, mean - half, mean + half)
 
 
 def chain(first_try: Interval, depth: int) -> Interval:
@@ -111,7 +128,10 @@ def chain(first_try: Interval, depth: int) -> Interval:
 
     It stands for decoding if the acceptances of one step are independent of each other.
     """
-    return Interval(*(float(np.sum(alpha ** np.arange(depth + 1))) for alpha in first_try))
+    powers = np.arange(depth + 1)
+    mean, low, high = (float(np.sum(alpha**powers)) for alpha in (first_try.mean, first_try.low, first_try.high))
+    slope = float(np.sum(powers[1:] * first_try.mean ** powers[:-1]))
+    return Interval(mean, slope * first_try.error, low, high)
 
 
 def curves(ladders: tuple[Ladder, ...]) -> dict[str, list[str]]:
@@ -138,4 +158,4 @@ def _best(columns: list[Values | None]) -> Interval | None:
 
 def star(alpha: Interval) -> Interval:
     """Block efficiency 1 + alpha of n drafts at one node."""
-    return Interval(*(1 + value for value in alpha))
+    return Interval(1 + alpha.mean, alpha.error, 1 + alpha.low, 1 + alpha.high)

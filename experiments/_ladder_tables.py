@@ -1,60 +1,57 @@
 """The ladders as tables."""
 
 import numpy as np
-from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Column, Table
 
 from experiments._ladder import Interval, Ladder, Study, Values, best_rule, best_scheme, chain, curves, interval, star
+from experiments._written import MEANING, Table, number, with_error
 
-NUMBER = 10  # characters of figures like 0.1234(56)
-ABSENT = "-: takes no such drafts, is too large to enumerate, or searches and was not named"
+ABSENT = "-: takes no such drafts, is too large to enumerate, fails, or searches and was not named"
 
 
 def show_laws(ladder: Ladder, console: Console) -> None:
     """Of two laws: the schemes, the rules."""
-    optima = Table("scheme", Column("alpha*", justify="right"), Column("|H*|", justify="right"), title=f"n = {ladder.n}: the optimum")
+    optima = Table(("scheme", "alpha*", "|H*|"), title=f"n = {ladder.n}: the optimum")
     for scheme, best in ladder.alpha_star.items():
         size = ladder.subset_size[scheme]
-        optima.add_row(scheme, _number(best), "-" if size is None else str(size))
+        optima.add(scheme, _value(best), "-" if size is None else str(size))
     console.print(optima)
-    figures = (Column(head, justify="right") for head in ("acceptance", "gap"))
-    accepted = Table("rule", "scheme", *figures, title="the rules", caption=ABSENT)
+    accepted = Table(("rule", "scheme", "acceptance", "gap"), 2, "the rules")
     for rule, values in ladder.acceptance.items():
         under = ladder.under[rule]
         best = ladder.alpha_star[under] if under else None
         gap = None if values is None or best is None else np.maximum(best - values, 0)
-        accepted.add_row(escape(ladder.named(rule)), under or "-", _number(values), _number(gap))
+        accepted.add(escape(ladder.named(rule)), under or "-", _value(values), _value(gap))
     console.print(accepted)
+    console.print(ABSENT)
 
 
 def show_contexts(study: Study, console: Console) -> None:
     """Of many contexts: a column for each n, and what the figures mean."""
     ladders = study.ladders
-    table = Table(title=f"{study.contexts} contexts, V = {study.vocabulary}", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    room = console.width - (NUMBER + 2) * len(ladders) - 3  # the spaces between and around
-    table.add_column("accepted of n drafts", no_wrap=True, overflow="ellipsis", max_width=max(room, 20))  # figures stay whole
-    for ladder in ladders:
-        table.add_column(f"n = {ladder.n}", justify="right", no_wrap=True, min_width=NUMBER)
+    heads = ("accepted of n drafts", *(f"n = {ladder.n}" for ladder in ladders))
+    table = Table(heads, title=f"{study.contexts} contexts, V = {study.vocabulary}")
     first_try = interval(study.first_try)
-    table.add_row("1 - TV, the first draft", *[_bracket(first_try)] * len(ladders))
-    table.add_row("singleton bound, iid", *(_bracket(interval(ladder.singleton)) for ladder in ladders))
+    table.add("1 - TV, the first draft", *[_mean(first_try)] * len(ladders))
+    table.add("singleton bound, iid", *(_mean(interval(ladder.singleton)) for ladder in ladders))
     for scheme, rules in curves(ladders).items():
         table.add_section()
-        table.add_row(f"[bold]alpha* {scheme}[/]", *(_bracket(_interval(ladder.alpha_star[scheme])) for ladder in ladders))
+        table.add(f"[bold]alpha* {scheme}[/]", *(_mean(_interval(ladder.alpha_star[scheme])) for ladder in ladders))
         for rule in rules:
             held = [ladder.acceptance[rule] if ladder.under[rule] == scheme else None for ladder in ladders]
             drawn = any(rule in ladder.estimated for ladder in ladders)
-            table.add_row(f"{'~' if drawn else ' '} {escape(ladders[0].named(rule))}", *(_bracket(_interval(values)) for values in held))
+            table.add(f"{'~' if drawn else ' '} {escape(ladders[0].named(rule))}", *(_mean(_interval(values)) for values in held))
     table.add_section()
-    table.add_row("[bold]tokens per target call[/]")
-    table.add_row("  chain of n, 1 - TV", *(_bracket(chain(first_try, ladder.n)) for ladder in ladders))
-    table.add_row("  star of n, best rule", *(_bracket(best and star(best)) for best in map(best_rule, ladders)))
-    table.add_row("  star of n, best alpha*", *(_bracket(best and star(best)) for best in map(best_scheme, ladders)))
+    table.add("[bold]tokens per target call[/]")
+    table.add("  chain of n, 1 - TV", *(_mean(chain(first_try, ladder.n)) for ladder in ladders))
+    table.add("  star of n, best rule", *(_mean(best and star(best)) for best in map(best_rule, ladders)))
+    table.add("  star of n, best alpha*", *(_mean(best and star(best)) for best in map(best_scheme, ladders)))
     console.print(table)
+    texts = len(study.entropy) if study.entropy.ndim > 1 else 0
+    units = f"{texts} texts." if texts > 1 else "contexts taken as independent: too small where many are of one text."
     console.print(
-        "1.234(56) is 1.234 ± 0.056, a 95 % t interval over contexts taken as independent: too narrow where many are of one text. "
+        f"{MEANING} over {units} "
         "All values are exact but those of rules marked ~, which have no closed form for every n: estimated, from a few drawn sets of "
         "drafts at each context. A star of n drafts emits 1 + alpha tokens per call, a chain of n sum_{k<=n} a^k with a the mean of "
         "1 - TV, if acceptances are independent.\n"
@@ -66,15 +63,9 @@ def _interval(values: Values | None) -> Interval | None:
     return None if values is None else interval(values)
 
 
-def _bracket(value: Interval | None) -> str:
-    """0.9123(45) for 0.9123 ± 0.0045."""
-    if value is None:
-        return "-"
-    half = value.high - value.mean
-    if np.isnan(half):
-        return f"{value.mean:.4f}"
-    return f"{value.mean:.4f}({round(half * 1e4)})" if half < 0.00995 else f"{value.mean:.3f}({round(half * 1e3)})"
+def _mean(value: Interval | None) -> str:
+    return "-" if value is None else with_error(value.mean, value.error)
 
 
-def _number(values: Values | None) -> str:
-    return "-" if values is None else f"{values[0]:.6f}"
+def _value(values: Values | None) -> str:
+    return "-" if values is None else number(values[0], 6)

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
 
+from experiments import _seeds
 from experiments._console import say
 from specjax import trees
 from specjax.models import LanguageModel, pairs
@@ -17,13 +18,13 @@ ZIPF = 1.1  # exponent
 
 def log_normal(vocabulary: int, seed: int, contexts: int) -> Laws:
     """p and q of logits with standard deviation 3, those of q with an error of standard deviation 1."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(_seeds.natural(seed))
     return _pair(rng, rng.normal(0, 3, (contexts, vocabulary)))
 
 
 def zipf(vocabulary: int, seed: int, contexts: int) -> Laws:
     """p ~ rank^-1.1 and q with the same error as in `log_normal`."""
-    return _pair(np.random.default_rng(seed), np.tile(-ZIPF * np.log1p(np.arange(vocabulary)), (contexts, 1)))
+    return _pair(np.random.default_rng(_seeds.natural(seed)), np.tile(-ZIPF * np.log1p(np.arange(vocabulary)), (contexts, 1)))
 
 
 def _pair(rng: np.random.Generator, logits: Float[np.ndarray, "T V"]) -> Laws:

@@ -5,28 +5,23 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments import _logits
 from theory.problem import as_law
 
 Law = NDArray[np.float64]
+TOGETHER = 2**20  # entries read at once
 
 
 def load(path: Path) -> Law:
-    """The law in a .npy file of floats, in float64, renormalised if its sum is within 1e-3 of 1.
+    """The law in a file of floats, as `_logits.find` reads it, in float64, renormalised if its sum is within 1e-3 of 1.
 
     Raises:
       ValueError: the file cannot be read, or does not hold one law.
     """
-    try:
-        values = np.load(path, allow_pickle=False)
-    except OSError as error:
-        raise ValueError(f"{path}: {error.strerror or 'cannot be read'}") from None
-    except (ValueError, EOFError):
-        raise ValueError(f"{path}: not a .npy file of numbers") from None
-    if not isinstance(values, np.ndarray) or values.dtype.kind != "f":
-        raise ValueError(f"{path}: expected a .npy file of float16, float32 or float64, got {getattr(values, 'dtype', 'an archive')}")
-    if values.ndim != 1:
-        raise ValueError(f"{path}: expected one vector of probabilities, got shape {values.shape}")
-    return as_law(str(path), values)
+    file = _logits.find(path)
+    if len(file.shape) != 1:
+        raise ValueError(f"{path}: expected one vector of probabilities, got shape {file.shape}")
+    return as_law(str(path), np.concatenate([np.empty(0), *file.read(TOGETHER)]))
 
 
 def load_pair(target: Path, draft: Path) -> tuple[Law, Law]:

@@ -1,4 +1,4 @@
-"""All rules and verifiers of one scheme judge the same drafts at the same contexts, while each leads a decode of its own: one program."""
+"""Rules and verifiers of one scheme judge the same drafts at the target's own contexts, then each leads a decode: one program."""
 
 import functools
 from typing import NamedTuple
@@ -9,12 +9,14 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key
 from numpy.typing import NDArray
 
+from experiments._contexts import Texts, per_prompt
 from specjax import decode
 from specjax.decode import Decoder, DecodeState, Params
-from specjax.trees import Verdict
+from specjax.trees import NO_NODE, ROOT, Verdict
 from specjax.verifiers import NodeReport, Verifier, optimum, report
 
 BROKEN = ("", "the target's logits hold NaN, or no finite one", "the draft model's logits hold NaN, or no finite one")  # by status
+STREAM = 0  # who leads: the target's own text, then the judges in turn
 
 
 def check_status(status: Int[Array, " B"]) -> None:
@@ -33,7 +35,7 @@ class Records(NamedTuple):
 
     Attributes:
       ran: [B, T], false once a text has ended.
-      emitted: [B, T, R], tokens that each judge emits, up to the end of the text.
+      emitted: [B, T, R], tokens of each judge's walk that a text would keep.
       nodes: [B, T, R, D + 1] each.
     """
 
@@ -42,62 +44,86 @@ class Records(NamedTuple):
     nodes: NodeReport
 
 
-def pad_prompts(prompts: list[list[int]], size: int) -> tuple[Int[Array, "B P"], Int[Array, " B"]]:
-    """The last `size` tokens of each prompt, padded to one bucket, and their lengths."""
-    kept = [tokens[-size:] for tokens in prompts]
-    return jnp.array([t + [0] * (size - len(t)) for t in kept], jnp.int32), jnp.array([len(t) for t in kept], jnp.int32)
+class Calls(NamedTuple):
+    """Target calls of a decode: which were made [B, T], and the tokens that each emitted [B, T]."""
+
+    ran: NDArray[np.bool_]
+    emitted: NDArray[np.int32]
 
 
-@functools.partial(jax.jit, static_argnames=("decoder", "steps"))
+class Measured(NamedTuple):
+    """What all judges did at the contexts of the texts, and what each emitted in the decode that it led."""
+
+    contexts: Records
+    led: list[Calls]
+
+
+@functools.partial(jax.jit, static_argnames=("decoder",))
 def _run(
     decoder: Decoder,
     judges: tuple[Verifier, ...],
     leader: Int[Array, ""],
+    calls: Int[Array, ""],
     keys: Key[Array, " B"],
     params: Params,
     starts: DecodeState,
-    steps: int,
+    said: Int[Array, "B T"],
 ) -> tuple[Int[Array, " B"], Int[Array, " B"], tuple[Int[Array, "B T R"], NodeReport]]:
-    def step(key: Key[Array, ""], state: DecodeState) -> tuple[DecodeState, tuple[Int[Array, " R"], NodeReport]]:
-        draft, p, scored = decode.propose(decoder, key, params, state)
-        uniforms = decode.uniforms(key, state, draft)
-        walks = [judge.walk(uniforms, draft, p) for judge in judges]
-        kept = [decode.emitted(decoder, scored, walk.verdict) for walk in walks]
-        verdicts: Verdict = jax.tree.map(lambda *rows: jnp.stack(rows), *kept)
-        alpha_star = optimum(draft, p, decode.visited(verdicts.path, draft.topology.nodes))
-        reports = [report(judge, draft, p, walk, alpha_star, own.length) for judge, walk, own in zip(judges, walks, kept, strict=True)]
-        leading: Verdict = jax.tree.map(lambda rows: rows[leader], verdicts)
-        return decode.commit(decoder, scored, leading), (verdicts.length, jax.tree.map(lambda *rows: jnp.stack(rows), *reports))
+    def one(
+        key: Key[Array, ""], start: DecodeState, text: Int[Array, " T"]
+    ) -> tuple[Int[Array, ""], Int[Array, ""], tuple[Int[Array, "T R"], NodeReport]]:
+        def step(state: DecodeState) -> tuple[DecodeState, tuple[Int[Array, " R"], NodeReport]]:
+            draft, p, scored = decode.propose(decoder, key, params, state)
+            uniforms = decode.uniforms(key, state, draft)
+            walks = [judge.walk(uniforms, draft, p) for judge in judges]
+            kept = [decode.emitted(decoder, scored, walk.verdict) for walk in walks]
+            follow = _next(kept[0], text[state.length - start.length])
+            verdicts: Verdict = jax.tree.map(lambda *rows: jnp.stack(rows), follow, *kept)
 
-    def one(key: Key[Array, ""], start: DecodeState) -> tuple[Int[Array, ""], Int[Array, ""], tuple[Int[Array, "T R"], NodeReport]]:
-        end, count, records = decode.run(functools.partial(step, key), start, steps)
+            def look() -> NodeReport:
+                alpha_star = optimum(draft, p, decode.visited(verdicts.path, draft.topology.nodes))
+                reports = [
+                    report(judge, draft, p, walk, alpha_star, own.length) for judge, walk, own in zip(judges, walks, kept, strict=True)
+                ]
+                return jax.tree.map(lambda *rows: jnp.stack(rows), *reports)
+
+            blank = jax.tree.map(lambda row: jnp.zeros(row.shape, row.dtype), jax.eval_shape(look))
+            seen = jax.lax.cond(leader == STREAM, look, lambda: blank)  # in a judge's decode nobody asks what theory expects
+            leading: Verdict = jax.tree.map(lambda rows: rows[leader], verdicts)
+            return decode.commit(decoder, scored, leading), (verdicts.length[1:], seen)
+
+        end, count, records = decode.run(step, start, text.shape[0], calls)
         return end.status, count, records
 
-    return jax.vmap(one)(keys, starts)
+    return jax.vmap(one)(keys, starts, said)
 
 
-def measure(
-    decoder: Decoder,
-    judges: tuple[Verifier, ...],
-    leader: int,
-    key: Key[Array, ""],
-    params: Params,
-    prompts: Int[Array, "B P"],
-    lengths: Int[Array, " B"],
-    steps: int,
-) -> Records:
-    """Decode `steps` target calls after each prompt by judge `leader`, every judge ruling on every draft.
+def _next(like: Verdict, token: Int[Array, ""]) -> Verdict:
+    """The verdict that emits this token and no draft."""
+    tokens, path = jnp.zeros_like(like.tokens).at[0].set(token), jnp.full_like(like.path, NO_NODE).at[0].set(ROOT)
+    return Verdict(tokens, jnp.full_like(like.length, 1), path)
+
+
+def measure(decoder: Decoder, judges: tuple[Verifier, ...], key: Key[Array, ""], params: Params, texts: Texts, calls: int) -> Measured:
+    """Every judge rules on one draft at each context of the texts, then leads `calls` target calls after each prompt.
+
+    The draft and the uniforms of a position hang on the key, the prompt and the tree: decodes of judges are paired.
 
     Raises:
       ValueError: a model gave no law.
     """
-    budget = steps * (decoder.drafter.topology.height + 1)
-    starts = jax.vmap(lambda prompt, length: decode.init(decoder, params, prompt, length, budget))(prompts, lengths)
-    keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.fold_in(key, leader), jnp.arange(prompts.shape[0]))
-    status, count, (emitted, nodes) = _run(decoder, judges, jnp.int32(leader), keys, params, starts, steps)
-    check_status(status)
-    ran = np.arange(steps) < np.asarray(count)[:, None]
-    return Records(ran, np.asarray(emitted), jax.tree.map(np.asarray, nodes))
+    (size, count), depth = texts.said.shape, decoder.drafter.topology.height
+    init = functools.partial(decode.init, decoder, params, budget=count * (depth + 1))
+    starts = jax.vmap(init)(texts.prompts, texts.lengths)
+
+    def lead(leader: int, calls: int) -> tuple[NDArray[np.bool_], tuple[NDArray[np.int32], NodeReport]]:
+        status, made, seen = _run(decoder, judges, jnp.int32(leader), jnp.int32(calls), per_prompt(key, size), params, starts, texts.said)
+        check_status(status)
+        return np.arange(count) < np.asarray(made)[:, None], jax.tree.map(np.asarray, seen)
+
+    ran, (emitted, nodes) = lead(STREAM, count)
+    led = [lead(1 + index, calls) for index in range(len(judges))]
+    return Measured(Records(ran, emitted, nodes), [Calls(own, seen[0][:, :, i]) for i, (own, seen) in enumerate(led)])
 
 
 class Mean(NamedTuple):

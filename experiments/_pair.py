@@ -12,7 +12,7 @@ import theory
 from experiments import _exact, _laws, _schemes
 from experiments._console import track
 from experiments._file_audit import Findings, refuted
-from experiments._ladder import Ladder, Study, Values, closed_form
+from experiments._ladder import Ladder, Study, Values, closed_form, say_absent
 from specjax import bounds, rules
 from specjax.rules import Rule
 
@@ -24,14 +24,17 @@ def study(p: _laws.Law, q: _laws.Law, ns: tuple[int, ...], names: tuple[str, ...
     """Every ladder of one pair.
 
     Raises:
-      ValueError: a named rule has no value at some n.
+      ValueError: no named rule has a value at any n.
       RuntimeError: theory disagrees with `specjax.bounds`.
     """
     entropy = -np.sum(p * np.log(p, where=p > 0, out=np.zeros_like(p)))
     first_try = _exact.expectations(bounds.first_try, p[None], q[None])
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # most of the time goes into compiling, on one core each
         asked = [_ask(pool, p, q, n, names) for n in ns]
-        ladders = tuple(_ladder(ask, bool(names), audits) for ask in track(asked, "drafts at a node"))
+        ladders = tuple(_ladder(ask, audits) for ask in track(asked, "drafts at a node"))
+    absent = {(make.name, ask.n): value.result()[2] for ask in asked for make, value in ask.attained.items()}
+    some = any(value is not None for ladder in ladders for value in ladder.acceptance.values())
+    say_absent({where: reason for where, reason in absent.items() if reason}, some)
     return Study(len(p), first_try, np.array([entropy]), ladders)
 
 
@@ -52,16 +55,14 @@ def _ask(pool: ThreadPoolExecutor, p: _laws.Law, q: _laws.Law, n: int, names: tu
     return _Asked(n, singleton, optima, {make: pool.submit(_value, make, problems, n, bool(names)) for make in chosen})
 
 
-def _ladder(asked: _Asked, named: bool, audits: Findings) -> Ladder:
+def _ladder(asked: _Asked, audits: Findings) -> Ladder:
     lossless = frozenset(make.name for make in asked.attained if make.claims.lossless).difference(refuted(audits))
     ladder = Ladder(asked.n, asked.singleton.result(), {}, {}, {}, {}, lossless, audits=audits)
     for scheme in _schemes.from_one_law():
         value, ladder.subset_size[scheme] = asked.optima[scheme].result() if scheme in asked.optima else (None, None)
         ladder.alpha_star[scheme] = None if value is None else np.array([value])
     for make, future in asked.attained.items():
-        value, ladder.under[make.name], reason = future.result()
-        if named and value is None:
-            raise ValueError(f"rule {make.name}: {reason}")
+        value, ladder.under[make.name], _ = future.result()
         ladder.acceptance[make.name] = None if value is None else np.array([value])
     return ladder
 
@@ -84,6 +85,15 @@ def _optimum(problem: theory.Problem) -> tuple[float, int | None]:
 
 
 def _value(make: type[Rule], problems: dict[str, theory.Problem], n: int, named: bool) -> tuple[float | None, str | None, str]:
+    """A rule's acceptance and its scheme; or why it has none, where it was named or fails."""
+    try:
+        value, scheme, reason = _computed(make, problems, n, named)
+    except Exception as error:  # a rule may be anybody's
+        return None, None, f"{type(error).__name__}: {error}"
+    return value, scheme, reason if named else ""
+
+
+def _computed(make: type[Rule], problems: dict[str, theory.Problem], n: int, named: bool) -> tuple[float | None, str | None, str]:
     """A rule's acceptance and its scheme, or why it has none."""
     claims = make.claims
     if claims.searches and not named:

@@ -6,9 +6,7 @@ from contextlib import contextmanager
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from experiments._console import say, stderr
-
-EVERY = 10.0  # seconds between lines
+from experiments._console import EVERY, say, stderr
 
 
 class Tally:

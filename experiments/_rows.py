@@ -1,10 +1,13 @@
 """Rows that were stored: read back, chosen, and put into groups that belong into one panel."""
 
+import dataclasses
 import json
 import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
+
+from experiments._grid import Cell
 
 Row = dict  # of a merged sweep, or of an experiment's JSON
 
@@ -75,24 +78,43 @@ def _of_compare(row: Row) -> Row:
 
 
 def chosen(rows: list[Row], conditions: Iterable[str]) -> list[Row]:
-    """The rows that meet all conditions COLUMN=VALUE.
+    """The rows that meet all conditions COLUMN=VALUE or COLUMN=VALUE,VALUE,..
 
     Raises:
       ValueError: a condition of another form, a column that is not there, or no row left.
     """
     for condition in conditions:
-        column, equals, value = condition.partition("=")
+        column, equals, text = condition.partition("=")
         if not equals or column not in rows[0]:
-            raise ValueError(f"where: expected COLUMN=VALUE with a column of {', '.join(rows[0])}, got {condition!r}")
-        kept = [row for row in rows if _same(row[column], value)]
-        if not kept:
-            raise ValueError(f"where: no row has {condition}; there are {', '.join(sorted({str(row[column]) for row in rows}))}")
-        rows = kept
+            raise ValueError(f"where: expected COLUMN=VALUE,.. with a column of {', '.join(rows[0])}, got {condition!r}")
+        wanted = _listed(text, {_text(row[column]) for row in rows})
+        if not wanted:
+            raise ValueError(f"where: no row has {condition}; there are {', '.join(sorted({_text(row[column]) for row in rows}))}")
+        rows = [row for row in rows if _text(row[column]) in wanted]
     return rows
 
 
-def _same(held: object, text: str) -> bool:
-    return text == str(held) or (isinstance(held, float) and text == f"{held:g}")
+def _listed(text: str, known: set[str]) -> set[str]:
+    """The values of a list, none if one is not known; a value may hold commas, as trees do: the longest that fits is taken."""
+    found = set()
+    while text:
+        value = max((value for value in known if f"{text},".startswith(f"{value},")), key=len, default=None)
+        if value is None:
+            return set()
+        found.add(value)
+        text = text[len(value) + 1 :]
+    return found
+
+
+def _text(held: object) -> str:
+    return f"{held:g}" if isinstance(held, float) else str(held)
+
+
+def varying(rows: list[Row]) -> dict[str, list[str]]:
+    """The columns of a cell in which rows differ, with their values."""
+    columns = (field.name for field in dataclasses.fields(Cell) if field.name in rows[0])
+    values = {column: list(dict.fromkeys(_text(row[column]) for row in rows)) for column in columns}
+    return {column: texts for column, texts in values.items() if len(texts) > 1}
 
 
 def setting(row: Row) -> Setting:

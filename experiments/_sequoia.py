@@ -2,13 +2,12 @@
 
 import jax
 
-from experiments import _budget_trees, _console, _efficiency
-from experiments._measure import pad_prompts
+from experiments import _budget_trees, _console, _efficiency, _prompts, _seeds
 from specjax.models import Pair
 from specjax.numerics import Sampling
 
 KIND = "sequoia"
-BUCKET, PROMPTS, CALLS, SLOTS = 64, 16, 16, 16  # tokens kept of a prompt; where acceptance is measured; children of a node at most
+PROMPTS, CALLS, SLOTS = 16, 16, 16  # where acceptance is measured; children of a node at most
 STREAM = 2**31 - 1  # programs are numbered from 0
 
 
@@ -37,8 +36,8 @@ def resolved(trees: tuple[str, ...], pair: Pair, sampling: Sampling, seed: int) 
     """
     if not check(trees):
         return trees
-    prompts = pad_prompts([pair.tokenizer.encode(text) for text in pair.prompts[:PROMPTS]], BUCKET)
-    key, slots = jax.random.fold_in(jax.random.key(seed), STREAM), min(SLOTS, pair.target.vocabulary)
+    prompts = _prompts.padded([pair.tokenizer.encode(text) for text in pair.prompts[:PROMPTS]])
+    key, slots = jax.random.fold_in(_seeds.key(seed), STREAM), min(SLOTS, pair.target.vocabulary)
     acceptance = _efficiency.profile(pair, sampling, key, _efficiency.Texts(*prompts, CALLS), slots).acceptance
     found = []
     for tree in trees:

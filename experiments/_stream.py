@@ -1,7 +1,10 @@
 """The ladders of many contexts whose logits lie in files: in float32, a few rows in memory at a time, one program for each n."""
 
+import functools
+import math
 import os
 import time
+import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,13 +14,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.stages import Lowered
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 from numpy.typing import NDArray
 
 from experiments import _exact, _judges, _logits, _schemes
 from experiments._console import track
 from experiments._file_audit import Findings, refuted
-from experiments._ladder import Expectation, Ladder, Study, Values, closed_form
+from experiments._ladder import Expectation, Ladder, Study, Values, closed_form, say_absent
 from specjax import bounds, rules
 from specjax._types import Count
 from specjax.numerics import Sampling, total
@@ -28,19 +31,32 @@ IN_MEMORY = 2**20  # logits in a chunk: 4 MiB in float32
 SAMPLES = 4  # sets of drafts drawn at each context for a rule without a closed form
 SEED = 0  # of these draws
 ROUNDING = 1e-5  # of an exact expectation in float32: the tests hold every rule to it at V = 131072
-FAULTS = ("", "holds NaN", "holds +inf", "is -inf everywhere")
+SUM = 1e-2  # how far a row of rounded probabilities may sum from 1
+LOGITS = "expected logits, -inf where a token is masked"
+FAULTS = (
+    "",
+    f"holds NaN: {LOGITS}",
+    f"holds +inf: {LOGITS}",
+    f"is -inf everywhere: {LOGITS}",
+    "holds probabilities: expected logits, as in row 0",
+    "is no law: expected probabilities, as in row 0",
+)
 
 At = Callable[[Count, Law, Law], dict]  # what is wanted of one context, given its row
 
 
 class Plan(NamedTuple):
-    """What is computed with n drafts: alpha* of the schemes; the acceptance of rules, each under its scheme, exactly or by an estimate."""
+    """What is computed with n drafts: alpha* of the schemes; the acceptance of rules, each under its scheme, exactly or by an estimate.
+
+    `absent` says why a rule has no value, where it was named or fails.
+    """
 
     n: int
     schemes: tuple[str, ...]
     under: dict[str, str]
     exact: dict[str, Expectation]
     estimated: dict[str, Rule]
+    absent: dict[str, str]
 
 
 def study(
@@ -51,10 +67,10 @@ def study(
     sampling: Sampling,
     audits: Findings,
 ) -> Study:
-    """Every ladder of the contexts in two files of logits [T, V].
+    """Every ladder of the contexts in two files of logits or probabilities, [T, V] or [B, T, V].
 
     Raises:
-      ValueError: the shapes differ, a row holds no law, or a named rule has no value at some n.
+      ValueError: the shapes differ, a row holds no law, or no named rule has a value at any n.
       RuntimeError: an exact expectation exceeds its optimum.
 
     Cost: the bounds and the rules' closed forms once per context and n; memory does not grow with T.
@@ -62,23 +78,25 @@ def study(
     if target.shape != draft.shape or 0 in target.shape:
         raise ValueError(
             f"{target.path} has shape {target.shape} and {draft.path} {draft.shape}: expected the same contexts and tokens, at least one"
+            + (", --vocabulary V cuts the padding" if target.shape[:-1] == draft.shape[:-1] else "")
         )
-    contexts, vocabulary = target.shape
+    contexts, vocabulary = math.prod(target.shape[:-1]), target.shape[-1]
     rows, together = chunk(contexts, vocabulary)
     chosen: list[type[Rule]] = [rules.get(name) for name in names or _judges.usual()]
     plans = [_plan(n, chosen, bool(names), vocabulary) for n in ns]
+    say_absent({(name, plan.n): reason for plan in plans for name, reason in plan.absent.items()}, any(plan.under for plan in plans))
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # a program mostly runs on one core
         logits = jax.ShapeDtypeStruct((rows, vocabulary), np.float32)
-        to_laws = jax.jit(lambda logits: (sampling.law(logits), _faults(logits))).lower(logits)
+        to_laws = jax.jit(functools.partial(_read, sampling)).lower(logits, jax.ShapeDtypeStruct((), bool))
         lowered = [_lower(_common, logits, together), *(_lower(_at(plan), logits, together) for plan in plans)]
         law, *programs = [program.compile() for program in (to_laws, *lowered)]  # side by side they would take twice the memory
-        streams, chunks = (target.read(rows), draft.read(rows)), []
+        files, chunks = [_Stream(file, rows) for file in (target, draft)], []
         begin = time.perf_counter()
         for start in track(range(0, contexts, rows), f"{contexts} contexts"):
             pair = []
-            for file, stream in zip((target, draft), streams, strict=True):
-                read = next(stream)
-                values, faults = law(_padded(read, rows))
+            for file in files:
+                read = next(file.chunks)
+                values, faults = law(_padded(read, rows), file.probable)
                 _check_rows(file.path, np.asarray(faults)[: len(read)], start)
                 pair.append(values)
             inputs = (jnp.asarray(start, np.int32), *pair)
@@ -86,10 +104,21 @@ def study(
             chunks.append(tuple(done))
         seconds = time.perf_counter() - begin
     common, *values = jax.tree.map(lambda *parts: np.concatenate(parts)[:contexts].astype(np.float64), *chunks)
+    for plan, columns in zip(plans, values, strict=True):
+        check_optimum(_ladder(plan, columns, chosen, audits), columns["upper"])
+    common, *values = jax.tree.map(lambda column: column.reshape(target.shape[:-1]), (common, *values))
     ladders = tuple(_ladder(plan, columns, chosen, audits) for plan, columns in zip(plans, values, strict=True))
-    for ladder, columns in zip(ladders, values, strict=True):
-        check_optimum(ladder, columns["upper"])
     return Study(vocabulary, common["first_try"], common["entropy"], ladders, seconds)
+
+
+class _Stream:
+    """A file's chunks, and whether its first row holds probabilities."""
+
+    def __init__(self, file: _logits.FloatArray, rows: int) -> None:
+        first = next(file.read(1)).astype(np.float32)
+        self.path, self.chunks, self.probable = file.path, file.read(rows), bool(_are_laws(first)[0])
+        if self.probable:
+            warnings.warn(f"{file.path}: its rows are >= 0 and sum to 1, so they are read as probabilities, not as logits", stacklevel=3)
 
 
 def chunk(contexts: int, vocabulary: int) -> tuple[int, int]:
@@ -101,25 +130,47 @@ def chunk(contexts: int, vocabulary: int) -> tuple[int, int]:
 def _plan(n: int, chosen: list[type[Rule]], named: bool, vocabulary: int) -> Plan:
     """The schemes that draft n tokens and have an optimum; every rule under the first scheme that it covers.
 
-    Raises:
-      ValueError: a rule that was named takes no such drafts, or serves one pair of laws only.
+    A rule is absent that takes no such drafts, serves one pair of laws only, or fails; why is noted of those that fail or are named.
     """
     drafted = [scheme for scheme in _schemes.from_one_law() if _exact.drafts(scheme, n)]
-    plan = Plan(n, tuple(scheme for scheme in drafted if scheme in bounds.schemes()), {}, {}, {})
+    plan = Plan(n, tuple(scheme for scheme in drafted if scheme in bounds.schemes()), {}, {}, {}, {})
     for make in chosen:
         claims = make.claims
         scheme = next((scheme for scheme in drafted if scheme in claims.drafting), None)
         if scheme is None or not claims.admits(n) or claims.per_pair:
             if named:
-                raise ValueError(f"rule {make.name}: does not judge {n} drafts of one law at every context")
+                plan.absent[make.name] = f"does not judge {n} drafts of one law at every context"
             continue
-        plan.under[make.name], rule = scheme, make()
-        stated = closed_form(rule, n, scheme, vocabulary)
-        if stated:
-            plan.exact[make.name] = stated
-        else:
-            plan.estimated[make.name] = rule
+        try:
+            _take(plan, make(), scheme, vocabulary)
+        except Exception as error:  # a rule may be anybody's
+            plan.absent[make.name] = f"{type(error).__name__}: {error}"
     return plan
+
+
+def _take(plan: Plan, rule: Rule, scheme: str, vocabulary: int) -> None:
+    """Give a rule its place in the plan, once its program is seen to trace."""
+    stated, law = closed_form(rule, plan.n, scheme, vocabulary), jax.ShapeDtypeStruct((vocabulary,), np.float32)
+    if stated:
+        plan.exact[rule.name] = stated
+    else:
+        jax.eval_shape(lambda p, q: rules.estimate_acceptance(jax.random.key(SEED), rule, p, q, plan.n, scheme, SAMPLES), law, law)
+        plan.estimated[rule.name] = rule
+    plan.under[rule.name] = scheme
+
+
+def _read(sampling: Sampling, rows: Float[Array, "R V"], probable: Bool[Array, ""]) -> tuple[Float[Array, "R V"], Int[Array, " R"]]:
+    """The laws of rows of logits or of probabilities, flat where a row is none; and what is wrong with each row."""
+    laws = _are_laws(rows)
+    faults = jnp.where(probable, jnp.where(laws, 0, 5), jnp.where(laws, 4, 0))
+    faults = jnp.where(_faults(rows) > 0, _faults(rows), faults)
+    logits = jnp.where(probable, jnp.log(rows), rows)
+    return sampling.law(jnp.where((faults > 0)[:, None], 0, logits)), faults
+
+
+def _are_laws(rows: Float[Array | np.ndarray, "R V"]) -> Bool[Array, " R"]:
+    """Which rows hold probabilities: none is below 0, and they sum to 1."""
+    return (rows >= 0).all(-1) & (abs(rows.sum(-1) - 1) <= SUM)
 
 
 def _faults(logits: Float[Array, "R V"]) -> Int[Array, " R"]:
@@ -131,7 +182,7 @@ def _faults(logits: Float[Array, "R V"]) -> Int[Array, " R"]:
 def _check_rows(path: Path, faults: NDArray[np.integer], start: int) -> None:
     bad = np.flatnonzero(faults)
     if len(bad):
-        raise ValueError(f"{path}: row {start + bad[0]} {FAULTS[faults[bad[0]]]}: expected logits, -inf where a token is masked")
+        raise ValueError(f"{path}: row {start + bad[0]} {FAULTS[faults[bad[0]]]}")
 
 
 def _padded(logits: _logits.Rows, rows: int) -> NDArray[np.float32]:

@@ -1,8 +1,13 @@
-"""The look that all figures share."""
+"""The look that all figures share: one style, and a colour for each rule and verifier that is the same in every figure."""
 
-from matplotlib import rc_context
+import zlib
+
+from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+
+from specjax import rules, verifiers
 
 STYLE = {
     "font.size": 9,
@@ -13,6 +18,15 @@ STYLE = {
     "legend.frameon": False,
     "lines.markersize": 4,
 }
+
+DARK_AND_LIGHT = colormaps["tab20"].colors  # type: ignore[attr-defined]
+COLOURS = [to_hex(colour) for colour in (*DARK_AND_LIGHT[::2], *DARK_AND_LIGHT[1::2])]
+
+
+def colour(judge: str) -> str:
+    """The colour of a rule or verifier, by its place among all names; that of a file's hangs on its name alone."""
+    name, known = judge.removeprefix("top_down:"), (*rules.names(), *verifiers.names())
+    return COLOURS[(known.index(name) if name in known else zlib.crc32(name.encode())) % len(COLOURS)]
 
 
 def panels(count: int, title: str) -> tuple[Figure, list[Axes]]:

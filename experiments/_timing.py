@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 import jax
 import numpy as np
 from jaxtyping import PyTree
-from rich.table import Table
 
 from experiments._console import track
+from experiments._written import Table
 
 Call = Callable[[], PyTree]
 SHORT, TURNS = 2e-3, 20  # a call is repeated to so many seconds a turn, so many times at the most
@@ -41,12 +41,7 @@ def _seconds(call: Call, turns: int) -> float:
 
 def table(title: str, heads: tuple[str, ...], lines: Sequence[tuple[str, ...]], names: int) -> Table:
     """Figures to the right, the first `names` columns to the left."""
-    made = Table(title=title)
-    for column, head in enumerate(heads):
-        made.add_column(head, justify="left" if column < names else "right", overflow="fold")
-    for line in lines:
-        made.add_row(*line)
-    return made
+    return Table(heads, names, title, list(lines))
 
 
 def against(value: float | None, limit: float | None, form: str) -> str:

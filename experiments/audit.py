@@ -19,10 +19,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import tyro
-from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Column, Table
 
 import theory
 from experiments import _audit_large, _audit_rules, _audit_verifiers, _judges, _laws, _schemes
@@ -30,6 +28,7 @@ from experiments._audit_large import audit_large
 from experiments._audit_rules import audit, battery
 from experiments._audit_verifiers import Candidate, audit_verifier, candidate, lifted
 from experiments._console import track
+from experiments._written import Table
 from specjax import rules, verifiers
 from specjax.rules import Rule
 from specjax.verifiers import Verifier
@@ -190,22 +189,21 @@ def show(rows: list[Row], console: Console) -> None:
     of_rules = [row for row in rows if isinstance(row, _audit_rules.Row)]
     of_verifiers = [row for row in rows if isinstance(row, _audit_verifiers.Row)]
     if of_rules:
-        table = _table("rule", "n", "TV to p", "acceptance")
+        table = _table("rule", "n", "acceptance")
         for row in of_rules:
-            table.add_row(row.rule, row.scheme, str(row.n), *_cells(row.tv, row.acceptance, row.optimum, row.scope, row.verdict))
+            table.add(row.rule, row.scheme, str(row.n), *_cells(row.tv, row.acceptance, row.optimum, row.scope, row.verdict))
         console.print(table)
     if of_verifiers:
-        table = _table("verifier", "tree", "TV to p", "accepted")
+        table = _table("verifier", "tree", "accepted")
         for one in of_verifiers:
-            table.add_row(one.verifier, one.scheme, one.tree, *_cells(one.tv, one.expected_accepted, one.optimum, one.scope, one.verdict))
+            table.add(one.verifier, one.scheme, one.tree, *_cells(one.tv, one.expected_accepted, one.optimum, one.scope, one.verdict))
         console.print(table)
     console.print("ok holds for its scope:", *dict.fromkeys(row.scope for row in rows), sep="\n  ", markup=False, highlight=False)
 
 
-def _table(what: str, *numbers: str) -> Table:
-    figures = (Column(name, justify="right", no_wrap=True, min_width=len(name)) for name in (*numbers, "optimum"))
-    words = (Column(name, overflow="fold") for name in ("scope", "verdict"))
-    return Table(what, "scheme", *figures, *words, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+def _table(what: str, size: str, accepted: str) -> Table:
+    heads = (what, "scheme", size, "TV to p", accepted, "optimum", "scope", "verdict")
+    return Table(heads, 3, texts=("scope", "verdict"))
 
 
 def _cells(tv: float | None, accepted: float | None, optimum: float | None, scope: str, verdict: str) -> tuple[str, ...]:

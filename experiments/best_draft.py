@@ -22,14 +22,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
 from numpy.typing import NDArray
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from scipy import stats
 
+from experiments import _prompts, _seeds
 from experiments._console import track
-from experiments._measure import clustered_mean, pad_prompts
+from experiments._measure import clustered_mean
 from experiments._provenance import provenance
+from experiments._written import Table, interval, number
 from specjax import bounds, decode, rules
 from specjax._types import Law, Scalar
 from specjax.models import LanguageModel, pairs
@@ -39,7 +39,6 @@ from specjax.trees import chain
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-BUCKET = 64  # tokens kept of a prompt
 LEVEL = 0.95
 TOGETHER = 16  # contexts side by side
 SHOWN = 1e-4  # less than that is not drawn
@@ -109,15 +108,15 @@ def run(config: Config) -> dict:
 def read(config: Config) -> Contexts:
     """Logits of both models in the texts that follow the pair's held-out prompts, drawn from the target, each read in one forward."""
     pair = pairs.load(config.pair)
-    prompts, lengths = pad_prompts([pair.tokenizer.encode(text) for text in pair.prompts], BUCKET)
+    prompts, lengths = _prompts.padded([pair.tokenizer.encode(text) for text in pair.prompts])
     decoder, judge = decode.decoder(pair, chain(1), "iid"), decode.verifier(rules.get("single")(), "iid", chain(1))
-    params, size = decode.Params(pair.target_params, pair.draft_params), BUCKET + config.contexts
+    params, size = decode.Params(pair.target_params, pair.draft_params), prompts.shape[1] + config.contexts
     models = ((pair.target, pair.target_params), (pair.draft, pair.draft_params))
     target: list[Array] = []
     draft: list[Array] = []
     used: list[Array] = []
     for index, (prompt, length) in enumerate(zip(prompts, lengths, strict=True)):
-        key = jax.random.fold_in(jax.random.key(config.seed), index)
+        key = jax.random.fold_in(_seeds.key(config.seed), index)
         text = decode.decode(decoder, judge, key, params, prompt, length, config.contexts)
         positions = length - 1 + jnp.arange(config.contexts)
         for model, rows in zip(models, (target, draft), strict=True):
@@ -212,23 +211,21 @@ def show(content: dict, console: Console) -> None:
     """The best settings; and what a free change of q is worth."""
     rows = content["rows"]
     console.print(f"{rows[0]['pair']}: the best draft law among those tried, {rows[0]['contexts']} contexts, 95 % intervals")
-    chosen = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for name in ("of q", "scheme", "n", "best", "alpha*", "gain over q as it is"):
-        chosen.add_column(name, justify="left" if name in ("of q", "scheme") else "right", no_wrap=True)
+    chosen = Table(("of q", "scheme", "n", "best", "alpha*", "interval", "gain over q as it is", "interval"), 2)
     for row in best(rows):
-        gain = f"{row['gain']:+.4f} ± {row['gain_high'] - row['gain']:.4f}"
-        chosen.add_row(row["study"], row["scheme"], str(row["n"]), f"{row['value']:g}", f"{row['alpha_star']:.4f}", gain)
+        figures = (f"{row['value']:g}", number(row["alpha_star"]), interval(row["low"], row["high"]))
+        gain = (number(row["gain"], sign="+"), interval(row["gain_low"], row["gain_high"], sign="+"))
+        chosen.add(row["study"], row["scheme"], str(row["n"]), *figures, *gain)
     console.print(chosen)
     console.print("iid, q changed freely: alpha* at best within a budget of total variation from q; distance of the laws with alpha* = 1")
-    free = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     ns = list(dict.fromkeys(row["n"] for row in rows))
-    for name in ("budget", *(f"n = {n}" for n in ns)):
-        free.add_column(name, justify="right", no_wrap=True)
+    free = Table(("budget", *(f"n = {n}" for n in ns)))
     for budget in dict.fromkeys(row["value"] for row in rows if row["study"] == "budget"):
-        free.add_row(f"{budget:g}", *(f"{row['alpha_star']:.4f}" for row in rows if (row["study"], row["value"]) == ("budget", budget)))
+        free.add(f"{budget:g}", *(number(row["alpha_star"]) for row in rows if (row["study"], row["value"]) == ("budget", budget)))
     needed = [row for row in rows if row["study"] == "distance"]
     free.add_section()
-    free.add_row("distance", *(f"{row['distance']:.4f}±{row['high'] - row['distance']:.4f}" for row in needed))
+    free.add("distance", *(number(row["distance"]) for row in needed))
+    free.add("interval", *(interval(row["low"], row["high"]) for row in needed))
     console.print(free)
 
 

@@ -2,7 +2,7 @@
 
 alpha* is the largest probability, over all lossless rules, that the emitted token is one of the n drafts. A rule is taken under the
 first scheme that its proof covers. Two laws are computed in float64. Files of logits are streamed, in float32: one row per
-context, the same contexts in both files; -inf marks a masked token.
+context, the same contexts in both files; -inf marks a masked token. Rows that are >= 0 and sum to 1 are read as probabilities.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rich.console import Console
 
-from experiments import _file_audit, _ladder_tables, _laws, _logits, _pair, _stream
+from experiments import _context_rows, _file_audit, _ladder_tables, _laws, _logits, _pair, _stream
 from experiments._ladder import Ladder, Study, Values, best_rule, best_scheme, chain, curves, interval, star
 from specjax.numerics import AS_IS, Sampling
 
@@ -30,12 +30,16 @@ class Config:
     """The laws.
 
     Attributes:
-      target: p as a vector of V probabilities (.npy), or the target's logits [T, V] (.npy, .npz, .safetensors).
+      target: p as a vector of V probabilities, or the target's logits [T, V], or [B, T, V] of B texts: .npy, .npz or .safetensors; of
+        several arrays one by name, FILE:NAME.
       draft: q likewise.
       n: numbers of drafts.
       rules: names of rules, or paths of Python files; if none is named all but those that search.
       temperature: of both files of logits; 0 is greedy decoding.
       top_p: nucleus of both files of logits.
+      vocabulary: tokens of both files that count; what is beyond them is padding.
+      shift: compare row k + 1 of the target with row k of the draft, in every text.
+      rows: write the values of every context there, as .csv or .parquet.
     """
 
     target: Path
@@ -44,28 +48,52 @@ class Config:
     rules: tuple[str, ...] = ()
     temperature: float = 1.0
     top_p: float = 1.0
+    vocabulary: int | None = None
+    shift: bool = False
+    rows: Path | None = None
 
 
 def run(config: Config) -> Study:
     """The ladders.
 
     Raises:
-      ValueError: the files do not hold two laws, or logits of the same contexts; n < 1; a named rule has no value here.
+      ValueError: the files do not hold two laws, or logits of the same contexts; n < 1; no named rule has a value here.
     """
+    if config.rows:
+        _context_rows.check(config.rows)
+    study = _study(config)
+    if config.rows:
+        _context_rows.write(config.rows, study)
+    return study
+
+
+def _study(config: Config) -> Study:
     if min(config.n, default=0) < 1:
         raise ValueError(f"n: expected numbers >= 1, got {config.n}")
     sampling = Sampling(config.temperature, top_p=config.top_p)
     target, draft = _logits.find(config.target), _logits.find(config.draft)
     for file in (target, draft):
-        if len(file.shape) not in (1, 2):
-            raise ValueError(f"{file.path}: expected probabilities [V] or logits [T, V], got shape {file.shape}")
+        if len(file.shape) not in (1, 2, 3):
+            raise ValueError(f"{file.path}: expected probabilities [V] or logits [T, V] or [B, T, V], got shape {file.shape}")
     if len(target.shape) != len(draft.shape):
         raise ValueError(f"{target.path} has shape {target.shape} and {draft.path} {draft.shape}: expected two vectors or two matrices")
-    if len(target.shape) == 2:
-        return _stream.study(target, draft, config.n, config.rules, sampling, _file_audit.findings(config.rules))
-    if sampling != AS_IS:
-        raise ValueError("temperature and top-p act on logits [T, V], got two vectors of probabilities")
-    return _pair.study(*_laws.load_pair(config.target, config.draft), config.n, config.rules, _file_audit.findings(config.rules))
+    audits = _file_audit.findings(config.rules)
+    if len(target.shape) > 1:
+        parts = _part(target, config, int(config.shift)), _part(draft, config, 0)
+        return _stream.study(*parts, config.n, config.rules, sampling, audits)
+    if sampling != AS_IS or config.vocabulary is not None or config.shift:
+        raise ValueError("temperature, top-p, vocabulary and shift act on logits [T, V], got two vectors of probabilities")
+    return _pair.study(*_laws.load_pair(config.target, config.draft), config.n, config.rules, audits)
+
+
+def _part(file: _logits.FloatArray, config: Config, first: int) -> _logits.FloatArray:
+    """What counts of a file: the rows of every text from the first on, as many as have a partner, and the tokens without padding."""
+    contexts, tokens = max(file.shape[-2] - config.shift, 0), config.vocabulary if config.vocabulary is not None else file.shape[-1]
+    if config.vocabulary is not None and not 1 <= tokens <= file.shape[-1]:
+        raise ValueError(f"vocabulary: {file.path} has from 1 to {file.shape[-1]} tokens, got {tokens}")
+    if (contexts, tokens) == file.shape[-2:]:
+        return file
+    return _logits.part(file, first, first + contexts, tokens)
 
 
 def document(study: Study) -> object:
@@ -96,6 +124,7 @@ def _logits_document(study: Study, ladder: Ladder) -> dict[str, object]:
         | {name: None if alpha is None else star(alpha)._asdict() for name, alpha in best.items()},
         "estimated": sorted(ladder.estimated),
         "contexts": study.contexts,
+        "texts": len(study.entropy) if study.entropy.ndim > 1 else None,
     } | _audit_document(ladder)
 
 
@@ -129,16 +158,19 @@ def plot(study: Study) -> "Figure":
         half = [np.nan_to_num(point.high - point.mean) for _, point in points]
         left.errorbar([n for n, _ in points], [point.mean for _, point in points], half, fmt=look, color=colour, capsize=2, label=label)
 
-    looks = zip(itertools.cycle(MARKS), itertools.cycle(f"C{i}" for i in range(10)), strict=False)
+    marks = itertools.cycle(MARKS)
     line("1 - TV", [study.first_try] * len(ladders), ":", "0.6")
     line("singleton bound, iid", [ladder.singleton for ladder in ladders], "-.", "0.6")
     for (scheme, names), cross in zip(curves(ladders).items(), itertools.cycle("_x+12"), strict=False):
         line(f"alpha* {scheme}", [ladder.alpha_star[scheme] for ladder in ladders], f"{cross}--", "k")
-        for name, (mark, colour) in zip(names, looks, strict=False):
+        for name, mark in zip(names, marks, strict=False):
+            colour = _style.colour(name)
             line(name, [ladder.acceptance[name] if ladder.under[name] == scheme else None for ladder in ladders], f"{mark}-", colour)
             best, attained = last.alpha_star[scheme], last.acceptance[name]
             if best is not None and attained is not None and name in last.lossless - last.estimated:
-                right.plot(study.entropy, np.maximum(best - attained, ATTAINED), mark, color=colour, alpha=0.5, markersize=3)
+                right.plot(
+                    study.entropy.ravel(), np.maximum(best - attained, ATTAINED).ravel(), mark, color=colour, alpha=0.5, markersize=3
+                )
     left.set_xscale("log", base=2)
     left.set_xticks([ladder.n for ladder in ladders], [str(ladder.n) for ladder in ladders])
     left.set_xlabel("drafts n at a node")

@@ -3,23 +3,19 @@
 import dataclasses
 import itertools
 import math
-import os
 import warnings
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import numpy as np
-from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
-from experiments import _consistency, _file_audit, _judges, _schemes, _sequoia
-from experiments._console import track
-from experiments._measure import Records, clustered_mean, measure, pad_prompts
+from experiments import _consistency, _contexts, _file_audit, _judges, _programs, _prompts, _schemes, _seeds, _sequoia
+from experiments._measure import Measured, clustered_mean, measure
 from experiments._provenance import provenance
+from experiments._written import MEANING, Table, with_error
 from specjax import decode, rules, verifiers
 from specjax._types import Claims, Rule
 from specjax.models import pairs
@@ -30,9 +26,9 @@ from specjax.verifiers import Verifier, node_rule
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-DELTA = 1e-3  # chance that a sound table shows any inconsistency
-BUCKET = 64  # tokens kept of a prompt
-WIDTHS = {"accepted": 10, "law mass": 10, "expected": 8, "gap": 11, "tok/call": 10, "within": 8}  # of figures like -0.1234(56)
+DELTA = 3e-5  # chance that a sound row is inconsistent; it is the same in every company of rules
+DECODED = 4  # a rule's own decode makes one target call for so many contexts
+FIGURES = {"accepted": "acceptance_count", "law mass": "acceptance_law_mass", "expected": "expected"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,8 +44,9 @@ class Config:
         grown while drafting: paths:KxD, beam:WxD, best_first:NxWxD, .., or by a file: my_tree.py:KxD.
       temperature: of target and draft alike; 0 is greedy decoding.
       top_p: nucleus of target and draft alike.
-      contexts: target calls behind each row, at least; if not given, 2048 where V is at most 1024, else 256.
-      prompts: a text file, one prompt a line, in place of the pair's held-out prompts.
+      contexts: tokens that the target draws after the prompts, at least; before each of them every rule judges one draft. If not
+        given, 2048 where V is at most 1024, else 256. A text that ends has fewer.
+      prompts: a file in place of the pair's held-out prompts: text, one prompt a line, or .jsonl with `prompt`, `turns` or `messages`.
       seed: of all random streams.
     """
 
@@ -91,33 +88,35 @@ def run(config: Config) -> dict:
         raise ValueError(f"n: expected numbers >= 1, got {config.n}")
     sampling = Sampling(config.temperature, top_p=config.top_p)
     cells = [] if _sequoia.check(config.tree) else _cells(config)
-    texts = _prompts(config.prompts)
+    texts = _prompts.read(config.prompts) if config.prompts else ()
     pair = pairs.load(config.pair)
     cells = cells or _cells(dataclasses.replace(config, tree=_sequoia.resolved(config.tree, pair, sampling, config.seed)))
-    prompts, lengths = pad_prompts([pair.tokenizer.encode(t) for t in texts or pair.prompts], BUCKET)
+    prompts, lengths = _prompts.padded([pair.tokenizer.encode(text) for text in texts or pair.prompts])
     params = decode.Params(pair.target_params, pair.draft_params)
-    key = jax.random.key(config.seed)
+    of_contexts, of_drafts = (jax.random.fold_in(_seeds.key(config.seed), purpose) for purpose in range(2))
     contexts = config.contexts or (2048 if pair.target.vocabulary <= 1024 else 256)
-    delta = DELTA / sum(len(cell.judges) for cell in cells)
+    each = math.ceil(contexts / len(prompts))
     audits = _file_audit.findings(config.rules)
+    spoken = _contexts.drawn(pair, sampling, of_contexts, prompts, lengths, each)
 
-    def rows(cell: Cell, key: jax.Array) -> list[dict]:
+    def rows(cell: Cell) -> list[dict]:
         tree = _schemes.drawable(cell.tree)[cell.scheme]
         decoder = decode.decoder(pair, tree, cell.scheme, sampling)
         judges = tuple(decode.verifier(judge, tree.scheme, tree.topology) for judge in cell.judges)
-        steps = math.ceil(contexts / (len(judges) * len(prompts)))
-        led = [measure(decoder, judges, i, key, params, prompts, lengths, steps) for i in range(len(judges))]
-        rows = [_row(config, cell, judge, i, led, delta) for i, judge in enumerate(judges)]
+        measured = measure(decoder, judges, of_drafts, params, spoken, math.ceil(each / DECODED))
+        rows = [_row(config, cell, judge, i, measured) for i, judge in enumerate(judges)]
         return [row | {"audit": audits[row["rule"]].words if row["rule"] in audits else None} for row in rows]
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # a program compiles on one core
-        jobs = [pool.submit(rows, cell, jax.random.fold_in(key, index)) for index, cell in enumerate(cells)]
-        try:
-            done = [row for job in track(jobs, f"{config.pair}: {len(cells)} programs") for row in job.result()]
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)  # what has not begun shall not hold up the end
-            raise
-    return {"rows": done, "refuted": _file_audit.refuted(audits), "provenance": provenance(config)}
+    *order, first = sorted(cells, key=lambda cell: -len(cell.judges))  # a row is there soon, and no core waits at the end
+    done = dict(zip([cell[:2] for cell in (first, *order)], _programs.run(rows, [first, *order], config.pair, _told), strict=True))
+    found = [row for cell in cells for row in done[cell[:2]]]
+    return {"rows": found, "refuted": _file_audit.refuted(audits), "provenance": provenance(config)}
+
+
+def _told(rows: list[dict]) -> str:
+    """The first figures of a program, for those who wait."""
+    spoken = [f"{row['rule']} {row['block_efficiency']:.3f}" for row in rows]
+    return f"{rows[0]['tree']} {rows[0]['scheme']}, tokens per call: {', '.join(spoken)}"
 
 
 def _cells(config: Config) -> list[Cell]:
@@ -190,24 +189,11 @@ def fitting(claims: Claims, drawable: dict[str, TreeDrafting]) -> str | None:
     return scheme if one_by_one and all(claims.admits(n) for n in tree.topology.arities if n > 0) else None
 
 
-def _prompts(path: Path | None) -> list[str]:
-    if path is None:
-        return []
-    try:
-        lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: cannot be read as text: {error}") from None
-    if not any(lines):
-        raise ValueError(f"{path}: expected one prompt a line, found none")
-    return [line for line in lines if line]
-
-
-def _row(config: Config, cell: Cell, judge: Verifier, index: int, led: list[Records], delta: float) -> dict:
-    """What judge `index` did at the contexts of all decodes, and how fast the decode that it led went."""
-    ran = np.concatenate([r.ran for r in led], 1)
-    nodes = jax.tree.map(lambda *parts: np.concatenate(parts, 1)[:, :, index], *(r.nodes for r in led))
-    used = ran[:, :, None] & (nodes.proposed > 0)
-    own = led[index]
+def _row(config: Config, cell: Cell, judge: Verifier, index: int, measured: Measured) -> dict:
+    """What judge `index` did at the contexts, and how fast the decode that it led went."""
+    seen, own = measured.contexts, measured.led[index]
+    nodes = jax.tree.map(lambda table: table[:, :, index], seen.nodes)
+    used = seen.ran[:, :, None] & (nodes.proposed > 0)
     mass, expected, alpha_star = (np.asarray(x, np.float64) for x in (nodes.law_mass, nodes.expected, nodes.alpha_star))
     summaries = {
         "acceptance_count": clustered_mean(nodes.hit.astype(float), used),
@@ -215,11 +201,15 @@ def _row(config: Config, cell: Cell, judge: Verifier, index: int, led: list[Reco
         "expected": clustered_mean(expected, used),
         "alpha_star": clustered_mean(alpha_star, used),
         "gap": clustered_mean(alpha_star - mass, used),
-        "block_efficiency": clustered_mean(own.emitted[:, :, index].astype(float), own.ran),
+        "block_efficiency": clustered_mean(own.emitted.astype(float), own.ran),
     }
-    by_depth = [clustered_mean(mass[..., d], used[..., d]) for d in range(mass.shape[-1] - 1)]  # nothing is proposed below depth D
+    depths = range(mass.shape[-1] - 1)  # nothing is proposed below depth D
+    by_depth = {
+        "alpha_token": [clustered_mean(mass[..., d], used[..., d]) for d in depths],
+        "alpha_star_token": [clustered_mean(alpha_star[..., d], used[..., d]) for d in depths],
+    }
     rule = node_rule(judge)
-    consistent, stated = _verdict(rule, mass[used], expected[used], alpha_star[used], delta)
+    consistent, stated = _verdict(rule, mass[used], expected[used], alpha_star[used], DELTA)
     return {
         "pair": config.pair,
         "rule": (rule or judge).name,
@@ -229,10 +219,11 @@ def _row(config: Config, cell: Cell, judge: Verifier, index: int, led: list[Reco
         "temperature": config.temperature,
         "top_p": config.top_p,
         "contexts": int(used.sum()),
+        "calls": int(own.ran.sum()),
         **{name: _number(mean.value) for name, mean in summaries.items()},
         **{f"{name}_se": _number(mean.error) for name, mean in summaries.items()},
-        "alpha_token": [_number(mean.value) for mean in by_depth],
-        "alpha_token_se": [_number(mean.error) for mean in by_depth],
+        **{name: [_number(mean.value) for mean in means] for name, means in by_depth.items()},
+        **{f"{name}_se": [_number(mean.error) for mean in means] for name, means in by_depth.items()},
         "stated_error": _number(stated),
         "consistent": consistent,
         "by_prompt": _by_prompt(used, acceptance=mass, alpha_star=alpha_star),
@@ -271,23 +262,15 @@ def _number(value: float) -> float | None:
 def show(content: dict, console: Console) -> None:
     """The table, and what its columns mean."""
     rows = content["rows"]
-    table = Table(title=_title(rows), box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    room = console.width - sum(WIDTHS.values()) - 2 * len(WIDTHS) - 3  # the spaces between and around
-    table.add_column("rule", no_wrap=True, overflow="ellipsis", max_width=max(room, 10))  # figures stay whole in a narrow terminal
-    for name, width in WIDTHS.items():
-        table.add_column(name, justify="right", no_wrap=name != "within", min_width=width)
+    table = Table(("rule", *FIGURES, "gap", "tok/call", "within"), title=_title(rows))
     for (tree, scheme), group in itertools.groupby(rows, key=lambda row: (row["tree"], row["scheme"])):
         cell = list(group)
-        known = [row["alpha_star"] for row in cell if row["alpha_star"] is not None]
-        best = f"{known[0]:.4f}" if known else "-"
         table.add_section()
-        table.add_row(f"[bold]{tree} {scheme}[/]")
-        table.add_row("  alpha*", "", "", f"[bold]{best}[/]")
+        table.add(f"[bold]{tree} {scheme}[/]")
+        table.add("  alpha*", "", f"[bold]{_optimum(cell)}[/]")
         for row in cell:
-            names = ("acceptance_count", "acceptance_law_mass", "gap", "block_efficiency")
-            counted, mass, gap, speed = (_with_error(row, name) for name in names)
-            expected = "-" if row["expected"] is None else f"{row['expected']:.4f}"
-            table.add_row(f"  {row['rule']}", counted, mass, expected, gap, speed, _consistent(row))
+            figures = (with_error(row[name], row[f"{name}_se"]) for name in (*FIGURES.values(), "gap", "block_efficiency"))
+            table.add(f"  {row['rule']}", *figures, _consistent(row))
     console.print(table)
     console.print(_legend(rows))
 
@@ -304,29 +287,32 @@ def status(content: dict) -> int:
     return int(bool(content["refuted"]) or any(row["consistent"] is False and row["audit"] in (None, "ok") for row in content["rows"]))
 
 
+def _optimum(cell: list[dict]) -> str:
+    """alpha* at the contexts, which all rows of one tree and scheme share; below them each walk meets nodes of its own."""
+    known = next((row for row in cell if row["alpha_star"] is not None), None)
+    if known is None:
+        return "-"
+    if len(known["alpha_token"]) == 1:
+        return with_error(known["alpha_star"], known["alpha_star_se"])
+    return with_error(known["alpha_star_token"][0], known["alpha_star_token_se"][0])
+
+
 def _title(rows: list[dict]) -> str:
     return f"{rows[0]['pair']}, temperature {rows[0]['temperature']:g}, top-p {rows[0]['top_p']:g}"
 
 
 def _legend(rows: list[dict]) -> str:
-    fewest = min(row["contexts"] for row in rows)
+    fewest, calls = (min(row.get(name, 0) for row in rows) for name in ("contexts", "calls"))
     worst = max((row["stated_error"] for row in rows if row["stated_error"] is not None), default=math.nan)
     return (
-        "accepted: share of nodes at which a draft was emitted. law mass: the same with the draw averaged out. expected: exact, of the "
-        "rule. gap: alpha* - law mass. tok/call: emitted tokens per target call in the rule's own decode, with the bonus token. "
-        f"1.234(56) is 1.234 ± 0.056, one standard error, prompts as clusters; {fewest} nodes or more in each row.\n"
+        "accepted: share of nodes at which a draft was emitted. law mass: the same with the draw averaged out; beside alpha*, the optimum "
+        "at the contexts. expected: exact, of the rule. gap: alpha* - law mass. tok/call: emitted tokens per target call in a decode of "
+        f"the rule's own, with the bonus token, the draws shared by all. {MEANING}, prompts as clusters; "
+        f"{fewest} nodes and {calls} calls or more in each row.\n"
         "within: the row is consistent: the expectation is at most alpha* at every node, and the law mass differs from it (or, with none "
-        f"known, exceeds alpha*) by no more than this, {worst:.3f} at the most; {DELTA:g} for the table to fail by chance. No proof: that "
-        "is specjax audit."
+        f"known, exceeds alpha*) by no more than this, {worst:.3f} at the most; a sound row fails by chance with probability {DELTA:g}. "
+        "No proof: that is specjax audit."
     )
-
-
-def _with_error(row: dict, name: str) -> str:
-    """1.234(56) for 1.234 ± 0.056."""
-    value, error = row[name], row[f"{name}_se"]
-    if value is None:
-        return "-"
-    return f"{value:.4f}({round(error * 1e4)})" if error < 0.00995 else f"{value:.3f}({round(error * 1e3)})"
 
 
 def plot(content: dict) -> "Figure":
@@ -336,7 +322,6 @@ def plot(content: dict) -> "Figure":
     rows = content["rows"]
     shown = list(dict.fromkeys(row["tree"] for row in rows))
     schemes = list(dict.fromkeys(row["scheme"] for row in rows))
-    colours = {rule: f"C{i}" for i, rule in enumerate(dict.fromkeys(row["rule"] for row in rows))}
     figure, axes = _style.panels(len(schemes) + 1, _title(rows))
     for rule, scheme in dict.fromkeys((row["rule"], row["scheme"]) for row in rows):
         mine = [row for row in rows if (row["rule"], row["scheme"]) == (rule, scheme)]
@@ -344,7 +329,7 @@ def plot(content: dict) -> "Figure":
             known = [row for row in mine if row[name] is not None]
             x = [shown.index(row["tree"]) for row in known]
             values, spread = [row[name] for row in known], [2 * row[f"{name}_se"] for row in known]
-            panel.errorbar(x, values, yerr=spread, color=colours[rule], marker="o", capsize=2, label=rule)
+            panel.errorbar(x, values, yerr=spread, color=_style.colour(rule), marker="o", capsize=2, label=rule)
     for scheme, panel in zip(schemes, axes, strict=False):
         best = {row["tree"]: row["alpha_star"] for row in rows if row["scheme"] == scheme and row["alpha_star"] is not None}
         panel.plot([shown.index(tree) for tree in best], list(best.values()), "k--", marker="_", label="alpha*, the optimum")

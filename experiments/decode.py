@@ -9,20 +9,19 @@ import jax
 import numpy as np
 import tyro
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from experiments import _file_audit, _judges, _schemes, _sequoia
+from experiments import _file_audit, _judges, _prompts, _schemes, _seeds, _sequoia, _stop
 from experiments._console import say
-from experiments._measure import BROKEN, pad_prompts
+from experiments._measure import BROKEN
 from experiments._provenance import provenance
+from experiments._written import Table, number
 from specjax import decode
 from specjax.decode import Decoded
 from specjax.models import pairs
 from specjax.numerics import Sampling
 from specjax.trees import growth
 
-BUCKET = 64  # the prompt is padded to a multiple of this many tokens
 ACCEPTED, CHOSEN = "green", "bold"
 
 
@@ -38,6 +37,7 @@ class Config:
       tree: draft tree: chain:D, star:N, full:b1,b2,.., sequoia:N (N drafts, best by the acceptance measured on the pair), or grown while
         drafting: paths:KxD, beam:WxD, best_first:NxWxD, .., or by a file: my_tree.py:KxD.
       tokens: how many to emit at the most.
+      stop: the text ends before the first of these strings; what was emitted to complete it is counted.
       temperature: of target and draft alike; 0 is greedy decoding.
       top_p: nucleus of target and draft alike.
       seed: of all random streams.
@@ -49,6 +49,7 @@ class Config:
     scheme: str | None = None
     tree: str = "full:3,2,1"
     tokens: int = 120
+    stop: tuple[str, ...] = ()
     temperature: float = 1.0
     top_p: float = 1.0
     seed: int = 0
@@ -58,8 +59,10 @@ def run(config: Config) -> dict:
     """The text, which of its tokens were accepted drafts, and one record per step.
 
     Raises:
-      ValueError: an empty text, a budget below 1, or a pair, rule, scheme or tree that cannot be used.
+      ValueError: an empty text or stop string, a budget below 1, or a pair, rule, scheme or tree that cannot be used.
     """
+    if "" in config.stop:
+        raise ValueError("stop: expected strings that are not empty")
     if not config.text or config.tokens < 1:
         raise ValueError("expected a text to continue and tokens >= 1")
     judge, sampling = _judges.made(config.rule), Sampling(config.temperature, top_p=config.top_p)
@@ -75,17 +78,18 @@ def run(config: Config) -> dict:
     audits = _file_audit.findings([config.rule])
     decoder = decode.decoder(pair, tree, scheme, sampling)
     tokens = pair.tokenizer.encode(config.text)
-    prompts, lengths = pad_prompts([tokens], -(-len(tokens) // BUCKET) * BUCKET)
+    prompts, lengths = _prompts.padded([tokens])
     params = decode.Params(pair.target_params, pair.draft_params)
-    decoded = decode.decode(decoder, verifier, jax.random.key(config.seed), params, prompts[0], lengths[0], config.tokens)
+    decoded = decode.decode(decoder, verifier, _seeds.key(config.seed), params, prompts[0], lengths[0], config.tokens)
     emitted = np.asarray(decoded.tokens)[len(tokens) : int(decoded.length)].tolist()
-    steps = _steps(decoded)
+    emitted, tail = _stop.cut(emitted, config.stop, pair.tokenizer.decode)
+    steps = _stop.steps(_steps(decoded), len(emitted))
     accepted = [i < step["accepted"] for step in steps for i in range(step["emitted"])]
     return {
         "prompt": config.text,
         "tokens": emitted,
         "accepted": accepted,
-        "spans": _spans(emitted, accepted, pair.tokenizer.decode),
+        "spans": _stop.spans(_spans(emitted, accepted, pair.tokenizer.decode), tail),
         "rule": judge.name,
         "audit": audits[judge.name].words if audits else None,
         "refuted": _file_audit.refuted(audits),
@@ -145,10 +149,10 @@ def status(content: dict) -> int:
 
 
 def _by_depth(content: dict) -> Table:
-    table = Table("depth", "visited", "accepted", "law mass", "expected", "alpha*")
+    table = Table(("depth", "visited", "accepted", "law mass", "expected", "alpha*"))
     deepest = max(len(step["proposed"]) for step in content["steps"])
     for depth in range(deepest):
         rows = [step for step in content["steps"] if len(step["proposed"]) > depth]
         means = [np.mean([row[name][depth] for row in rows]) for name in ("hit", "law_mass", "expected", "alpha_star")]
-        table.add_row(str(depth + 1), str(len(rows)), *("-" if np.isnan(m) else f"{m:.3f}" for m in means))
+        table.add(str(depth + 1), str(len(rows)), *(number(mean, 3) for mean in means))
     return table

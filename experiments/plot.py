@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from experiments import _figures, _rows, _stored
+from experiments._written import Table, number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,7 +27,7 @@ class Config:
     Attributes:
       file: a merged sweep (.parquet, .json), or the JSON of an experiment.
       kind: of figure; if not given the experiment's own, for sweeps `PLAIN`.
-      where: conditions COLUMN=VALUE that rows must meet.
+      where: conditions COLUMN=VALUE or COLUMN=VALUE,VALUE,.. that rows must meet.
     """
 
     file: tyro.conf.Positional[Path]
@@ -37,7 +36,7 @@ class Config:
 
 
 def run(config: Config) -> dict:
-    """{"kind", "points"}, or the stored content where it is drawn by its own experiment.
+    """{"kind", "points", "varies"}, or the stored content where it is drawn by its own experiment.
 
     Raises:
       ValueError: a file without rows, an unknown kind, a condition that no row meets, or rows that this kind cannot show.
@@ -57,35 +56,36 @@ def run(config: Config) -> dict:
         raise ValueError(f"{config.file}: these rows cannot show {kind}")
     if len(_figures.pages(points)) > 1:
         count = len({point["setting"] for point in points})
-        raise ValueError(f"expected at most {_figures.MOST} settings in a figure, got {count}: choose with --where, e.g. vocabulary=32")
-    return {"kind": kind, "points": points}
+        raise ValueError(
+            f"expected at most {_figures.MOST} settings in a figure, got {count}: choose with --where; what varies: {_varying(rows)}"
+        )
+    return {"kind": kind, "points": points, "varies": _varying(rows)}
+
+
+def _varying(rows: list[_rows.Row]) -> str:
+    return "; ".join(f"{column} = {', '.join(values)}" for column, values in _rows.varying(rows).items()) or "nothing"
 
 
 def show(content: dict, console: Console) -> None:
-    """The numbers that are drawn."""
+    """The numbers that are drawn, and the columns that vary."""
     if "kind" not in content:
         _owner(content).show(content, console)
         return
     for setting, group in itertools.groupby(content["points"], key=lambda point: point["setting"]):
         console.print(f"{content['kind']}: {setting}", markup=False, highlight=False)
         console.print(_table([{name: value for name, value in point.items() if name != "setting"} for point in group]))
+    console.print(f"what varies: {content['varies']}", markup=False, highlight=False)
 
 
 def _table(points: list[_rows.Row]) -> Table:
-    """The points, figures whole in a narrow terminal."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for name, value in points[0].items():
-        if isinstance(value, str):
-            table.add_column(name, no_wrap=True)
-        else:
-            table.add_column(name, no_wrap=True, justify="right", min_width=max(len(name), *(len(_written(p[name])) for p in points)))
-    for point in points:
-        table.add_row(*map(_written, point.values()))
-    return table
+    heads = tuple(points[0])
+    texts = [name for name in heads if isinstance(points[0][name], str)]
+    names = [*texts, *(name for name in heads if name not in texts)]
+    return Table(names, len(texts), lines=[[_stated(point[name]) for name in names] for point in points])
 
 
-def _written(value: object) -> str:
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
+def _stated(value: object) -> str:
+    return number(value) if isinstance(value, float) else str(value)
 
 
 def plot(content: dict) -> "Figure":

@@ -27,7 +27,7 @@ class Config:
     Attributes:
       file: a merged sweep (.parquet, .json), or the JSON of compare.
       out: the page.
-      where: conditions COLUMN=VALUE that rows must meet.
+      where: conditions COLUMN=VALUE or COLUMN=VALUE,VALUE,.. that rows must meet.
     """
 
     file: tyro.conf.Positional[Path]

@@ -4,8 +4,8 @@ import dataclasses
 from typing import NamedTuple
 
 from rich.console import Console
-from rich.table import Table
 
+from experiments._written import Table
 from specjax import rules
 from specjax.rules import Rule
 
@@ -94,8 +94,11 @@ def show(listing: Listing, console: Console) -> None:
     if listing.markdown:
         print(markdown(listing.rows))
         return
-    table = Table("rule", "schemes", "lossless", "optimal for", "takes", "exact acceptance", "source", "what it does", show_lines=True)
+    table = Table(("rule", "schemes", "lossless", "optimal for", "takes", "exact acceptance", "source"), 7)
     for row in listing.rows:
         lossless = "yes" if row.lossless else "no"
-        table.add_row(row.rule, "\n".join(row.schemes), lossless, row.optimal, row.n, _stated(row, "\n"), row.source, row.summary)
+        table.add_section()
+        table.add(row.rule, ", ".join(row.schemes), lossless, row.optimal, row.n, _stated(row, ", "), row.source)
     console.print(table)
+    for row in listing.rows:
+        console.print(f"{row.rule}: {row.summary}", highlight=False)

@@ -6,26 +6,23 @@ chosen for each half of the prompts by the other half. Intervals are paired by p
 of chance (`theory.shapes.random_walk_limit`, without its constant): best first is one, the others are not bound by it.
 """
 
+import collections
 import dataclasses
 import math
-import os
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import numpy as np
 from numpy.typing import NDArray
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from scipy import stats
 
-from experiments import _judges
+from experiments import _judges, _programs, _prompts, _seeds
 from experiments._budget_trees import CLAIMS, METHODS, SINGLE, Limits
-from experiments._console import track
 from experiments._efficiency import Calls, Profile, Texts, measure, profile
-from experiments._measure import clustered_mean, pad_prompts
+from experiments._measure import clustered_mean
 from experiments._provenance import provenance
+from experiments._written import MEANING, Table, interval, number, with_error
 from specjax import decode
 from specjax.models import Pair, pairs
 from specjax.numerics import Sampling
@@ -36,7 +33,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-BUCKET = 64  # tokens kept of a prompt
 SLOTS = 16  # children of a node at most
 LEVEL = 0.95  # of the intervals
 
@@ -49,7 +45,7 @@ class Config:
       pair: target and draft model: bytes (embedded), smollm2 (make smollm2), markov.
       methods: ways to draft a tree.
       budget: drafts that are verified at a target call.
-      depth: drafts on a path of a tree, at most; a single draft may be twice as long.
+      depth: drafts on a path, at most, whatever the method: below the budget it may decide who wins.
       temperature: of target and draft alike.
       prompts: as many of the pair's held-out prompts, at most.
       calls: target calls after each prompt.
@@ -59,10 +55,10 @@ class Config:
     pair: str = "bytes"
     methods: tuple[str, ...] = tuple(METHODS)
     budget: tuple[int, ...] = (4, 8, 16, 32, 64)
-    depth: int = 8
+    depth: int = 64
     temperature: float = 1.0
     prompts: int = 16
-    calls: int = 64
+    calls: int = 32
     seed: int = 0
 
 
@@ -80,24 +76,19 @@ def run(config: Config) -> dict:
       ValueError: a number out of its range, or an unknown name.
     """
     _check(config)
-    pair, sampling, key = pairs.load(config.pair), Sampling(config.temperature), jax.random.key(config.seed)
-    prompts = pad_prompts([pair.tokenizer.encode(text) for text in pair.prompts[: config.prompts]], BUCKET)
+    pair, sampling, key = pairs.load(config.pair), Sampling(config.temperature), _seeds.key(config.seed)
+    prompts = _prompts.padded([pair.tokenizer.encode(text) for text in pair.prompts[: config.prompts]])
     texts = Texts(*prompts, config.calls)
     seen = profile(pair, sampling, jax.random.fold_in(key, 0), texts, min(SLOTS, pair.target.vocabulary))
     budgets = _budgets(config, seen)
 
-    def cell(cell: Cell, key: jax.Array) -> list[dict]:
-        led = _measured(cell, pair, sampling, key, texts)
+    def rows_of(cell: Cell) -> list[dict]:
+        led = _measured(cell, pair, sampling, jax.random.fold_in(key, 1), texts)  # methods share their draws
         jax.clear_caches()  # a program runs once, and some forty of a large pair's are more memory maps than a process may have
         return _rows(config, cell, budgets[cell], led)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # a program compiles on one core
-        jobs = [pool.submit(cell, each, jax.random.fold_in(key, 1 + index)) for index, each in enumerate(budgets)]
-        try:
-            rows = [row for job in track(jobs, f"{config.pair}: {len(jobs)} programs") for row in job.result()]
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)  # what has not begun shall not hold up the end
-            raise
+    done = _programs.run(rows_of, list(budgets), config.pair, lambda rows: f"{rows[0]['method']} {rows[0]['tree']}")
+    rows = [row for cell in done for row in cell]
     rows.sort(key=lambda row: (config.methods.index(row["method"]), row["budget"]))
     known = {"acceptance": seen.acceptance.tolist(), "mu": seen.moments.first, "mu2": seen.moments.second}
     return {"rows": rows, "claims": claims(rows), "profile": known, "provenance": provenance(config)}
@@ -213,22 +204,44 @@ def _limits(content: dict) -> dict[int, float]:
 def show(content: dict, console: Console) -> None:
     """Block efficiency by method, verifier and budget; the chosen trees; the claims."""
     rows, limits = content["rows"], _limits(content)
-    table = Table(title=f"{rows[0]['pair']}: emitted tokens per target call, by drafts verified", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for head in ("method", "verifier"):
-        table.add_column(head, overflow="fold")
-    for budget in limits:
-        table.add_column(str(budget), justify="right")
+    table = Table(("method", "verifier", *map(str, limits)), 2, f"{rows[0]['pair']}: emitted tokens per target call, by drafts verified")
     for method, verifier in _lines(rows):
         cells = [chosen(rows, method, verifier, budget)[0] for budget in limits]
-        table.add_row(method, verifier, *(_figure(*_mean(values)) if len(values) else "-" for values in cells))
-    table.add_row("limit of fixed trees", "without its constant", *(f"{limit:.2f}" for limit in limits.values()))
+        table.add(method, verifier, *(with_error(*_mean(values), 2) if len(values) else "-" for values in cells))
+    table.add("limit of fixed trees", "without its constant", *(number(limit, 2) for limit in limits.values()))
     console.print(table)
-    console.print("1.23(4) is 1.23 ± 0.04, one standard error over prompts")
+    console.print(f"{MEANING} over prompts")
     known = content["profile"]
     console.print(f"acceptance by slot {' '.join(f'{x:.3f}' for x in known['acceptance'])}; mu {known['mu']:.3f}, mu2 {known['mu2']:.3f}")
     for method in dict.fromkeys(method for method, _ in _lines(rows)):
         console.print(f"{method}: {'; '.join(_trees(rows, method, budget) for budget in limits)}")
     console.print(_claims_table(content["claims"]))
+    console.print(summary(content), highlight=False)
+
+
+def summary(content: dict) -> str:
+    """One paragraph: what each method emits at the largest budget by its better verifier, how deep it goes, and how the claims end."""
+    rows, judged = content["rows"], [row for row in content["claims"] if row["reproduced"] is not None]
+    budget, methods = max(row["budget"] for row in rows), dict.fromkeys(row["method"] for row in rows)
+    lines = filter(None, (_best(rows, method, budget) for method in methods))
+    failed = collections.Counter(row["budget"] for row in judged if not row["reproduced"])
+    drafts = ", ".join(f"{count} with {budget} drafts" for budget, count in sorted(failed.items()))
+    return (
+        f"{rows[0]['pair']}, {budget} drafts: {'; '.join(lines)}; {MEANING} over prompts. More than a single draft of the same budget in "
+        f"{sum(row['reproduced'] for row in judged)} of {len(judged)} comparisons{drafts and f', not in {drafts}'}."
+    )
+
+
+def _best(rows: list[dict], method: str, budget: int) -> str:
+    """A method's better verifier, and the depth of the tree; empty where it has no tree of this budget."""
+    found = [(verifier, *chosen(rows, method, verifier, budget)) for name, verifier in _lines(rows) if name == method]
+    verifier, values, trees = max(found, key=lambda one: float(one[1].sum()))
+    return f"{method} {with_error(*_mean(values), 2)} ({verifier}, {_deep(rows, trees)})" if trees else ""
+
+
+def _deep(rows: list[dict], trees: list[str]) -> str:
+    schemes = {row["tree"]: row["scheme"] for row in rows}
+    return f"{' or '.join(str(growth.parse(tree, schemes[tree]).topology.height) for tree in trees)} deep"
 
 
 def _trees(rows: list[dict], method: str, budget: int) -> str:
@@ -236,19 +249,13 @@ def _trees(rows: list[dict], method: str, budget: int) -> str:
 
 
 def _claims_table(rows: list[dict]) -> Table:
-    table = Table(title=f"more than a single draft? mean difference by prompt, {LEVEL:.0%} interval", box=box.SIMPLE_HEAD)
-    for head in ("method", "against", "drafts", "difference", "interval", "reproduced"):
-        table.add_column(head, overflow="fold")
+    title = f"more than a single draft? mean difference by prompt, {LEVEL:.0%} interval"
+    table = Table(("method", "against", "drafts", "difference", "interval", "reproduced"), 2, title)
     for row in rows:
         if row["reproduced"] is not None:
-            figures = f"{row['difference']:+.3f}", f"{row['low']:+.3f} to {row['high']:+.3f}", "yes" if row["reproduced"] else "no"
-            table.add_row(row["method"], f"{SINGLE}, {row['against']}", str(row["budget"]), *figures)
+            figures = number(row["difference"], 3, "+"), interval(row["low"], row["high"], 3, "+"), "yes" if row["reproduced"] else "no"
+            table.add(row["method"], f"{SINGLE}, {row['against']}", str(row["budget"]), *figures)
     return table
-
-
-def _figure(value: float, error: float) -> str:
-    """1.23(4) for 1.23 ± 0.04."""
-    return f"{value:.2f}({round(100 * error)})"
 
 
 def plot(content: dict) -> "Figure":

@@ -13,15 +13,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import numpy as np
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 import theory
 from experiments import _families
 from experiments._console import track
 from experiments._judged import Judged, Size, judged
 from experiments._provenance import provenance
+from experiments._written import MEANING, Table, with_error
 from specjax import trees
 from specjax.trees import Topology
 
@@ -33,7 +32,6 @@ LEADER, FOLLOWER = "traversal", {"iid": "top_down:optimal", "without_replacement
 SHORT = {  # a scheme has but one recursive rejection
     "recursive_rejection": "recursive rejection",
     "recursive_rejection_without_replacement": "recursive rejection",
-    "temperature": "temper- ature",
 }
 
 
@@ -191,7 +189,7 @@ def show(content: dict, console: Console) -> None:
         if led := chosen(mine, verifier=FOLLOWER.get(scheme, "")):
             console.print(f"{scheme}: E(ell) of traversal less that of {FOLLOWER[scheme]}, in % of the optimum, by family")
             console.print(_leads(led))
-    console.print("1.2(3) is 1.2 ± 0.3, one standard error over problems")
+    console.print(f"{MEANING} over problems")
 
 
 def _families_of(rows: list[dict]) -> str:
@@ -220,18 +218,15 @@ def _leads(rows: list[dict]) -> Table:
 
 
 def _table(heads: list[str], cells: dict[str, list[list[dict]]], name: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.add_column("tree", no_wrap=True)
-    for head in heads:
-        table.add_column(SHORT.get(head, head), justify="right")
+    table = Table(("tree", *(SHORT.get(head, head) for head in heads)))
     for tree, groups in cells.items():
-        table.add_row(tree, *(_figure(*pooled(group, name)) if group else "-" for group in groups))
+        table.add(tree, *(_percent(*pooled(group, name)) if group else "-" for group in groups))
     return table
 
 
-def _figure(value: float, error: float) -> str:
+def _percent(value: float, error: float) -> str:
     """1.2(3) for 1.2 % ± 0.3 %."""
-    return f"{100 * value:.1f}({round(1e3 * error)})"
+    return with_error(100 * value, 100 * error, 1)
 
 
 def plot(content: dict) -> "Figure":
@@ -250,13 +245,15 @@ def plot(content: dict) -> "Figure":
 
 
 def _plot_gaps(panel: "Axes", rows: list[dict]) -> None:
+    from experiments import _style
+
     shown = distinct(rows, "tree")
     for name in distinct(rows, "verifier"):
         cells = [(shown.index(tree), chosen(rows, tree=tree, verifier=name)) for tree in shown]
         points = np.array([(x, *pooled(group, "gap")) for x, group in cells if group])
-        panel.errorbar(
-            points[:, 0], 100 * points[:, 1], yerr=200 * points[:, 2], fmt="o", capsize=2, label=SHORT.get(_rule(name), _rule(name))
-        )
+        x, gaps, errors = points[:, 0], 100 * points[:, 1], 200 * points[:, 2]
+        label = SHORT.get(_rule(name), _rule(name))
+        panel.errorbar(x, gaps, yerr=errors, fmt="o", color=_style.colour(name), capsize=2, label=label)
     panel.set_xticks(range(len(shown)), shown, rotation=60, ha="right")
     panel.set_ylim(-0.5, None)
     panel.legend(fontsize=6, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))

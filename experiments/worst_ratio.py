@@ -16,14 +16,13 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 from numpy.typing import NDArray
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 import theory
-from experiments import _exact, _judges, _schemes
+from experiments import _exact, _judges, _schemes, _seeds
 from experiments._console import track
 from experiments._provenance import provenance
+from experiments._written import Table, number
 from specjax import bounds, rules
 from specjax.numerics import tiny
 from specjax.rules import Law, Rule, Scalar
@@ -128,10 +127,10 @@ def _rows(case: Case, config: Config) -> list[dict]:
 
 def _starts(vocabulary: int, slots: int, config: Config) -> NDArray[np.float64]:
     """Logits [R, slots, V]: normal ones of several widths, and the battery's."""
-    rng = np.random.default_rng((config.seed, vocabulary, slots))
+    rng = np.random.default_rng((_seeds.natural(config.seed), vocabulary, slots))
     drawn = rng.normal(size=(config.starts, slots, vocabulary)) * rng.choice((0.1, 1.0, 4.0), (config.starts, 1, 1))
     with np.errstate(divide="ignore"):
-        known = [np.log([p, *[q] * (slots - 1)]) for _, p, q in theory.battery.laws(vocabulary, config.seed)]
+        known = [np.log([p, *[q] * (slots - 1)]) for _, p, q in theory.battery.laws(vocabulary, _seeds.natural(config.seed))]
     return np.concatenate((drawn, np.clip(known, -STEEPEST, None)))
 
 
@@ -208,16 +207,13 @@ def show(content: dict, console: Console) -> None:
     """For each rule and n the worst pair over all V."""
     starts = content["rows"][0]["starts"]
     console.print(f"worst acceptance / alpha* found, its proven minimum, and how many of {starts} starts came to the same")
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for name in ("rule, n", "V", "ratio", "proven", "alpha*", "same"):
-        table.add_column(name, justify="left" if name == "rule, n" else "right", no_wrap=True)
+    table = Table(("rule, n", "V", "ratio", "proven", "alpha*", "same"))
     for rule, group in itertools.groupby(_worst(content["rows"]), key=lambda row: row["rule"]):
         table.add_section()
-        table.add_row(f"[bold]{rule}[/]")
+        table.add(f"[bold]{rule}[/]")
         for row in group:
-            proven = "-" if row["floor"] is None else f"{row['floor']:.6f}"
-            figures = (f"{row['ratio']:.6f}", proven, f"{row['alpha_star']:.4f}", str(row["agreeing"]))
-            table.add_row(f"  {row['n']}", str(row["vocabulary"]), *figures)
+            figures = (number(row["ratio"], 6), number(row["floor"], 6), number(row["alpha_star"]), str(row["agreeing"]))
+            table.add(f"  {row['n']}", str(row["vocabulary"]), *figures)
     console.print(table)
 
 
@@ -232,14 +228,15 @@ def plot(content: dict) -> "Figure":
 
     rows, worst = content["rows"], _worst(content["rows"])
     figure, (left, right) = _style.panels(2, "worst pair of laws found; lines: proven minimum")
-    for index, rule in enumerate(dict.fromkeys(row["rule"] for row in rows)):
+    for rule in dict.fromkeys(row["rule"] for row in rows):
+        colour = _style.colour(rule)
         mine = [row for row in worst if row["rule"] == rule]
-        left.plot([row["n"] for row in mine], [row["ratio"] for row in mine], f"C{index}o", label=rule)
+        left.plot([row["n"] for row in mine], [row["ratio"] for row in mine], "o", color=colour, label=rule)
         if hasattr(theory.worst, rule):
             ns = np.unique(np.geomspace(2, 512, 60).astype(int))
-            left.plot(ns, np.array([floor(rule, int(n)) for n in ns], float), f"C{index}-")
+            left.plot(ns, np.array([floor(rule, int(n)) for n in ns], float), color=colour)
         deepest = [row for row in rows if row["rule"] == rule and row["n"] == mine[-1]["n"]]
-        right.plot([row["vocabulary"] for row in deepest], [row["ratio"] for row in deepest], f"C{index}o:")
+        right.plot([row["vocabulary"] for row in deepest], [row["ratio"] for row in deepest], "o:", color=colour)
     for panel, name in ((left, "drafts n at a node"), (right, "vocabulary V, at the largest n of each rule")):
         panel.axhline(PROMISED, color="k", linestyle="--", label="1 - 1/e, promised for K-SEQ" if panel is left else None)
         panel.set_xscale("log", base=2)

@@ -11,6 +11,7 @@ from sphinx.application import Sphinx
 jax.jit = lambda function=None, **options: function or (lambda function: function)  # autodoc takes a jitted function for data
 
 from experiments import _stored, rules
+from experiments.__main__ import commands, usage
 from specjax.rules import Claims
 
 HERE = Path(__file__).parent
@@ -20,7 +21,7 @@ project = author = "specjax"
 version = release = importlib.metadata.version("specjax")
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon"]
-exclude_patterns = ["conf.py", "_templates", "_static", "*.ipynb"]
+exclude_patterns = ["_templates", "_static"]
 templates_path, html_static_path, html_css_files = ["_templates"], ["_static"], ["tables.css"]
 html_theme = "alabaster"
 html_theme_options = {
@@ -31,10 +32,7 @@ html_theme_options = {
 }
 html_show_sourcelink = html_show_copyright = False
 
-nb_custom_formats = {".py": ["jupytext.reads", {"fmt": "py:percent"}]}
-nb_execution_mode = "force"
-nb_execution_raise_on_error = True
-nb_execution_timeout = 180
+nb_execution_mode = "off"  # the notebooks hold what they show: make notebooks
 nb_merge_streams = True
 
 autosummary_ignore_module_all = False
@@ -75,5 +73,10 @@ def _figure(path: Path) -> str:
     return f"## {path.stem}\n\n```sh\n{chr(10).join(lines)}\n```\n\n![{path.stem}]({os.path.relpath(path, HERE)})"
 
 
+def command_line() -> str:
+    """Every command: what it does, and its help."""
+    return "\n\n".join(f"## specjax {name}\n\n```text\n{usage(name)}\n```" for name in commands())
+
+
 myst_enable_extensions = ["substitution"]
-myst_substitutions = {"figures": figures(), "rules": rules.markdown(rules.run(rules.Config()).rows)}
+myst_substitutions = {"figures": figures(), "commands": command_line(), "rules": rules.markdown(rules.run(rules.Config()).rows)}

@@ -7,6 +7,7 @@ from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jaxtyping import Bool, Float, Int, PyTree
 
@@ -40,13 +41,13 @@ class Decoder:
       target: the model whose law is emitted.
       drafter: who proposes the tree.
       sampling: how the target's logits become p.
-      eos: token that ends a text; -1 for none.
+      eos: token that ends a text, or several; -1 for none.
     """
 
     target: LanguageModel
     drafter: Drafter
     sampling: Sampling = AS_IS
-    eos: int = -1
+    eos: int | tuple[int, ...] = -1
 
 
 class DecodeState(NamedTuple):
@@ -180,10 +181,14 @@ def visited(paths: Int[Array, "..."], nodes: int) -> Bool[Array, " N"]:
 def emitted(decoder: Decoder, state: DecodeState, verdict: Verdict) -> Verdict:
     """What is emitted of a verdict: up to the first EOS and the limit; of length 0 where the state is done."""
     rows = jnp.arange(verdict.tokens.shape[0])
-    ends = (verdict.tokens == decoder.eos) & (rows < verdict.length)
+    ends = _is_end(decoder, verdict.tokens) & (rows < verdict.length)
     length = jnp.where(jnp.any(ends), jnp.argmax(ends).astype(jnp.int32) + 1, verdict.length)
     length = jnp.where(state.done, 0, jnp.minimum(length, state.limit - state.length))
     return Verdict(jnp.where(rows < length, verdict.tokens, 0), length, jnp.where(rows < length, verdict.path, NO_NODE))
+
+
+def _is_end(decoder: Decoder, tokens: Int[Array, " T"]) -> Bool[Array, " T"]:
+    return jnp.isin(tokens, np.atleast_1d(decoder.eos))
 
 
 def commit(decoder: Decoder, state: DecodeState, verdict: Verdict) -> DecodeState:
@@ -191,7 +196,7 @@ def commit(decoder: Decoder, state: DecodeState, verdict: Verdict) -> DecodeStat
     verdict = emitted(decoder, state, verdict)
     rows, length = jnp.arange(verdict.tokens.shape[0]), state.length + verdict.length
     slots = jnp.where(rows < verdict.length, state.length + rows, state.tokens.shape[0])
-    ended = jnp.any((verdict.tokens == decoder.eos) & (rows < verdict.length))
+    ended = jnp.any(_is_end(decoder, verdict.tokens) & (rows < verdict.length))
     return DecodeState(
         tokens=state.tokens.at[slots].set(verdict.tokens, mode="drop"),
         length=length,
@@ -214,9 +219,11 @@ def step(decoder: Decoder, verifier: Verifier, key: RandomKey, params: Params, s
     return commit(decoder, scored, kept), info
 
 
-def run(step: Callable[[DecodeState], tuple[DecodeState, Info]], state: DecodeState, most: int) -> tuple[DecodeState, Count, Info]:
-    """Repeat a step until the state is done, `most` times at the most: the end, the steps made, their records stacked [most, ...]."""
-    records = jax.tree.map(lambda row: jnp.zeros((most, *row.shape), row.dtype), jax.eval_shape(step, state)[1])
+def run(
+    step: Callable[[DecodeState], tuple[DecodeState, Info]], state: DecodeState, rows: int, most: Count
+) -> tuple[DecodeState, Count, Info]:
+    """Repeat a step until the state is done, `most` <= rows times at the most: the end, the steps made, their records [rows, ...]."""
+    records = jax.tree.map(lambda row: jnp.zeros((rows, *row.shape), row.dtype), jax.eval_shape(step, state)[1])
 
     def turn(carry: tuple[DecodeState, Count, Info]) -> tuple[DecodeState, Count, Info]:
         state, count, records = carry
@@ -239,5 +246,5 @@ def decode(
       key: typed; streams are split by purpose and position, so the result depends on nothing else.
     """
     start = init(decoder, params, prompt, length, budget)
-    state, steps, info = run(functools.partial(step, decoder, verifier, key, params), start, budget)
+    state, steps, info = run(functools.partial(step, decoder, verifier, key, params), start, budget, jnp.int32(budget))
     return Decoded(state.tokens, state.length, steps, info, state.status)

@@ -1,6 +1,7 @@
 """`specjax bound`: the ladder of two laws in files, and of many contexts in files of logits."""
 
 import json
+import warnings
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +11,7 @@ from rich.console import Console
 from scipy import special, stats
 
 import theory
-from experiments import _exact, _ladder, _stream, bound
+from experiments import _context_rows, _exact, _ladder, _stream, bound
 from experiments.__main__ import main
 from specjax import bounds, rules
 from specjax.numerics import Sampling
@@ -186,7 +187,7 @@ def test_the_contract_of_logits(files, logits, tmp_path, capsys):
         ladder["singleton"],
         *ladder["block_efficiency"].values(),
     ):
-        assert list(value) == ["mean", "low", "high"]
+        assert list(value) == ["mean", "error", "low", "high"]
         assert value["low"] < value["mean"] < value["high"]
     a = ladder["first_try_alpha"]["mean"]
     assert ladder["block_efficiency"]["chain"]["mean"] == pytest.approx(1 + a + a**2)
@@ -197,7 +198,7 @@ def test_the_contract_of_logits(files, logits, tmp_path, capsys):
 def test_the_interval():
     values = np.random.default_rng(0).normal(size=12)
     low, high = stats.ttest_1samp(values, 0).confidence_interval(0.95)
-    assert _ladder.interval(values) == pytest.approx((values.mean(), low, high))
+    assert _ladder.interval(values) == pytest.approx((values.mean(), stats.sem(values), low, high))
     assert np.isnan(_ladder.interval(values[:1]).low)
 
 
@@ -261,7 +262,9 @@ SPOILT = {
     "nothing left": (lambda p, q: (_spoilt(p, 4, slice(None), -np.inf), q), "p.npy: row 4 is -inf everywhere"),
     "contexts differ": (lambda p, q: (p, q[:5]), "the same contexts and tokens"),
     "tokens differ": (lambda p, q: (p[:, :50], q), "the same contexts and tokens"),
-    "three axes": (lambda p, q: (p[None], q), "p.npy: expected probabilities"),
+    "three axes and two": (lambda p, q: (p[None], q), "expected two vectors or two matrices"),
+    "four axes": (lambda p, q: (p[None, None], q), "p.npy: expected probabilities"),
+    "one row of probabilities": (lambda p, q: (_spoilt(p, 5, slice(None), 1 / V), q), "p.npy: row 5 holds probabilities"),
     "no contexts": (lambda p, q: (p[:0], q[:0]), "at least one"),
     "vector and matrix": (lambda p, q: (p, q[0]), "expected two vectors or two matrices"),
 }
@@ -292,3 +295,106 @@ def test_a_setting_out_of_its_range_is_refused(option, files, logits, capsys):
 def test_laws_have_no_temperature(files):
     with pytest.raises(ValueError, match="two vectors of probabilities"):
         bound.run(bound.Config(*files(*REVERSED), (2,), temperature=0.5))
+
+
+class TestFormats:
+    """The same contexts, given otherwise, have the same ladder."""
+
+    @staticmethod
+    def found(files, pair, **options):
+        with warnings.catch_warnings(record=True) as notes:
+            warnings.simplefilter("always")
+            result = study(files, pair, 2, rules=("kseq",), **options)
+        return result, [str(note.message) for note in notes]
+
+    @pytest.mark.usefixtures("one_scheme")
+    def test_probabilities(self, files, logits):
+        plain, laws = self.found(files, logits)[0], special.softmax(np.stack(logits).astype(float), -1)
+        result, notes = self.found(files, laws)
+        assert len([note for note in notes if "so they are read as probabilities, not as logits" in note]) == 2
+        np.testing.assert_allclose(result.ladders[0].acceptance["kseq"], plain.ladders[0].acceptance["kseq"], atol=1e-6)
+        laws[0, 6, 3] += 0.5
+        with pytest.raises(ValueError, match=r"p.npy: row 6 is no law: expected probabilities, as in row 0"):
+            self.found(files, laws)
+
+    @pytest.mark.usefixtures("one_scheme")
+    def test_other_shapes(self, files, logits):
+        flat = self.found(files, logits)[0].ladders[0].acceptance["kseq"]
+        texts = [values.reshape(3, 3, V) for values in logits]
+        result = self.found(files, texts)[0].ladders[0].acceptance["kseq"]
+        assert np.array_equal(result, flat.reshape(3, 3))
+        assert _ladder.interval(result) == _ladder.interval(flat.reshape(3, 3).mean(1)), "texts are the units"
+        assert _ladder.interval(result[:1]) == _ladder.interval(flat[:3])
+        shifted = self.found(files, texts, shift=True)[0].first_try
+        assert np.array_equal(shifted, self.found(files, (texts[0][:, 1:], texts[1][:, :-1]))[0].first_try)
+        assert not np.array_equal(shifted, self.found(files, (texts[0][:, :-1], texts[1][:, :-1]))[0].first_try), "planted: no shift"
+
+    @pytest.mark.usefixtures("one_scheme")
+    def test_padding_is_cut_by_name(self, files, logits):
+        wider = [np.pad(values, ((0, 0), (0, more)), constant_values=7) for values, more in zip(logits, (4, 9), strict=True)]
+        plain = self.found(files, logits)[0].first_try
+        assert np.array_equal(self.found(files, wider, vocabulary=V)[0].first_try, plain)
+        with pytest.raises(ValueError, match="--vocabulary V cuts the padding"):
+            self.found(files, wider)
+        with pytest.raises(ValueError, match="from 1 to 64 tokens, got 65"):
+            self.found(files, wider, vocabulary=V + 5)
+
+    @pytest.mark.usefixtures("one_scheme")
+    def test_a_rule_that_fails_leaves_a_dash(self, files, logits, tmp_path, capsys):
+        (tmp_path / "failing.py").write_text(FAILING)
+        for pair in (logits, REVERSED):
+            with warnings.catch_warnings(record=True) as notes:
+                warnings.simplefilter("always")
+                result = study(files, pair, 2, rules=("kseq", "single", "failing.py"))
+            assert {name for name, values in result.ladders[0].acceptance.items() if values is None} == {"single", "failing"}
+            assert any("rule failing has no value at n = 2: ZeroDivisionError: planted" in str(note.message) for note in notes)
+            bound.show(result, Console(width=100))
+            assert "kseq" in capsys.readouterr().out
+
+    @pytest.mark.parametrize("suffix", ["csv", "parquet"])
+    @pytest.mark.usefixtures("one_scheme")
+    def test_the_rows_of_every_context(self, suffix, files, logits, tmp_path, monkeypatch):
+        monkeypatch.setattr(_context_rows, "BLOCK", 4)
+        path = tmp_path / f"rows.{suffix}"
+        with pytest.warns(UserWarning, match="hub has no value at n = 4"):
+            result = study(files, [values.reshape(3, 3, V) for values in logits], 2, 4, rules=("kseq", "hub"), rows=path)
+        columns = _columns(path)
+        assert {"text", "context", "n", "first_try_alpha", "alpha_star_iid", "acceptance_kseq", "acceptance_hub"} <= columns.keys()
+        for ladder in result.ladders:
+            mine = columns["n"] == ladder.n
+            assert np.array_equal(3 * columns["text"][mine] + columns["context"][mine], np.arange(T))
+            assert np.array_equal(columns["acceptance_kseq"][mine], ladder.acceptance["kseq"].ravel())
+        assert np.isnan(columns["acceptance_hub"][columns["n"] == 4]).all()
+
+    @pytest.mark.usefixtures("one_scheme")
+    def test_rows_are_whole_or_absent(self, files, logits, tmp_path, monkeypatch):
+        path = tmp_path / "rows.csv"
+        path.write_text("old")
+        monkeypatch.setattr(_context_rows, "_columns", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            self.found(files, logits, rows=path)
+        assert path.read_text() == "old"
+        assert not list(tmp_path.glob(".rows*"))
+        with pytest.raises(ValueError, match=r"ends in .csv or .parquet"):
+            self.found(files, logits, rows=tmp_path / "rows.txt")
+
+
+FAILING = """
+from specjax.rules import Claims, register
+
+@register
+class Failing:
+    claims = Claims(lossless=True, drafting=frozenset({"iid"}))
+
+    def law(self, tokens, p, q, mask):
+        raise ZeroDivisionError("planted")
+"""
+
+
+def _columns(path):
+    if path.suffix == ".parquet":
+        read = pytest.importorskip("pyarrow.parquet").read_table(path).to_pydict()
+        return {name: np.array(values, float) for name, values in read.items()}
+    head, *lines = path.read_text().splitlines()
+    table = np.array([[float(entry or "nan") for entry in line.split(",")] for line in lines])
+    return dict(zip(head.split(","), table.T, strict=True))

@@ -101,6 +101,21 @@ def test_bins_find_what_a_sort_finds(scheme, n):
     judge(pairs, found, exact, TOLERANCE[np.float32], WIDTH[scheme])
 
 
+@pytest.mark.parametrize("n", [2, pytest.param(8, marks=pytest.mark.thorough)])
+def test_a_float64_bracket_without_replacement_holds_what_the_series_leaves_out(n, seed):
+    """Beyond the vocabularies that are sorted; 256 equal tokens are where the series is worst, half of them beyond the head."""
+    rng, few = np.random.default_rng(seed), np.append(np.ones(256), np.full(LARGE - 256, 1e-9))
+    pairs = []
+    for q in (np.ones(LARGE), 1 / np.arange(1, LARGE + 1), few):
+        p = q**0.8 * np.exp(0.5 * rng.normal(size=LARGE))
+        pairs.append(Pair("tail", p / p.sum(), q / q.sum()))
+    found, exact = brackets(pairs, n, "without_replacement", np.float64)
+    print(f"n = {n}: off by {np.abs(found.value - exact)}, widths {found.upper - found.lower}")
+    assert (np.abs(found.value - exact) > 1e-14).any(), "nothing is left out: the test tests nothing"
+    assert (found.lower <= exact).all()
+    assert (exact <= found.upper).all()
+
+
 @pytest.mark.parametrize("n", [2, 3])
 def test_different_drafters_are_enclosed(n):
     rng = np.random.default_rng(n)

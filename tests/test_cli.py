@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from experiments import _store
-from experiments.__main__ import commands, main
+from experiments.__main__ import commands, main, usage
 
 GOOD = {"p.npy": [0.5, 0.3, 0.2], "q.npy": [0.2, 0.3, 0.5]}
 BAD = {
@@ -157,3 +157,12 @@ def test_it_starts_as_a_module():
     assert result.returncode == 2
     assert result.stdout == ""
     assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["bound", "rules"])
+def test_the_pages_show_the_help_that_a_command_prints(name, capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main([name, "--help"])
+    printed = capsys.readouterr().out.strip()
+    assert usage(name) == printed
+    assert printed.startswith(f"usage: specjax {name} ")

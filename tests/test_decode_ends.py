@@ -84,7 +84,11 @@ def test_compare_counts_emitted_tokens_and_their_nodes(monkeypatch):
     with_pair(monkeypatch, cycle(3))
     config = experiments.compare.Config(pair="markov", rules=("single", "traversal"), tree=("chain:6",), contexts=4)
     for row in experiments.compare.run(config)["rows"]:
-        assert (row["block_efficiency"], row["contexts"], row["acceptance_count"]) == (3, 2 * 2 * 3, 1)
+        assert (row["block_efficiency"], row["contexts"], row["acceptance_count"]) == (
+            3,
+            2 * (3 + 2),
+            1,
+        )  # to EOS: 3 nodes, then 2
 
 
 def test_tree_budget_counts_emitted_tokens(key):

@@ -89,7 +89,7 @@ def test_what_is_no_array_of_floats_is_named(logits, tmp_path):
     wrong = {
         whole: "got int32",
         objects: "got object",
-        two: "expected one array, got 2: target.npy, draft.npy",
+        two: "expected one array, got 2: target, draft; name one, as in two.npz:NAME",
         none: "got 0",
         text: "not a .npy file",
         other: "expected a file that ends in .npy, .npz, .safetensors",
@@ -110,3 +110,35 @@ def test_safetensors_with_several_arrays_or_integers_is_named(logits, tmp_path):
         _logits.find(tmp_path / "two.safetensors")
     with pytest.raises(ValueError, match="got I32"):
         _logits.find(tmp_path / "whole.safetensors")
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
+def test_one_of_several_arrays_goes_by_its_name(suffix, logits, tmp_path):
+    path, texts = tmp_path / f"both{suffix}", np.stack([logits, -logits])
+    held = {"target": texts, "draft": texts + 1}
+    if suffix == ".npz":
+        np.savez(path, **held)
+    else:
+        pytest.importorskip("safetensors.numpy").save_file(held, path)
+    for name, values in held.items():
+        found = _logits.find(tmp_path / f"both{suffix}:{name}")
+        assert found.shape == (2, T, V)
+        for rows in (1, 4, T, 50):
+            chunks = list(found.read(rows))
+            assert [len(chunk) for chunk in chunks] == [min(rows, 2 * T - start) for start in range(0, 2 * T, rows)]
+            assert np.array_equal(np.concatenate(chunks), values.reshape(-1, V))
+    save(tmp_path / "one.npy", logits)
+    for name, words in ((f"both{suffix}:third", "holds no array third: expected one of"), ("one.npy:third", "without a name")):
+        with pytest.raises(ValueError, match=words):
+            _logits.find(tmp_path / name)
+
+
+@pytest.mark.parametrize("rows", [1, 3, 50])
+def test_a_part_has_the_rows_of_every_text_and_no_padding(rows, logits, tmp_path):
+    texts = np.stack([logits, -logits, 2 * logits]).astype(np.float32)
+    part = _logits.part(_logits.find(save(tmp_path / "texts.npy", texts)), 1, 5, V - 3)
+    chunks, right = list(part.read(rows)), texts[:, 1:5, : V - 3].reshape(-1, V - 3)
+    assert part.shape == (3, 4, V - 3)
+    assert [len(chunk) for chunk in chunks] == [min(rows, 12 - start) for start in range(0, 12, rows)]
+    assert np.array_equal(np.concatenate(chunks), right)
+    assert all(chunk.dtype == np.float32 for chunk in chunks)

@@ -7,10 +7,12 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 import swept
+from matplotlib.colors import to_hex
 
-from experiments import _figures, _rows, plot
+from experiments import _figures, _rows, _style, plot
 from experiments.__main__ import main
 from experiments._figures import acceptance, differences, efficiency, gap, phase
+from specjax import rules, verifiers
 
 
 @pytest.fixture
@@ -117,6 +119,38 @@ def test_rows_are_chosen(stored):
     path = stored(swept.rows(temperatures=(0.5, 1.0), families=("zipf", "dirichlet")))
     points = plot.run(plot.Config(path, "gap", ("family=zipf", "temperature=0.5")))["points"]
     assert {point["setting"] for point in points} == {"zipf(exponent=1.1), V = 32, temperature 0.5, top-p 1"}
+
+
+def test_rows_are_chosen_by_lists_in_which_a_value_may_hold_commas():
+    rows = [{"tree": tree, "n": n} for tree in ("full:2", "full:2,2", "full:2,1", "star:2") for n in (1, 2, 4)]
+    cases = {"full:2,2": {"full:2,2"}, "full:2,full:2,1": {"full:2", "full:2,1"}, "star:2,full:2,2": {"star:2", "full:2,2"}}
+    for condition, kept in cases.items():
+        assert {row["tree"] for row in _rows.chosen(rows, (f"tree={condition}", "n=1,4"))} == kept
+    assert {row["n"] for row in _rows.chosen(rows, ("n=1,4",))} == {1, 4}
+    with pytest.raises(ValueError, match="no row has n=1,3; there are 1, 2, 4"):
+        _rows.chosen(rows, ("n=1,3",))
+
+
+def test_it_says_which_columns_vary(stored, capsys):
+    path = stored(swept.rows(temperatures=(0.5, 1.0), seeds=(0, 1)))
+    assert main(["plot", str(path), "--kind", "gap"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert (
+        "what varies: rule = kseq, optimal, recursive_rejection; n = 1, 2; tree = star:1, star:2; temperature = 0.5, 1; seed = 0, 1" in said
+    )
+
+
+def test_a_rule_has_one_colour_in_every_figure():
+    names = (*rules.names(), *verifiers.names())
+    assert len({_style.colour(name) for name in names}) == len(names)
+    assert _style.colour("top_down:kseq") == _style.colour("kseq")
+    rows = [row for row in swept.rows() if row["rule"] != "kseq"]
+    for kind in (acceptance, gap, efficiency, differences):
+        for held in (rows, swept.rows()):
+            lines = [line for axes in kind.draw(kind.points(held)).axes for line in axes.containers]
+            found = {line.get_label(): to_hex(line.lines[0].get_color()) for line in lines}
+            assert "recursive_rejection" in found
+            assert all(colour == _style.colour(name) for name, colour in found.items() if name in names)
 
 
 def wrong(folder, stored):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from experiments import compare, tree_gap
+from experiments import compare, tree_budget, tree_gap
 
 ROOT = Path(__file__).parents[1]
 README = " ".join((ROOT / "README.md").read_text().split())
@@ -50,7 +50,20 @@ def by_tree(scheme, verifier):
     rows = [row for row in tree_gap.chosen(stored("tree_gap"), scheme=scheme, verifier=verifier) if row["depth"] == 2]
     rows = [row for row in rows if not row["tree"].startswith("chain")]
     means = [100 * tree_gap.pooled(tree_gap.chosen(rows, tree=tree), "gap")[0] for tree in tree_gap.distinct(rows, "tree")]
-    return f"{min(means):.1f} to {max(means):.1f}", f"{100 * tree_gap.excess(rows)[1]:.0f}"
+    return f"{min(means):.1f} to {max(means):.1f}"
+
+
+def most(verifier, *depths):
+    """By how many % the optimum beats a verifier in the worst single problem of iid drafts on trees of these depths, and on which tree."""
+    rows = [row for row in tree_gap.chosen(stored("tree_gap"), scheme="iid", verifier=verifier) if row["depth"] in depths]
+    worst = max(rows, key=lambda row: row["gap_max"])
+    return f"{100 * tree_gap.excess([worst])[1]:.0f} %", f"`{worst['tree']}`", worst["depth"]
+
+
+def worst_problems(name, verifier):
+    """The sentence on a verifier's worst problems."""
+    (shallow, tree, _), (deep, other, depth) = most(verifier, 2), most(verifier, 2, 3, 4)
+    return f"up to {shallow} more than {name} on depth 2 ({tree}) and {deep} at most ({other}, depth {depth})"
 
 
 def lead(tree):
@@ -63,49 +76,23 @@ def test_readme_quotes_the_stored_gaps_of_trees():
     traversal, rejection = by_tree("iid", "traversal"), by_tree("iid", "top_down:recursive_rejection")
     optimal, without = (
         by_tree("iid", "top_down:optimal"),
-        [by_tree("without_replacement", name)[0] for name in ("traversal", f"top_down:{REJECTION}", "top_down:transport")],
+        [by_tree("without_replacement", name) for name in ("traversal", f"top_down:{REJECTION}", "top_down:transport")],
     )
     for quoted in (
-        f"traversal loses on average {traversal[0]} % of it by tree, top-down verification with recursive rejection {rejection[0]} %, with "
-        f"the optimal node rule {optimal[0]} %; "
+        f"traversal loses on average {traversal} % of it by tree, top-down verification with recursive rejection {rejection} %, with "
+        f"the optimal node rule {optimal} %; "
         f"without replacement {without[0]}, {without[1]} and {without[2]} %.",
-        f"up to {traversal[1]} % more than traversal and up to {rejection[1]} % more than recursive rejection",
+        worst_problems("traversal", "traversal"),
+        worst_problems("recursive rejection", "top_down:recursive_rejection"),
         f"by {lead('full:1,1,2')} of the optimum on `full:1,1,2`, {lead('full:2,1,1')} on `full:2,1,1`, {lead('full:2,2')} on `full:2,2`",
     ):
         assert quoted in README
 
 
-def budgets(pair):
-    """What each method emits by verifier and budget, and the claims, which are null where a method has no tree of that budget."""
+@pytest.mark.parametrize("pair", ["bytes", "smollm2"])
+def test_readme_quotes_the_stored_budgets(pair):
     content = json.loads((ROOT / "experiments" / "results" / f"tree_budget-{pair}.json").read_text())
-    emitted = {
-        (row["method"], row["verifier"], row["budget"]): f"{row['block_efficiency']:.2f} ± {row['block_efficiency_se']:.2f}"
-        for row in content["rows"]
-    }
-    return emitted, [row for row in content["claims"] if row["reproduced"] is not None]
-
-
-def test_readme_quotes_the_stored_budgets():
-    emitted, claims = budgets("bytes")
-    for quoted in (
-        f"block verification emits {emitted['single draft', 'block', 16]} tokens per target call",
-        f"Sequoia's emit {emitted['Sequoia', 'traversal', 64]} and SpecTr's paths {emitted['SpecTr', 'traversal', 64]} by traversal, "
-        f"RSD-S {emitted['RSD-S', REJECTION, 64]}",
-        f"reproduced in {sum(row['reproduced'] for row in claims)} of {len(claims)} comparisons here",
-    ):
-        assert quoted in README
-
-
-def test_readme_quotes_the_stored_budgets_of_smollm2():
-    emitted, claims = budgets("smollm2")
-    for quoted in (
-        f"a single draft, 16 tokens deep, emits {emitted['single draft', 'block', 64]} by block verification",
-        f"SpecTr's paths {emitted['SpecTr', 'kseq', 64]} by K-SEQ, RSD-S {emitted['RSD-S', REJECTION, 64]}",
-        f"RSD-C {emitted['RSD-C', REJECTION, 64]} and Sequoia's trees {emitted['Sequoia', REJECTION, 64]} by recursive rejection",
-        f"reproduced in {sum(row['reproduced'] for row in claims)} of {len(claims)} comparisons; the others have 4 or 8 drafts",
-    ):
-        assert quoted in README
-    assert {row["budget"] for row in claims if not row["reproduced"]} == {4, 8}
+    assert f"- {tree_budget.summary(content)}" in README, "put into README what `specjax tree_budget` sums up of the stored rows"
 
 
 def test_readme_quotes_the_stored_certificates():

@@ -7,12 +7,12 @@ import pytest
 from rich.console import Console
 
 from experiments import tree_budget
-from experiments._budget_trees import METHODS, REJECTION, SINGLE, Limits
+from experiments._budget_trees import METHODS, REJECTION, SINGLE, WIDTHS, Limits
 from specjax.trees import growth
 
 pytestmark = pytest.mark.thorough
 
-CONFIG = tree_budget.Config(pair="markov", methods=(SINGLE, "RSD-S"), budget=(4,), depth=2, prompts=4, calls=8)
+CONFIG = tree_budget.Config(pair="markov", methods=(SINGLE, "RSD-S"), budget=(4,), depth=4, prompts=4, calls=8)
 HALVING = 0.6 * 0.5 ** np.arange(16)
 
 
@@ -45,13 +45,32 @@ def test_the_profile_is_that_of_the_pair(content):
 
 @pytest.mark.parametrize("name", METHODS)
 @pytest.mark.parametrize("budget", [4, 8, 16, 32, 64])
-def test_trees_stay_within_their_limits(name, budget):
-    trees = METHODS[name].trees(Limits(budget, 8, HALVING))
+@pytest.mark.parametrize("depth", [8, 64])
+def test_trees_stay_within_their_limits(name, budget, depth):
+    trees = METHODS[name].trees(Limits(budget, depth, HALVING))
     assert trees
     for text in trees:
         topology = growth.parse(text, METHODS[name].scheme).topology
         assert topology.nodes - 1 <= budget
-        assert topology.height <= (16 if name == SINGLE else 8)
+        assert topology.height <= depth
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_no_method_is_kept_from_the_depth_that_another_may_have(name):
+    """Where the first child is all but sure, every tree goes as deep as the limit, or as its least width lets the budget go."""
+    sure = np.array([0.999, 0.0005])
+    for budget, depth in ((64, 64), (64, 16), (16, 16)):
+        heights = [growth.parse(tree, METHODS[name].scheme).topology.height for tree in METHODS[name].trees(Limits(budget, depth, sure))]
+        least = WIDTHS[0] if name in ("RSD-S", "SpecTr") else 1
+        assert max(heights) == min(depth, budget // least)
+
+
+def test_what_a_method_draws_hangs_on_no_other(content):
+    """One method and budget alone emit what they emit in company."""
+    alone = tree_budget.run(dataclasses.replace(CONFIG, methods=("RSD-S",)))
+    (row,) = alone["rows"]
+    assert row == content["rows"][-1]
+    assert alone["claims"] == []
 
 
 def rows(method, verifier, table):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 OPTIMUM = "alpha*, the optimum"
+ON_A = " on a "
 MARKS = "os^Dv<>p*h"
 WIDTH, LETTERS = 4.4, 50  # of a panel: inches, and letters of its title in one line
 
@@ -41,13 +42,15 @@ def draw(points: list[Row], axis: str, title: str, label: str, name: str) -> "Fi
     """The points along an axis, with two standard errors."""
     figure, panels = board(points, "scheme", title)
     rules = list(dict.fromkeys(point["rule"] for point in points))
+    shapes = sorted({rule.partition(ON_A)[2] for rule in rules})
     for (where, scheme), panel in panels.items():
-        for index, rule in enumerate(rules):
+        for rule in rules:
             line = [p for p in points if (p["setting"], p["scheme"], p["rule"]) == (where, scheme, rule)]
             x, y, error = (np.array([p[column] for p in line], float) for column in (axis, "value", "error"))
-            look = "k_--" if rule == OPTIMUM else f"C{index % 10}{MARKS[index // 10 % len(MARKS)]}-"
+            name, _, shape = rule.partition(ON_A)
+            look = ("k", "_--") if rule == OPTIMUM else (_style.colour(name), f"{MARKS[shapes.index(shape) % len(MARKS)]}-")
             if line:
-                panel.errorbar(x, y, 2 * error, fmt=look, capsize=2, label=rule)
+                panel.errorbar(x, y, 2 * error, color=look[0], fmt=look[1], capsize=2, label=rule)
         panel.set_xscale("log", base=2)
         ticks = sorted({p[axis] for p in points if p["scheme"] == scheme})
         panel.set_xticks(ticks, [str(tick) for tick in ticks])
@@ -66,7 +69,7 @@ def _wrapped(setting: str) -> list[str]:
 def _shape(row: Row) -> str:
     """What is added to the name of a rule that ran on another tree than one node's."""
     shape = (row.get("tree") or "star:").partition(":")[0]
-    return "" if shape == "star" else f" on a {shape}"
+    return "" if shape == "star" else f"{ON_A}{shape}"
 
 
 def board(points: list[Row], column: str, title: str) -> "tuple[Figure, dict[tuple[str, str], Axes]]":

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from experiments import _style
 from experiments._figures import _lines
 from experiments._rows import Row, groups
 
@@ -78,11 +79,12 @@ def draw(points: list[Row]) -> "Figure":
         mine = [point for point in points if (point["setting"], point["scheme"]) == (setting, scheme)]
         cells = list(dict.fromkeys((p["tree"], p["n"], p["best"]) for p in mine))
         for index, rule in enumerate(rules):
+            colour = _style.colour(rule)
             held = [point for point in mine if point["rule"] == rule]
             if held:
                 x = [cells.index((p["tree"], p["n"], p["best"])) + 0.6 * (index + 0.5 - len(rules) / 2) / len(rules) for p in held]
                 value, low, high = (np.array([p[name] for p in held]) for name in ("value", "low", "high"))
-                panel.errorbar(x, value, (value - low, high - value), fmt=f"C{index % 10}o", capsize=2, label=rule)
+                panel.errorbar(x, value, (value - low, high - value), fmt="o", color=colour, capsize=2, label=rule)
         panel.axhline(0, color="k", linewidth=0.8)
         panel.set_xticks(range(len(cells)), [f"{tree}\n{best}" for tree, n, best in cells])
         panel.set_xlim(-0.5, len(cells) - 0.5)

@@ -10,6 +10,8 @@ from jaxtyping import Float, Int, PyTree
 
 from specjax.trees import NO_NODE, Topology, chain
 
+PIECE = 64  # tokens of a prompt that are read together: memory grows with PIECE rows, not with the prompt squared
+
 
 class Scores(NamedTuple):
     """logits [M, V] of what follows each scored node; features asked for (empty by default); the cache to go on with."""
@@ -61,7 +63,7 @@ class Pair(NamedTuple):
     Attributes:
       target, draft: the models; `target_params`, `draft_params` their weights.
       tokenizer: text to ids and back.
-      eos: id of the token that ends a text; -1 if there is none.
+      eos: id of the token that ends a text, or several; -1 if there is none.
       prompts: held-out texts that neither model was fitted on.
     """
 
@@ -70,7 +72,7 @@ class Pair(NamedTuple):
     draft: LanguageModel
     draft_params: PyTree
     tokenizer: Tokenizer
-    eos: int
+    eos: int | tuple[int, ...]
     prompts: tuple[str, ...]
 
 
@@ -79,7 +81,16 @@ def prefill(model: LanguageModel, params: PyTree, prompt: Int[Array, " P"], leng
     """A cache of `rows` >= P rows in all that holds the first length - 1 tokens of a padded prompt.
 
     Token length - 1 becomes row 0 of the first tree. Called outside jit, all decoders of a model share one trace.
+    The prompt is read in pieces of PIECE tokens: beside the cache, memory is O(PIECE rows).
     """
-    steps = jnp.arange(prompt.shape[0])
-    scores = model.score(params, model.init(rows, 0), prompt, chain(prompt.shape[0] - 1))
-    return model.commit(scores.cache, jnp.where(steps < length - 1, steps, NO_NODE))
+    size = min(PIECE, prompt.shape[0])
+    pieces = -(-prompt.shape[0] // size)
+    padded, steps = jnp.pad(prompt, (0, pieces * size - prompt.shape[0])), jnp.arange(size)
+
+    def read(index: Int[Array, ""], cache: PyTree) -> PyTree:
+        first = index * size
+        scores = model.score(params, cache, jax.lax.dynamic_slice(padded, (first,), (size,)), chain(size - 1))
+        return model.commit(scores.cache, jnp.where(first + steps < length - 1, steps, NO_NODE))
+
+    whole = model.init(max(rows, pieces * size), 0)
+    return jax.lax.fori_loop(0, -(-(length - 1) // size), read, whole)

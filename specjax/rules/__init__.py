@@ -9,6 +9,7 @@ from jax import Array
 from jaxtyping import Float
 
 from specjax import drafting
+from specjax._laws import check_laws
 from specjax._registry import discover, find_or_load, registered
 from specjax._types import RandomKey
 from specjax.numerics import repeated
@@ -52,7 +53,6 @@ class Estimate(NamedTuple):
     standard_error: Scalar
 
 
-@functools.partial(jax.jit, static_argnames=("n", "scheme", "samples"))
 def estimate_acceptance(key: RandomKey, rule: Rule, p: Law, q: Float[Array, "*slots V"], n: int, scheme: str, samples: int) -> Estimate:
     """P(the emitted token is one of the n drafts), at any V and under any scheme, without bias.
 
@@ -63,14 +63,19 @@ def estimate_acceptance(key: RandomKey, rule: Rule, p: Law, q: Float[Array, "*sl
       samples: how often the drafts are drawn, at least 2.
 
     Raises:
-      ValueError: fewer than 2 samples, or the rule's proof does not cover this scheme or this n.
+      ValueError: fewer than 2 samples, p or q is seen to be no law, or the rule's proof does not cover this scheme or this n.
 
     Cost: one law a sample, one after the other, in memory O(V n).
     """
     check_scheme(rule, scheme, n)
+    check_laws(p, q, scheme == "independent")
     if samples < 2:
         raise ValueError(f"samples: expected at least 2, got {samples}")
+    return _estimate(key, rule, p, q, n, scheme, samples)
 
+
+@functools.partial(jax.jit, static_argnames=("n", "scheme", "samples"))
+def _estimate(key: RandomKey, rule: Rule, p: Law, q: Float[Array, "*slots V"], n: int, scheme: str, samples: int) -> Estimate:
     def mass(key: RandomKey) -> Scalar:
         tokens, mask = drafting.get(scheme).sample(key, q, n)
         live = mask & ~repeated(tokens, mask)

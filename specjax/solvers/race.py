@@ -4,15 +4,17 @@ With a the q mass outside a set H, P(all n drafts in H) = integral_0^inf a e^{-a
 trapezoid rule in log t. A state [n + 1, K] holds, at each of the K nodes, P(0), ..., P(n - 1), P(n or more) arrivals.
 """
 
+import math
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jaxtyping import Bool, Float
 
 from specjax._types import Law, Scalar
-from specjax.numerics import likeliest, total
+from specjax.numerics import divide, likeliest, total
 
 LATE = 60  # e^-60 is nothing
 NEVER = 1e-30  # a slower draft
@@ -92,6 +94,19 @@ def series(s1: Float[Array, "..."], s2: Float[Array, "..."], s3: Float[Array, ".
         terms = [c * few[k - j] for j, c in enumerate((c1, c2, c3), 1) if j <= k]
         few.append(sum(terms, jnp.zeros_like(a1)) / k)
     return few
+
+
+def remainder(q: Law, n: int) -> Scalar:
+    """What `series` may leave out of P(a draft lies outside H), for any H that holds tokens beyond the HEAD largest.
+
+    The term of fourth order in q t has coefficients (z - 7 z^2 + 12 z^3 - 6 z^4) / 24, 26 / 24 in all, and t is that of a race in which
+    Poisson arrivals of mass s stay below n while the outside, 1 - s, waits: integral (1 - s) e^-t t^4 sum_k<n (s t)^k / k! dt.
+    Time is counted in the pace of all but the n - 1 largest. In tests it is 50 times the true error and more.
+    """
+    inside, top = np.linspace(0, 1, 65), likeliest(q, min(HEAD, q.shape[0]))
+    delay = (1 - inside) * sum(inside**k * math.prod(range(k + 1, k + 5)) for k in range(n))
+    pace = total(q.at[top[: n - 1]].set(0))
+    return 26 / 24 * float(delay.max()) * total(divide(q.at[top].set(0), pace) ** 4)
 
 
 def together(head: State, tail: list[Float[Array, "... K"]]) -> Float[Array, "... K"]:

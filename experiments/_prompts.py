@@ -1,0 +1,64 @@
+"""Prompts: read from files of text or JSONL, and padded to one length for a batch."""
+
+import json
+from pathlib import Path
+
+import jax.numpy as jnp
+from jaxtyping import Array, Int
+
+BUCKET = 64  # prompts are padded to a multiple of this many tokens, so that prompts of similar length share a program
+JSON = (".jsonl", ".ndjson", ".json")
+
+
+def read(path: Path) -> list[str]:
+    """The prompts of a text file, one a line, or of a JSONL file, one object a line; line breaks inside a JSON string stay.
+
+    An object holds `prompt`, `turns` (the first is taken) or `messages` (up to the first of the user, joined by blank lines).
+
+    Raises:
+      ValueError: the file cannot be read, a line is no such object, or there is no prompt.
+    """
+    try:
+        lines = path.read_text("utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: cannot be read as text: {error}") from None
+    written = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    if not written:
+        raise ValueError(f"{path}: expected one prompt a line, found none")
+    return [_from_json(line, f"{path}, line {number}") if path.suffix in JSON else line for number, line in written]
+
+
+def _from_json(line: str, where: str) -> str:
+    try:
+        text = _prompt(json.loads(line))
+    except (ValueError, TypeError, LookupError):
+        raise ValueError(f"{where}: expected a JSON object with the text of a prompt, turns or messages") from None
+    if not text:
+        raise ValueError(f"{where}: the prompt is empty")
+    return text
+
+
+def _prompt(entry: dict) -> str:
+    if "prompt" in entry:
+        text = entry["prompt"]
+    elif "turns" in entry:
+        text = entry["turns"][0]
+    else:
+        speakers = [message["role"] for message in entry["messages"]]
+        text = "\n\n".join(message["content"] for message in entry["messages"][: speakers.index("user") + 1])
+    if not isinstance(text, str):
+        raise TypeError
+    return text
+
+
+def padded(prompts: list[list[int]]) -> tuple[Int[Array, "B P"], Int[Array, " B"]]:
+    """Whole prompts as one array, padded to the bucket of the longest, and their lengths.
+
+    Raises:
+      ValueError: a prompt has no token.
+    """
+    lengths = [len(tokens) for tokens in prompts]
+    if min(lengths) < 1:
+        raise ValueError("a prompt has no token")
+    size = -(-max(lengths) // BUCKET) * BUCKET
+    return jnp.array([tokens + [0] * (size - len(tokens)) for tokens in prompts], jnp.int32), jnp.array(lengths, jnp.int32)

@@ -1,0 +1,39 @@
+"""Stop strings: the text ends before the first one; the tokens and the target calls up to its end are what was emitted."""
+
+import bisect
+from collections.abc import Callable
+
+
+def cut(tokens: list[int], stops: tuple[str, ...], to_text: Callable[[list[int]], str]) -> tuple[list[int], int]:
+    """The fewest first tokens whose text holds a stop string, and how many characters of that text lie past the cut; else all, 0."""
+
+    def places(count: int) -> list[int]:
+        text = to_text(tokens[:count])
+        return [text.find(stop) for stop in stops if stop in text]
+
+    if not places(len(tokens)):
+        return tokens, 0
+    kept = tokens[: bisect.bisect_left(range(len(tokens)), True, key=lambda count: bool(places(count)))]
+    return kept, len(to_text(kept)) - min(places(len(kept)))
+
+
+def steps(records: list[dict], emitted: int) -> list[dict]:
+    """The records of the target calls that `emitted` tokens took; of the last one what lies within them."""
+    kept = []
+    for record in records:
+        within = min(record["emitted"], emitted)
+        if not within:
+            break
+        kept.append(record | {"emitted": within, "accepted": min(record["accepted"], within)})
+        emitted -= within
+    return kept
+
+
+def spans(pieces: list[list], tail: int) -> list[list]:
+    """The pieces [text, accepted] of a text without its last `tail` characters."""
+    kept = []
+    for text, accepted in reversed(pieces):
+        shown = text[: max(len(text) - tail, 0)]
+        tail -= len(text) - len(shown)
+        kept.append([shown, accepted])
+    return [piece for piece in reversed(kept) if piece[0]]
