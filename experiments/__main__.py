@@ -79,7 +79,7 @@ def _run(name: str, arguments: list[str]) -> int:
     module = importlib.import_module(f"experiments.{name}")
     default = _default_figure(module, name)
     options = _parse(module, name, default, arguments)
-    _seeds.check(getattr(options, "seed", 0))
+    _seeds.check(getattr(options, "seed", None) or 0)  # the audit draws one where none is given
     figure = _figure_path(options.figure, default) if default else None
     for path in filter(None, (options.json, figure)):
         _store.check_writable(path)

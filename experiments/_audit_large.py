@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments import _exact, _frequencies
+from experiments import _exact, _frequencies, _seeds
 from experiments._audit_rules import Row, check_claims, raised
 from experiments._checks import Reason
 from specjax import bounds, drafting, rules
@@ -98,7 +98,7 @@ def audit_large(make: type[Rule], scheme: str, size: Size, seed: int = 0) -> lis
 
 def _laws(size: Size, scheme: str, seed: int) -> list[tuple[jax.Array, jax.Array]]:
     """Pairs p, q; of independent drafters one q for each slot."""
-    rng, pairs = np.random.default_rng((seed, size.vocabulary)), []
+    rng, pairs = np.random.default_rng((_seeds.natural(seed), size.vocabulary)), []
     for spread, peak in ((1.0, 0.0), (3.0, 8.0)):
         logits = rng.normal(0, spread, size.vocabulary)
         logits[0] += peak
@@ -112,7 +112,7 @@ def _laws(size: Size, scheme: str, seed: int) -> list[tuple[jax.Array, jax.Array
 def _judged(rule: Rule, scheme: str, n: int, draws: int, p: jax.Array, q: jax.Array, seed: int) -> tuple[Reason, float, float, float]:
     """The reason of a fault, the total variation over groups, the acceptance and the optimum."""
     groups = _groups(np.asarray(p, np.float64), np.asarray(q if q.ndim == 1 else q[0], np.float64), seed)
-    batch, key = max(1, min(draws, CELLS // len(p))), jax.random.key(int(np.random.default_rng(seed).integers(1 << 32)))
+    batch, key = max(1, min(draws, CELLS // len(p))), _seeds.key(seed)
     seen = jax.tree.map(np.asarray, _seen(rule, key, p, q, jnp.asarray(groups, jnp.float32), n, scheme, draws, batch))
     stated = jax.tree.map(float, _stated(rule, p, q, n, scheme))
     wanted = np.asarray(p, np.float64) @ groups
@@ -131,7 +131,7 @@ def _groups(p: np.ndarray, q: np.ndarray, seed: int) -> np.ndarray:
     mass = np.cumsum((p + q)[order]) / (p + q).sum()
     group = np.empty((2, len(p)), np.int64)
     group[0, order] = np.minimum(mass * GROUPS, GROUPS - 1)
-    group[1] = np.random.default_rng(seed).integers(0, GROUPS, len(p))
+    group[1] = np.random.default_rng(_seeds.natural(seed)).integers(0, GROUPS, len(p))
     return np.concatenate([one[:, None] == np.arange(GROUPS) for one in group], 1).astype(np.float64)
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 import theory
-from experiments import _checks, _exact
+from experiments import _checks, _exact, _seeds
 from specjax.rules import Rule
 
 SEARCHED = 8  # a rule that searches is judged on every 8th of the drawn pairs
@@ -41,7 +41,7 @@ Pairs = tuple[theory.battery.Pair, ...]
 @functools.cache
 def battery(vocabulary: int = VOCABULARY, seed: int = 0) -> Pairs:
     """The pairs of laws by which every rule is judged: those that have broken one, and those that the seed draws."""
-    return (*theory.battery.laws(vocabulary, seed=0), *theory.battery.drawn(vocabulary, seed))
+    return (*theory.battery.laws(vocabulary, seed=0), *theory.battery.drawn(vocabulary, _seeds.natural(seed)))
 
 
 @functools.cache

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from experiments import _exact_trees
+from experiments import _exact_trees, _seeds
 from experiments._audit_rules import raised
 from experiments._checks import Reason
 from experiments._exact import CELLS
@@ -41,7 +41,8 @@ def draws_its_law(verifier: Verifier, cases: Cases, rows: Rows, wide: Array, see
         ran = functools.partial(_verdicts, verifier, draw, cases.drafting)
         try:
             counts = [
-                _counts(ran, instance, _part(rows, part), wide[part], ends, (seed, place)) for place, (instance, part) in enumerate(parts)
+                _counts(ran, instance, _part(rows, part), wide[part], ends, (_seeds.natural(seed), place))
+                for place, (instance, part) in enumerate(parts)
             ]
             _hold("all worlds", np.sum([seen for seen, _ in counts], 0), np.sum([stated for _, stated in counts], 0))
         except _MisdrawnError as finding:

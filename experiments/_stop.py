@@ -21,9 +21,9 @@ def steps(records: list[dict], emitted: int) -> list[dict]:
     """The records of the target calls that `emitted` tokens took; of the last one what lies within them."""
     kept = []
     for record in records:
-        within = min(record["emitted"], emitted)
-        if not within:
+        if not emitted and record["emitted"]:
             break
+        within = min(record["emitted"], emitted)
         kept.append(record | {"emitted": within, "accepted": min(record["accepted"], within)})
         emitted -= within
     return kept
