@@ -58,10 +58,10 @@ class Certificate(NamedTuple):
     """How near an optimal rule came to the optimum and to p at one pair of laws. The audit holds every field to enumeration.
 
     Attributes:
-      alpha: acceptance reached.
+      alpha: acceptance reached, to `tv_bound`.
       alpha_star: upper end of the certified bracket of the optimum.
-      gap: alpha_star - alpha; the optimum lies at most so far above what was reached.
-      tv_bound: what rounding is allowed of TV(emitted law, p), in the dtype of the computation.
+      gap: alpha_star - alpha; the optimum lies at most so far above what was reached. Rounding may leave it below 0.
+      tv_bound: of TV(emitted law, p): what rounding is allowed in the dtype of the computation, and what masses leave out.
       status: whether the solve met its tolerance; the rule is lossless either way.
     """
 

@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float, Int
 
 from specjax._types import Count, Law, Scalar, Tokens
 from specjax.numerics import divide, dot, likeliest, tiny, total
-from specjax.solvers import cells, iid, low_race, without_replacement
+from specjax.solvers import cells, iid, low_race, race_masses, without_replacement
 from specjax.solvers.levels import Levels, capped, gauss
 from specjax.solvers.low_race import Low, Race
 from specjax.solvers.nodes import Nodes, between, even, grid, masses
@@ -120,8 +120,8 @@ def levels(p: Law, q: Law, n: int, live: Count, rounds: int, tolerance: float) -
         places = places._replace(cap=places.cap.at[: len(at_grid)].multiply(found.scale))
         begun = jax.tree.map(lambda first, later: jnp.where(found.looks, later, first), _start(places), _again(found.state))
         state = _run(places, begun, race, n, live, rounds, tolerance, way(found.looks), found.looks == 1)
-        given = _given(places, state.worth, state.kernel, tail, top)  # all cells open: what is too much is capped
-        levels = capped(places.nodes, state.kernel, jnp.ones_like(places.widths), p, given)
+        given, error = race_masses.given(places.nodes, state.kernel, q, n, live)  # all cells open: what is too much is capped
+        levels = capped(places.nodes, state.kernel, jnp.ones_like(places.widths), p, given, error)
         better = total(levels.given) > total(found.levels.given)
         levels = jax.tree.map(lambda new, old: jnp.where(better, new, old), levels, found.levels)
         short = jnp.where(small, state.excess > 10 * tolerance, total(levels.given) < enough)
@@ -144,9 +144,8 @@ def _nobody(p: Law, nodes: int) -> Levels:
     """A rule that accepts nothing."""
     none, closed = jnp.zeros(nodes, p.dtype), jnp.zeros(nodes + cells.CUTS - 1, p.dtype)
     of_tokens = jnp.zeros_like(p)
-    return Levels(
-        Nodes(none, none, jnp.zeros(p.shape, jnp.int32), of_tokens), jnp.zeros((nodes, len(closed)), p.dtype), closed, of_tokens, of_tokens
-    )
+    at_none = Nodes(none, none, jnp.zeros(p.shape, jnp.int32), of_tokens)
+    return Levels(at_none, jnp.zeros((nodes, len(closed)), p.dtype), closed, of_tokens, of_tokens, jnp.zeros((), p.dtype))
 
 
 def _best(p: Law, q: Law, n: int) -> tuple[Bool[Array, " V"], Scalar]:
@@ -445,12 +444,6 @@ def _rank_one(values: Float[Array, "B C"], weight: Float[Array, " B"]) -> tuple[
 
     weight, supply = jax.lax.fori_loop(0, FITS, fit, (weight, jnp.zeros_like(values[0])))
     return weight, jax.lax.cummax(supply)
-
-
-def _given(places: _Places, worth: _Worth, paid: Float[Array, "B C"], tail: Law, top: Tokens) -> Law:
-    """The mass that each token is given."""
-    heads = jnp.sum(paid[places.cross.shape[0] :] * worth.heads, 1)
-    return _to_tail(places, worth, paid, tail).at[top].set(heads)
 
 
 def _to_tail(places: _Places, worth: _Worth, paid: Float[Array, "B C"], tail: Law) -> Law:

@@ -27,6 +27,7 @@ class Levels(NamedTuple):
       open_cell: [C], probability that a winner in this cell is accepted.
       kept: [V], probability that this token is, once its cell is open.
       given: [V], the mass that acceptance gives to each token, at most p.
+      error: of all the masses together at most, but for rounding.
     """
 
     nodes: Nodes
@@ -34,6 +35,7 @@ class Levels(NamedTuple):
     open_cell: Float[Array, " C"]
     kept: Law
     given: Law
+    error: Scalar
 
 
 def single(p: Law, q: Law) -> Levels:
@@ -42,24 +44,27 @@ def single(p: Law, q: Law) -> Levels:
     return capped(Nodes(one, one, none, jnp.zeros_like(p)), one[:, None], one, p, q)
 
 
-def capped(nodes: Nodes, kernel: Float[Array, "B C"], open_cell: Float[Array, " C"], p: Law, given: Law) -> Levels:
+def capped(
+    nodes: Nodes, kernel: Float[Array, "B C"], open_cell: Float[Array, " C"], p: Law, given: Law, error: Scalar | float = 0.0
+) -> Levels:
     """The rule of a kernel that would give these masses: a token that would get more than p is refused now and then.
 
     So the rule is lossless whatever the kernel is, as long as the masses are its own.
     """
     kept = jnp.where(given > p, divide(p, given), 1)
-    return Levels(nodes, kernel, open_cell, kept, given * kept)
+    return Levels(nodes, kernel, open_cell, kept, given * kept, jnp.asarray(error, p.dtype))
 
 
 def certificate(levels: Levels, upper: Scalar, n: int) -> Certificate:
     """What the rule reaches beside `upper`, the upper end of the optimum's bracket.
 
-    `tv_bound` is n + 8 ulp: each node's mass, each sum of a kernel's row and each of n factors is rounded once or twice.
+    `tv_bound` is the masses' error and n + 8 ulp: each node's mass, each sum of a kernel's row and each of
+    n factors is rounded once or twice.
     """
     eps = float(jnp.finfo(upper.dtype).eps)
     alpha = total(levels.given)
-    gap = jnp.maximum(upper - alpha, 0)
-    return Certificate(alpha, upper, gap, jnp.full_like(alpha, (n + 8) * eps), gap <= (1e-5 if eps > 1e-9 else 1e-9))
+    gap = upper - alpha
+    return Certificate(alpha, upper, gap, levels.error + (n + 8) * eps, gap <= (1e-5 if eps > 1e-9 else 1e-9))
 
 
 @jax.custom_jvp

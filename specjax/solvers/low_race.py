@@ -3,10 +3,13 @@
 Token j arrives at rate q_j and is low with probability F_j, independently. By time t no high token has arrived and k low ones have with
 the probability [z^k] prod_j ((1 - y_j) + z F_j y_j), y_j = 1 - e^{-q_j t}; the n-th draft is j, all being low, at the rate
 q_j (1 - y_j) F_j [z^(n-1)] prod_{i != j}. Their integral over t, by the trapezoid rule in log t, is linear in every F_j, and its
-derivative in F_j is the probability that j is drafted and all other drafts are low. Likely tokens (heads) enter one by one, the others by
-sums of their powers: a series of third order in q t.
+derivative in F_j is the probability that j is drafted and all other drafts are low. Likely tokens (heads) enter one by one, the others
+(the tail) by the sums of q^l F^k, k <= l: as w_j = e^{q_j t} - 1, a series in q t whose order is the largest l. `remainder` bounds what
+it leaves out.
 """
 
+import functools
+import math
 from typing import NamedTuple
 
 import jax
@@ -15,8 +18,8 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
-from specjax._types import Count, Scalar
-from specjax.numerics import dot
+from specjax._types import Count, Law, Scalar
+from specjax.numerics import dot, total
 
 LATE = 60.0  # e^-60 is nothing
 LEADS = 2  # times n tokens enter one by one: by the time at which it matters, the next one has hardly come
@@ -48,11 +51,16 @@ class Low(NamedTuple):
 
     Attributes:
       heads: [H, M], F of each head.
-      tail: [6, M], sums over the others of q F, q^2 F, q^2 F^2, q^3 F, q^3 F^2 and q^3 F^3.
+      tail: [T, M], sums over the others of q^l F^k, for each (l, k) of `terms`.
     """
 
     heads: Float[Array, "H M"]
-    tail: Float[Array, "6 M"]
+    tail: Float[Array, "T M"]
+
+
+def terms(order: int) -> list[tuple[int, int]]:
+    """The powers (l, k) of q and F whose sums a series of this order takes."""
+    return [(power, k) for power in range(1, order + 1) for k in range(1, power + 1)]
 
 
 def race(heads: Float[Array, " H"], tail: Scalar, n: int, live: Count) -> Race:
@@ -78,11 +86,45 @@ def slopes(race: Race, low: Low, n: int, live: Count) -> Low:
     """The derivatives at each point of P(the first `live` <= n arrivals are all low)."""
 
     def add(chunk: Count, sums: Low) -> Low:
-        t = jnp.exp(race.first + race.step * (chunk * CHUNK + jnp.arange(CHUNK)))
-        part = jax.grad(lambda low: race.step * jnp.sum(_density(race, t.astype(race.heads.dtype), low, n, live)))(low)
+        part = jax.grad(lambda low: race.step * jnp.sum(_density(race, _times(race, chunk), low, n, live)))(low)
         return jax.tree.map(jnp.add, sums, part)
 
     return jax.lax.fori_loop(0, race.chunks, add, jax.tree.map(jnp.zeros_like, low))
+
+
+def remainder(race: Race, tail: Law, order: int, n: int, live: Count) -> Scalar:
+    """A bound of what the series leaves out of the derivatives, summed over all tokens, each at any level.
+
+    Let G(z) be the series of arrivals where all are low, and let E(z) and L(z) bound, coefficient by coefficient, what is left out of
+    log G and of the sum of q_j / (1 + z w_j). The integral is then wrong by [z^(n-1)] (E G' + L G) at most, summed over t, and as it is
+    homogeneous of degree n in the F_j its derivatives together by n times that (Euler). Since (w / y)^k, y = q t, grows at most k times
+    as fast as it is large, term by term, what lies beyond a power of y in w^k is at most its next term times e^{k y}, the y of the
+    fastest token taken. Twice this covers e^E - 1 - E.
+
+    Args:
+      tail: [V], rates, 0 for those that enter one by one; these are no slower.
+    """
+    k, fastest, beyond = np.arange(n), jnp.max(tail), total(tail ** (order + 1))
+    everyone = Low(jnp.ones_like(race.heads)[:, None], jnp.stack([total(tail**power) for power, _ in terms(order)])[:, None])
+
+    def next_term(power: int, t: Float[Array, " K"]) -> Float[Array, "n K"]:
+        table = jnp.asarray([_taylor(j, max(j, power)) for j in range(n)], t.dtype)
+        y = fastest * t[:, None]
+        return (table * y ** np.maximum(k - power, 0) * jnp.exp(k * y)).T
+
+    def add(chunk: Count, left_out: Scalar) -> Scalar:
+        t, before = _times(race, chunk), jnp.maximum(live - 1 - k, 0)
+        so_far, ending = (series[before, :, 0] for series in _arrivals(race, t, everyone, n))
+        of_log = next_term(order + 1, t) / np.maximum(k, 1)[:, None]
+        both = (of_log * ending + next_term(order, t) * so_far) * beyond * t ** (order + 1)
+        return left_out + race.step * jnp.sum(jnp.where((k < live)[:, None], both, 0))
+
+    return 2 * n * jax.lax.fori_loop(0, race.chunks, add, jnp.zeros_like(beyond))
+
+
+def _times(race: Race, chunk: Count) -> Float[Array, " K"]:
+    """CHUNK nodes."""
+    return jnp.exp(race.first + race.step * (chunk * CHUNK + jnp.arange(CHUNK))).astype(race.heads.dtype)
 
 
 class _Arrivals(NamedTuple):
@@ -90,7 +132,7 @@ class _Arrivals(NamedTuple):
 
     Attributes:
       so_far: coefficient k is P(k arrivals by t, all low).
-      ending: the rate at which one more arrives that is low.
+      ending: the rate at which one more arrives that is low, per unit of log t.
     """
 
     so_far: Float[Array, "n K M"]
@@ -99,17 +141,21 @@ class _Arrivals(NamedTuple):
 
 def _density(race: Race, times: Float[Array, " K"], low: Low, n: int, live: Count) -> Float[Array, "K M"]:
     """The chance that the first `live` - 1 arrivals come by t and are low and that the next comes then and is low, per unit of log t."""
+    return jnp.take(_arrivals(race, times, low, n).ending, live - 1, axis=0)
+
+
+def _arrivals(race: Race, times: Float[Array, " K"], low: Low, n: int) -> _Arrivals:
+    """Who has arrived by these times: the crowd, and then the leads one by one."""
     leads, t = min(LEADS * n, race.heads.shape[0]), times[:, None]
 
     def join(one: _Arrivals, lead: tuple[Array, Array]) -> tuple[_Arrivals, None]:
         rate, chance = lead
-        waits, comes, last = jnp.exp(-rate * t), -jnp.expm1(-rate * t) * chance, rate * jnp.exp(-rate * t) * chance
+        waits, comes, last = jnp.exp(-rate * t), -jnp.expm1(-rate * t) * chance, rate * t * jnp.exp(-rate * t) * chance
         so_far, ending = (series * waits + comes * _later(series, 0) for series in one)
         return _Arrivals(so_far, ending + last * one.so_far), None
 
     crowd = race._replace(heads=race.heads[leads:])
-    arrivals, _ = jax.lax.scan(join, _crowd(crowd, t, Low(low.heads[leads:], low.tail), n), (race.heads[:leads], low.heads[:leads]))
-    return t * jnp.take(arrivals.ending, live - 1, axis=0)
+    return jax.lax.scan(join, _crowd(crowd, t, Low(low.heads[leads:], low.tail), n), (race.heads[:leads], low.heads[:leads]))[0]
 
 
 def _later(series: Float[Array, "n K M"], first: Float[Array, "K M"] | int) -> Float[Array, "n K M"]:
@@ -118,19 +164,36 @@ def _later(series: Float[Array, "n K M"], first: Float[Array, "K M"] | int) -> F
 
 
 def _crowd(race: Race, t: Float[Array, "K 1"], low: Low, n: int) -> _Arrivals:
-    """Many tokens at once: log prod (1 + z F_j w_j) by the power sums of F_j w_j, w_j = e^{q_j t} - 1; the tail's to third order in t."""
-    s1, s2, s22, s3, s32, s33 = low.tail
+    """Many tokens at once: log prod (1 + z F_j w_j) by the power sums of F_j w_j."""
     t = jnp.minimum(t, jnp.minimum(LATE / jnp.maximum(race.tail, FAINT), SOON / jnp.max(race.heads, initial=FAINT)))
     once, sign = jnp.expm1(race.heads * t), jnp.asarray([(-1.0) ** k for k in range(n)], t.dtype)[:, None, None]
     odds, chances = (jnp.stack([series**k for k in range(n)]) for series in (once, low.heads))
-    of_tail = jnp.stack([t * s1 + t**2 * s2 / 2 + t**3 * s3 / 6, -(t**2 * s22 + t**3 * s32), t**3 * s33])[:n]
-    last_of_tail = jnp.stack([s1 + 0 * t, -(t * s22 + t**2 * s32 / 2), t**2 * s33])[:n]
-    slope = (sign * dot(once * odds, low.heads * chances)).at[:3].add(of_tail)  # k + 1 times the coefficient of z^(k + 1)
-    last = (sign * dot(race.heads * odds, low.heads * chances)).at[:3].add(last_of_tail)
+    of_tail, last_of_tail = _series(low.tail, t, n)
+    of_heads = low.heads * chances
+    slope = sign * (dot(once * odds, of_heads) + of_tail)  # k + 1 times the coefficient of z^(k + 1)
+    last = sign * (dot(race.heads * t * odds, of_heads) + last_of_tail)
 
     def grow(newest: Array, count: Array) -> tuple[Array, tuple[Array, Array]]:
         return _later(newest, jnp.sum(slope * newest, 0) / count), (newest[0], jnp.sum(last * newest, 0))
 
-    nobody = jnp.exp(-(race.tail + jnp.sum(race.heads)) * t) + jnp.zeros_like(s1)
+    nobody = jnp.exp(-(race.tail + jnp.sum(race.heads)) * t) + jnp.zeros_like(low.tail[0])
     _, arrivals = jax.lax.scan(grow, _later(jnp.zeros_like(slope), nobody), jnp.arange(1, n + 1, dtype=t.dtype))
     return _Arrivals(*arrivals)
+
+
+def _series(tail: Float[Array, "T M"], t: Float[Array, "K 1"], n: int) -> tuple[Float[Array, "n K M"], Float[Array, "n K M"]]:
+    """Sums over the tail of (F w)^(k + 1), and of q t F (F w)^k, for k < n."""
+    known = terms((math.isqrt(8 * len(tail) + 1) - 1) // 2)
+    whole, last = np.zeros((2, n, len(tail)))
+    for place, (power, k) in enumerate(known):
+        if k <= n:
+            whole[k - 1, place], last[k - 1, place] = _taylor(k, power), _taylor(k - 1, power - 1)
+    times = jnp.concatenate([t**power for power, _ in known], 1)
+    of_arrivals, of_last = (jnp.asarray(table, t.dtype)[:, None] * times for table in (whole, last))
+    return dot(of_arrivals, tail), dot(of_last, tail)
+
+
+@functools.cache
+def _taylor(k: int, power: int) -> float:
+    """The coefficient of y^power in (e^y - 1)^k."""
+    return sum((-1) ** (k - i) * math.comb(k, i) * i**power for i in range(k + 1)) / math.factorial(power)
