@@ -48,7 +48,7 @@ def _times(chosen: list[tuple[Rule, int]], pairs: dict[str, Laws], repeats: int)
     for rule, n in chosen:
         for name, (p, q) in pairs.items():
             tokens = jnp.argsort(p[0] / q[0])[:n]
-            calls[f"{rule.name} {n} {name}"] = bind(verify, rule, tokens, p[0], q[0], jnp.ones(n, bool), jnp.float32(0.5))
+            calls[f"{rule.name} {n} {name}"] = bind(verify, rule, tokens, p[0], q[0], jnp.ones(n, bool), jnp.full(2, 0.5, jnp.float32))
     return medians(calls, repeats, f"optimal rules, V = {pairs['zipf'][0].shape[1]}")
 
 

@@ -111,8 +111,8 @@ def _program(draw: Draw, verifier: Verifier, drafting: TreeDrafting, row: Rows) 
 
 def _chances(walks: int, nodes: int, seed: tuple[int, ...] = (0,)) -> Chance:
     first, second = np.random.default_rng(seed).integers(1 << 32, size=2).tolist()
-    uniforms = numerics.uniforms(jax.random.key(first), (walks, nodes + 1), np.float32)
-    return Chance(jax.random.split(jax.random.key(second), walks), uniforms)
+    uniforms = numerics.uniforms(_seeds.key(first), (walks, nodes + 1), np.float32)
+    return Chance(jax.random.split(_seeds.key(second), walks), uniforms)
 
 
 def _counts(

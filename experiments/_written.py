@@ -59,7 +59,7 @@ class Table:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         heads = [Text(head, style="bold") for head in self.heads]
         lines = [[Text.from_markup(cell) for cell in line or ()] for line in self.lines]
-        columns = [[head, *column] for head, column in zip(heads, zip(*filter(None, lines), strict=True), strict=True)]
+        columns = [[head, *(line[index] for line in lines if line)] for index, head in enumerate(heads)]
         natural = [max(cell.cell_len for cell in column) for column in columns]
         least = [max(map(_least, column)) for column in columns]
         between = 2 if sum(natural) + 2 * len(columns) - 2 <= options.max_width else 1

@@ -16,7 +16,7 @@ from experiments.audit import Config, audit, battery, run, status
 from specjax import rules
 from specjax.rules import Claims, register
 
-CASES = [pytest.param(name, n, marks=thorough(name) if n != 2 else ()) for name in rules.names() for n in (1, 2, 3)]
+CASES = [pytest.param(name, n, marks=thorough(name)) for name in rules.names() for n in (1, 2, 3)]
 
 
 @pytest.mark.parametrize(("name", "n"), CASES)

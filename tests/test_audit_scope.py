@@ -11,7 +11,7 @@ from wrong_rules import RecursiveRejection
 import theory
 from experiments import _audit_large
 from experiments import audit as experiment
-from experiments.audit import Config, audit, audit_large, audit_verifier, lifted
+from experiments.audit import Config, audit, audit_large, audit_verifier, battery, lifted
 from specjax import rules
 from specjax.rules import Claims, register
 from specjax.verifiers import TopDown
@@ -132,7 +132,6 @@ def test_a_file_is_judged_beyond_what_is_named():
 # Each way of the solvers once; the others are thorough.
 USUAL = {
     ("optimal", 600),
-    ("optimal", 5000),
     ("importance_weighted", 70_000),
     ("recursive_rejection_without_replacement", 600),
     ("kseq", 5000),
@@ -153,9 +152,7 @@ def test_rule_is_what_it_claims_at_a_large_vocabulary(name, scheme, size):
     assert row.verdict == "ok"
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[] if name in ("kseq", "greedy") else pytest.mark.thorough) for name in rules.names()]
-)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[] if name == "greedy" else pytest.mark.thorough) for name in rules.names()])
 def test_rule_is_what_it_claims_with_one_draft_more(name):
     make = rules.get(name)
     for row in audit(make, 4, vocabulary=3) if make.claims.admits(4) else ():
@@ -208,7 +205,5 @@ def test_drawn_pairs_have_peaks_of_every_height():
     assert not any((one.q == other.q).any() for one, other in zip(pairs, theory.battery.drawn(5, seed=2), strict=True))
 
 
-@pytest.mark.parametrize("seed", [-1, 1 << 63])
-def test_a_seed_that_is_none_is_refused(seed):
-    with pytest.raises(ValueError, match="seed: expected a number from 0 to"):
-        experiment.run(Config(names=("single",), seed=seed))
+def test_a_negative_seed_has_pairs_of_its_own():
+    assert not any((one.q == other.q).any() for one, other in zip(*(battery(seed=seed)[-8:] for seed in (-1, 1)), strict=True))

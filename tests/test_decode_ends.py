@@ -91,6 +91,7 @@ def test_compare_counts_emitted_tokens_and_their_nodes(monkeypatch):
         )  # to EOS: 3 nodes, then 2
 
 
+@pytest.mark.thorough
 def test_tree_budget_counts_emitted_tokens(key):
     pair = cycle(3)
     decoder, verifier, _ = setting(pair, "single")
