@@ -120,32 +120,20 @@ def levels(p: Law, q: Law, n: int, live: Count, rounds: int, tolerance: float) -
         places = places._replace(cap=places.cap.at[: len(at_grid)].multiply(found.scale))
         begun = jax.tree.map(lambda first, later: jnp.where(found.looks, later, first), _start(places), _again(found.state))
         state = _run(places, begun, race, n, live, rounds, tolerance, way(found.looks), found.looks == 1)
-        given, error = race_masses.given(places.nodes, state.kernel, q, n, live)  # all cells open: what is too much is capped
-        levels = capped(places.nodes, state.kernel, jnp.ones_like(places.widths), p, given, error)
-        better = total(levels.given) > total(found.levels.given)
-        levels = jax.tree.map(lambda new, old: jnp.where(better, new, old), levels, found.levels)
-        short = jnp.where(small, state.excess > 10 * tolerance, total(levels.given) < enough)
+        new = _Best(places.nodes, state.kernel, total(jnp.minimum(_given(places, state.worth, state.kernel, tail, top), p)))
+        best = jax.tree.map(lambda new, old, better=new.much > found.best.much: jnp.where(better, new, old), new, found.best)
+        short = jnp.where(small, state.excess > 10 * tolerance, best.much < enough)
         return _Found(
-            _weighed(places, state, tail, effective.mass), found.scale * _missed(places, state), state, levels, found.looks + 1, short
+            _weighed(places, state, tail, effective.mass), found.scale * _missed(places, state), state, best, found.looks + 1, short
         )
 
-    begin = _Found(
-        effective.mass,
-        jnp.ones_like(at_grid),
-        _blank(len(at_grid), len(top), p.dtype),
-        _nobody(p, len(at_grid) + len(top)),
-        jnp.int32(0),
-        jnp.asarray(True),
-    )
-    return jax.lax.while_loop(lambda found: found.short & (found.looks < LOOKS), look, begin).levels
-
-
-def _nobody(p: Law, nodes: int) -> Levels:
-    """A rule that accepts nothing."""
-    none, closed = jnp.zeros(nodes, p.dtype), jnp.zeros(nodes + cells.CUTS - 1, p.dtype)
-    of_tokens = jnp.zeros_like(p)
-    at_none = Nodes(none, none, jnp.zeros(p.shape, jnp.int32), of_tokens)
-    return Levels(at_none, jnp.zeros((nodes, len(closed)), p.dtype), closed, of_tokens, of_tokens, jnp.zeros((), p.dtype))
+    blank = _blank(len(at_grid), len(top), p.dtype)
+    nowhere = Nodes(blank.weight, blank.weight, jnp.zeros(p.shape, jnp.int32), jnp.zeros_like(p))
+    nobody = _Best(nowhere, blank.kernel, jnp.full((), -1, p.dtype))
+    begin = _Found(effective.mass, jnp.ones_like(at_grid), blank, nobody, jnp.int32(0), jnp.asarray(True))
+    best = jax.lax.while_loop(lambda found: found.short & (found.looks < LOOKS), look, begin).best
+    given, error = race_masses.given(best.nodes, best.kernel, q, n, live)  # all cells open: what is too much is capped
+    return capped(best.nodes, best.kernel, jnp.ones(best.kernel.shape[1], p.dtype), p, given, error)
 
 
 def _best(p: Law, q: Law, n: int) -> tuple[Bool[Array, " V"], Scalar]:
@@ -188,6 +176,18 @@ class _State(NamedTuple):
     over: Bool[Array, ""]
 
 
+class _Best(NamedTuple):
+    """The best kernel so far.
+
+    Attributes:
+      much: what it accepts, to third order in q: enough to choose by; what the rule states is evaluated once, at the end.
+    """
+
+    nodes: Nodes
+    kernel: Float[Array, "B C"]
+    much: Scalar
+
+
 class _Found(NamedTuple):
     """What looks have led to.
 
@@ -195,7 +195,7 @@ class _Found(NamedTuple):
       mass: [V], how the next one weighs the tail's tokens.
       scale: [G], times p is what its grid nodes are to be given.
       state: where the last one ended.
-      levels: the best rule so far.
+      best: of all looks.
       looks: so many.
       short: whether the last one ended short of the optimum.
     """
@@ -203,7 +203,7 @@ class _Found(NamedTuple):
     mass: Law
     scale: Float[Array, " G"]
     state: _State
-    levels: Levels
+    best: _Best
     looks: Count
     short: Bool[Array, ""]
 
@@ -444,6 +444,12 @@ def _rank_one(values: Float[Array, "B C"], weight: Float[Array, " B"]) -> tuple[
 
     weight, supply = jax.lax.fori_loop(0, FITS, fit, (weight, jnp.zeros_like(values[0])))
     return weight, jax.lax.cummax(supply)
+
+
+def _given(places: _Places, worth: _Worth, paid: Float[Array, "B C"], tail: Law, top: Tokens) -> Law:
+    """The mass that each token is given, to third order in q."""
+    heads = jnp.sum(paid[places.cross.shape[0] :] * worth.heads, 1)
+    return _to_tail(places, worth, paid, tail).at[top].set(heads)
 
 
 def _to_tail(places: _Places, worth: _Worth, paid: Float[Array, "B C"], tail: Law) -> Law:
