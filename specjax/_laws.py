@@ -52,7 +52,7 @@ def _check_values(name: str, law: np.ndarray, tolerance: float) -> None:
 
 @dataclass_transform(frozen_default=True)
 def register(cls: type[T]) -> type[T]:
-    """Register a rule; its methods then refuse what is no law, as `numerics.check_laws` says."""
+    """Register a rule; its methods then refuse what is no law, as `check_laws` does."""
     claims: Claims | None = getattr(cls, "claims", None)
     slots = claims is not None and "independent" in claims.drafting
     for name, place in LAWS.items():

@@ -10,6 +10,7 @@ NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 SCRIPTS = sorted(path for path in NOTEBOOKS.glob("*.py") if path.name not in ("conf.py", "_run.py"))
 
 LARGEST = 250_000  # bytes
+LONG = {"measured", "sweeps"}  # they run whole commands, as other tests do
 jupytext = pytest.importorskip("jupytext")
 
 
@@ -33,7 +34,9 @@ def test_both_files_say_the_same_and_the_second_shows_its_results(path):
     assert path.with_suffix(".ipynb").stat().st_size < LARGEST
 
 
-@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", [pytest.param(path, marks=[pytest.mark.thorough] * (path.stem in LONG)) for path in SCRIPTS], ids=lambda path: path.stem
+)
 def test_it_runs(path, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XLA_FLAGS", os.environ.get("XLA_FLAGS", ""))  # one of them sets it
