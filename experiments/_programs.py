@@ -9,7 +9,7 @@ from experiments._console import progress, say
 
 T = TypeVar("T")
 R = TypeVar("R")
-COMPILING = 20  # seconds that a program may take to compile on one core
+COMPILING = 25  # seconds that a program may take to compile on one core
 
 
 def run(work: Callable[[T], R], tasks: Sequence[T], pair: str, word: Callable[[R], str]) -> list[R]:
