@@ -41,6 +41,7 @@ def test_an_error_stops_what_has_not_begun():
 
     def work(task):
         begun.append(task)
+        time.sleep(0.02)  # 500 of them take longer than a refusal does
         raise ValueError("planted")
 
     with pytest.raises(ValueError, match="planted"):
