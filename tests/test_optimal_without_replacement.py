@@ -12,7 +12,7 @@ import theory
 from specjax import bounds
 from specjax._types import Certificate
 from specjax.rules import optimal_without_replacement
-from specjax.solvers import levels
+from specjax.solvers import levels, softmax_without_replacement
 from specjax.solvers.levels import Levels
 
 WIDE, NARROW = 2048, 80  # V at which pairs are enumerated, and larger sets; the latter beyond HEADS, the tokens that are their own nodes
@@ -190,5 +190,68 @@ def test_it_comes_near_the_optimum(vocabulary, n):
         assert best <= certificate.alpha_star[index] + 2e-6, name
         assert abs(certificate.alpha_star[index] - certificate.alpha[index] - certificate.gap[index]) < 1e-6, name
     print(f"n = {n}: " + " ".join(f"{name} {gap:.1e}" for name, gap in zip(names, short, strict=True)))
-    assert max(short) <= 5e-5
-    assert np.mean(certificate.status) > 0.8
+    assert max(short) <= 1e-5
+    assert np.all(certificate.status)
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    weights = np.exp(logits - logits.max())
+    return weights / weights.sum()
+
+
+def tie(rng: np.random.Generator, vocabulary: int, index: int) -> tuple[np.ndarray, np.ndarray]:
+    """One token of q = .12 or .2 that is swept through the tie of two best sets."""
+    likely, ratio = (0.12, 0.2)[index % 2], 1.3 + index / 20
+    z, noise = rng.standard_normal((2, vocabulary - 1))
+    return np.append(likely * ratio, (1 - likely * ratio) * softmax(z)), np.append(likely, (1 - likely) * softmax(z + noise))
+
+
+def flat(rng: np.random.Generator, vocabulary: int, index: int) -> tuple[np.ndarray, np.ndarray]:
+    """A flat q, and p log-normal."""
+    return softmax((0.3, 0.5, 1)[index % 3] * rng.standard_normal(vocabulary)), np.full(vocabulary, 1 / vocabulary)
+
+
+def square(rng: np.random.Generator, vocabulary: int, index: int) -> tuple[np.ndarray, np.ndarray]:
+    """q in proportion to p^2."""
+    logits = (0.5 + index / 10) * rng.standard_normal(vocabulary)
+    return softmax(logits), softmax(2 * logits)
+
+
+def near(rng: np.random.Generator, vocabulary: int, index: int) -> tuple[np.ndarray, np.ndarray]:
+    """A draft law near its target: alpha* lies above .998."""
+    z, noise = rng.standard_normal((2, vocabulary))
+    return softmax((0.5 + index / 8) * z + 0.05 * noise), softmax((0.5 + index / 8) * z)
+
+
+def gaps(family, vocabulary: int, n: int, count: int) -> np.ndarray:
+    rng = np.random.default_rng(1)
+    p, q = (np.stack(side).astype(np.float32) for side in zip(*[family(rng, vocabulary, i) for i in range(count)], strict=True))
+    return np.asarray(solve_all(p, q, n)[1].gap)
+
+
+thorough = pytest.mark.thorough
+
+
+@pytest.mark.parametrize(
+    ("family", "vocabulary", "n"),
+    [
+        (tie, 1500, 2),
+        (flat, 200, 4),
+        (near, 8192, 2),
+        pytest.param(flat, 300, 8, marks=thorough),
+        pytest.param(near, 8192, 4, marks=thorough),
+        pytest.param(square, 300, 4, marks=thorough),
+    ],
+)
+def test_it_comes_near_the_optimum_where_searches_stall(family, vocabulary, n):
+    """The bound is that of README: 1e-5, but one context of a thousand."""
+    short = gaps(family, vocabulary, n, 9)
+    print(f"{family.__name__} V = {vocabulary} n = {n}: gaps {short.min():.1e} .. {short.max():.1e}")
+    assert short.max() <= 1e-5
+    assert short.min() >= -2e-6
+
+
+def test_a_search_that_stops_early_is_seen(monkeypatch):
+    """Planted: three steps of Newton's method."""
+    monkeypatch.setattr(softmax_without_replacement, "STEPS", 3)
+    assert gaps(tie, 1500, 2, 9).max() > 1e-4

@@ -5,17 +5,18 @@ import jax.numpy as jnp
 
 from specjax import bounds
 from specjax.rules._base import Certificate, Claims, Count, Law, Mask, Scalar, Tokens, register
-from specjax.solvers import exchange_without_replacement, levels
+from specjax.solvers import levels, softmax_without_replacement
 from specjax.solvers.levels import Levels
 
 
 @register
 class OptimalWithoutReplacement:
-    """Lets every draft draw a level as `optimal` does, from kernels that a fixed point fits to the race of the drafts.
+    """Picks a draft with a probability proportional to its weight; Newton's method fits the weights to the race of the drafts.
 
-    At most 100 kernels a look up to V = 64, 30 beyond, and three looks. Lossless whatever they are; the certificate says how far the search
+    At most 40 kernels a look, three looks, one up to V = 64. Lossless whatever the weights are; the certificate says how far the search
     came. It claims no optimum: nothing proves that the search ends there (`specjax bench` shows where it does on real contexts).
-    Cost: an evaluation of the race, C x H x n x nodes, for each kernel. Source: specjax2026, exchange_without_replacement.
+    Cost: an evaluation of the race, C x H x n x nodes, and 160 linear equations for each kernel. Source: specjax2026,
+    softmax_without_replacement.
     """
 
     claims = Claims(lossless=True, drafting=frozenset({"without_replacement"}), source="specjax2026", searches=True)
@@ -34,6 +35,4 @@ def _solve(p: Law, q: Law, n: int, live: Count) -> Levels:
     p, q = jax.lax.stop_gradient((p, q))
     if n == 1:
         return levels.single(p, q)
-    small = p.shape[0] <= exchange_without_replacement.HEADS
-    rounds, tolerance = (100 if small else 30), (1e-12 if p.dtype.itemsize > 4 else 1e-7 if small else 3e-6)
-    return exchange_without_replacement.levels(p, q, n, jnp.clip(live, 1, jnp.sum(q > 0)), rounds, tolerance)
+    return softmax_without_replacement.levels(p, q, n, jnp.clip(live, 1, jnp.sum(q > 0)))

@@ -5,6 +5,8 @@ one by one; the others by the sums of q^l F^k, so that what each is given is a p
 """
 
 import math
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -12,16 +14,48 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
-from specjax._types import Count, Law, Scalar
+from specjax._types import Count, Law, Scalar, Tokens
 from specjax.numerics import divide, dot, likeliest, total
 from specjax.solvers import fixed_point, low_race
 from specjax.solvers.levels import gauss
-from specjax.solvers.low_race import Low
+from specjax.solvers.low_race import Low, Race
 from specjax.solvers.nodes import Nodes
 
 ALL = 512  # up to this V every token enters by itself
 HEADS = 16  # beyond, so many for each draft: a race of n drafts is then over at q t = 1/16 for the fastest of the others
 NEVER = 1e-30  # a slower token
+
+Sums = TypeVar("Sums", Array, tuple[Array, Array])
+Moments = Float[Array, "columns B"]
+
+
+class Field(NamedTuple):
+    """Who races.
+
+    Attributes:
+      top: [H], the tokens that enter one by one.
+      tail: [V], the rates of the others, 0 for `top`; the fastest has rate 1.
+      race: the heads' rates and the nodes in time.
+      order: of the series in the others' rates.
+      n: drafts at most.
+      live: drafts.
+    """
+
+    top: Tokens
+    tail: Law
+    race: Race
+    order: int
+    n: int
+    live: Count
+
+
+def field(q: Law, n: int, live: Count, heads: int, order: int) -> Field:
+    """The race of a law, its `heads` likeliest tokens one by one and the others by a series of this order."""
+    top = likeliest(q, min(heads, len(q)))
+    rest = q.at[top].set(0)
+    unit = jnp.maximum(jnp.max(rest), NEVER)  # a race has no unit, but powers of a small rate have no digits
+    tail = rest / unit
+    return Field(top, tail, low_race.race(q[top] / unit, total(tail), n, live), order, n, live)
 
 
 def given(nodes: Nodes, kernel: Float[Array, "B C"], q: Law, n: int, live: Count) -> tuple[Law, Scalar]:
@@ -31,33 +65,69 @@ def given(nodes: Nodes, kernel: Float[Array, "B C"], q: Law, n: int, live: Count
     so that this is rounding.
     Cost: C x H x n^2 / 2 x nodes in t; beyond V = 512 also 11 columns of V for two drafts, 27 at most.
     """
-    top = likeliest(q, len(q) if len(q) <= ALL else min(HEADS * n, len(q)))
-    order = min(n + 2, 6) if len(top) < len(q) else 2  # the least where no others are left
-    rest = q.at[top].set(0)
-    unit = jnp.maximum(jnp.max(rest), NEVER)  # a race has no unit, but powers of a small rate have no digits
-    tail = rest / unit
-    race = low_race.race(q[top] / unit, total(tail), n, live)
-    moments = _moments(nodes, tail, order, n, len(kernel))
-    paid, before = nodes.spread(kernel, top), dot(kernel, jnp.triu(jnp.ones_like(kernel, shape=(kernel.shape[1],) * 2), 1))
+    alone = len(q) <= ALL
+    runners = field(q, n, live, len(q) if alone else HEADS * n, 2 if alone else min(n + 2, 6))
+    given = masses(runners, nodes, moments(runners, nodes, len(kernel)), kernel)
+    whole = total(given)
+    left_out = low_race.remainder(runners.race, runners.tail, runners.order, n, live)
+    return given / whole, left_out + jnp.abs(whole - 1)
 
-    def add(sums: tuple[Array, Array], place: tuple[Scalar, Scalar]) -> tuple[tuple[Array, Array], None]:
-        low, weight = before + place[0] * kernel, place[1]
-        slope = low_race.slopes(race, Low(nodes.spread(low, top), _of_tail(moments, low, order, n)), n, live)
+
+def masses(field: Field, nodes: Nodes, moments: Moments, kernel: Float[Array, "B C"]) -> Law:
+    """What each token is given if every cell is open, as far as the series tells."""
+    paid = nodes.spread(kernel, field.top)
+
+    def here(low: Array) -> tuple[Array, Array]:
+        slope = _slopes(field, nodes, moments, low)
 
         def worth(low: Array) -> Array:
-            return jax.vjp(lambda moments: _of_tail(moments, low, order, n), moments)[1](slope.tail)[0]
+            return jax.vjp(lambda moments: _of_tail(moments, low, field), moments)[1](slope.tail)[0]
 
         of_tail = jax.jvp(worth, (low,), (kernel,))[1]  # of a token that is low with probability F, at the density F'
-        return (sums[0] + weight * jnp.sum(paid * slope.heads, 1), sums[1] + weight * of_tail), None
+        return jnp.sum(paid * slope.heads, 1), of_tail
 
-    (heads, of_tail), _ = jax.lax.scan(add, (jnp.zeros(len(top), q.dtype), jnp.zeros_like(moments)), gauss(n, q.dtype))
-    at_tokens = of_tail.T[nodes.left]
-    masses = jnp.zeros_like(q)
-    for column, (power, k) in enumerate(_columns(order, n)):
-        masses = masses + tail**power * nodes.share**k * at_tokens[:, column]
-    masses = masses.at[top].set(heads)
-    whole = total(masses)
-    return masses / whole, low_race.remainder(race, tail, order, n, live) + jnp.abs(whole - 1)
+    heads, of_tail = _over_cells(kernel, field.n, here)
+    at_tokens, given = of_tail.T[nodes.left], jnp.zeros_like(field.tail)
+    for column, (power, k) in enumerate(_columns(field.order, field.n)):
+        given = given + field.tail**power * nodes.share**k * at_tokens[:, column]
+    return given.at[field.top].set(heads)
+
+
+def worth(field: Field, nodes: Nodes, moments: Moments, kernel: Float[Array, "B C"]) -> Float[Array, "B C"]:
+    """What each node is given in each cell, were all of the node there."""
+
+    def here(low: Array) -> Array:
+        slope = _slopes(field, nodes, moments, low)
+        return jax.vjp(lambda low: Low(nodes.spread(low, field.top), _of_tail(moments, low, field)), low)[1](slope)[0]
+
+    return _over_cells(kernel, field.n, here)
+
+
+def moments(field: Field, nodes: Nodes, count: int) -> Moments:
+    """Sums over the tokens after each of `count` nodes of the powers of rate and share; of the first power without rounding."""
+    whole = total(field.tail)
+    part = divide(field.tail, whole)
+    first = whole * jnp.stack(fixed_point.sums(nodes.left, count, part, part * nodes.share))
+    rows = jnp.stack([field.tail**power * nodes.share**k for power, k in _columns(field.order, field.n)[2:]], 1)
+    return jnp.concatenate([first, jnp.zeros((count, rows.shape[1]), rows.dtype).at[nodes.left].add(rows).T])
+
+
+def _over_cells(kernel: Float[Array, "B C"], n: int, here: Callable[[Array], Sums]) -> Sums:
+    """The mean over each cell of what holds where the nodes' distribution functions are `low`."""
+    before = dot(kernel, jnp.triu(jnp.ones_like(kernel, shape=(kernel.shape[1],) * 2), 1))
+    places, weights = gauss(n, kernel.dtype)
+
+    def add(place: Count, sums: Sums) -> Sums:
+        part = here(before + places[place] * kernel)
+        return jax.tree.map(lambda total, part: total + weights[place] * part, sums, part)
+
+    nothing = jax.tree.map(lambda part: jnp.zeros(part.shape, part.dtype), jax.eval_shape(here, kernel))
+    return jax.lax.fori_loop(0, len(places), add, nothing)
+
+
+def _slopes(field: Field, nodes: Nodes, moments: Moments, low: Float[Array, "B M"]) -> Low:
+    """The derivatives of P(all drafts are low) where the nodes' distribution functions are `low`."""
+    return low_race.slopes(field.race, Low(nodes.spread(low, field.top), _of_tail(moments, low, field)), field.n, field.live)
 
 
 def _columns(order: int, n: int) -> list[tuple[int, int]]:
@@ -65,17 +135,9 @@ def _columns(order: int, n: int) -> list[tuple[int, int]]:
     return [(power, k) for power in range(1, order + 1) for k in range(min(power, n) + 1)]
 
 
-def _moments(nodes: Nodes, tail: Law, order: int, n: int, count: int) -> Float[Array, "columns B"]:
-    """Sums over the tokens after each node of the powers of rate and share; of the first power without rounding."""
-    whole = total(tail)
-    part = divide(tail, whole)
-    first = whole * jnp.stack(fixed_point.sums(nodes.left, count, part, part * nodes.share))
-    rows = jnp.stack([tail**power * nodes.share**k for power, k in _columns(order, n)[2:]], 1)
-    return jnp.concatenate([first, jnp.zeros((count, rows.shape[1]), tail.dtype).at[nodes.left].add(rows).T])
-
-
-def _of_tail(moments: Float[Array, "columns B"], low: Float[Array, "B M"], order: int, n: int) -> Float[Array, "T M"]:
+def _of_tail(moments: Moments, low: Float[Array, "B M"], field: Field) -> Float[Array, "T M"]:
     """The sums of q^l F^k over the tail, 0 for k > n, `low` the distribution functions of the nodes."""
+    order, n = field.order, field.n
     column = {powers: place for place, powers in enumerate(_columns(order, n))}
     step, sums = jnp.diff(low, axis=0, append=low[-1:]), {}
     for k in range(1, min(order, n) + 1):
