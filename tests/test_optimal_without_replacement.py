@@ -237,7 +237,7 @@ thorough = pytest.mark.thorough
     [
         (tie, 1500, 2),
         (flat, 200, 4),
-        (near, 8192, 2),
+        pytest.param(near, 8192, 2, marks=thorough),
         pytest.param(flat, 300, 8, marks=thorough),
         pytest.param(near, 8192, 4, marks=thorough),
         pytest.param(square, 300, 4, marks=thorough),
