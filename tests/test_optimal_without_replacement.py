@@ -244,7 +244,7 @@ thorough = pytest.mark.thorough
     ],
 )
 def test_it_comes_near_the_optimum_where_searches_stall(family, vocabulary, n):
-    """The bound is that of README: 1e-5, but one context of a thousand."""
+    """Nine contexts of each family; flat q with a far p misses 1e-5 now and then."""
     short = gaps(family, vocabulary, n, 9)
     print(f"{family.__name__} V = {vocabulary} n = {n}: gaps {short.min():.1e} .. {short.max():.1e}")
     assert short.max() <= 1e-5
