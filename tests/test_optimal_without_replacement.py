@@ -251,6 +251,16 @@ def test_it_comes_near_the_optimum_where_searches_stall(family, vocabulary, n):
     assert short.min() >= -2e-6
 
 
+@pytest.mark.parametrize("live", [1, 2])
+def test_surplus_slots_change_nothing_beyond_heads(live):
+    """Beyond HEADS, `live` of three slots accept what `live` slots do; one accepts sum min(p, q)."""
+    p, q = (jnp.asarray(law, jnp.float32) for law in square(np.random.default_rng(2), 300, 3))
+    masked = float(jax.jit(lambda live: optimal_without_replacement._solve(p, q, 3, live))(jnp.asarray(live)).given.sum())
+    alone = theory.subsets.optimum(theory.Problem(*(np.float64(law) / np.float64(law).sum() for law in (p, q)), live, SCHEME)).value
+    print(f"{live} of 3: {masked:.7f}, optimum {alone:.7f}")
+    assert -2e-6 <= alone - masked <= 1e-5
+
+
 def test_a_search_that_stops_early_is_seen(monkeypatch):
     """Planted: three steps of Newton's method."""
     monkeypatch.setattr(softmax_without_replacement, "STEPS", 3)

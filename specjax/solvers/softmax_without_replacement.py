@@ -8,8 +8,8 @@ exponential clock of that rate rings, and the first to ring wins. With m_i the m
 which has no minimum where alpha* < 1: there the best set H is given more than p and its complement less, and their weights part for
 ever. So each token may miss p by what pulls its weight back, m_i = p_i - 2 slack sinh(y_i) (p_i + m_i). As the slack falls, tokens out
 of H win ever more surely against those in H, sets that nearly tie with H part likewise, and the optimum is reached without a search for
-H. Newton's method follows the solution while the slack falls; -d m_i / d y_j is nearly the Laplacian of a graph on the tokens, whose
-edges are the chances that both are drafted and are the last two to ring.
+H. Newton's method follows the solution while the slack falls. The matrix d m_i / d y_j is nearly the Laplacian of a graph on the
+tokens; the edge i, j weighs the chance that two picks from the same drafts are i and j.
 
 Beyond V = 64 the tail's tokens lie between nodes of p over their effective mass. If nodes are given their ratios then so are, to first
 order in q, the tokens between them. A look solves the nodes' weights; it then gives each token the effective mass that would have made
@@ -231,7 +231,7 @@ def _weights(
         step = scale * jnp.linalg.solve(lifted, scale * missing)
         step = jnp.clip(jnp.where(jnp.isfinite(step), step, 0), -FARTHEST, FARTHEST)
         start, step = jnp.where(back, state.start, y), jnp.where(back, state.step / 4, step)
-        over = ((slack <= least) & (wrong < precise)) | (state.steps >= STEPS)
+        over = ((slack <= least) & (wrong < precise)) | (state.steps + 1 >= STEPS)
         following = jnp.clip(start + step, -_farthest(y.dtype), _farthest(y.dtype))
         known = jnp.where(back, state.wrong, jnp.where(less == slack, wrong, jnp.inf))
         return _State(jnp.where(over, y, following), less, start, step, known, state.steps + 1, over)
