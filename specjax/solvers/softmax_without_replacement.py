@@ -9,9 +9,10 @@ which has no minimum where alpha* < 1: there the best set H is given more than p
 ever. So each token may miss p by what pulls its weight back, m_i = p_i - 2 slack sinh(y_i) (p_i + m_i). As the slack falls, tokens out
 of H win ever more surely against those in H, sets that nearly tie with H part likewise, and the optimum is reached without a search for
 H. Newton's method follows the solution while the slack falls. The matrix d m_i / d y_j is nearly the Laplacian of a graph on the
-tokens; the edge i, j weighs the chance that two picks from the same drafts are i and j.
+tokens; the edge i, j weighs the chance that two picks from the same drafts are i and j. In each cell of levels that chance is nearly a
+product, so that the matrix is diagonal but for a rank of the number of cells, and a step costs no more than what it solves with.
 
-Beyond V = 64 the tail's tokens lie between nodes of p over their effective mass. If nodes are given their ratios then so are, to first
+Beyond V = 512 the tail's tokens lie between nodes of p over their effective mass. If nodes are given their ratios then so are, to first
 order in q, the tokens between them. A look solves the nodes' weights; it then gives each token the effective mass that would have made
 it right. The second look's nodes part the first one's weights evenly as well as the mass, so that they crowd where sets end.
 
@@ -34,8 +35,9 @@ from specjax.solvers.low_race import Low
 from specjax.solvers.nodes import Nodes, between, even, masses
 from specjax.solvers.race_masses import Field, Moments
 
-HEADS = 64  # likeliest tokens, each its own node; up to this V all of them
-GRID = 96  # nodes of the others
+OWN = race_masses.ALL  # up to this V every token is a node
+HEADS = 64  # likeliest tokens that enter the race one by one; beyond V = OWN they alone are nodes of their own
+GRID = 192  # nodes of the others there
 FINE = 1024  # steps of p/q by which the first ones part the mass
 ORDER = 3  # of the series in the rates of the others
 CELL = 1.0  # width of a cell of levels, in the logarithm of time
@@ -97,15 +99,15 @@ class _Look(NamedTuple):
 
 
 def levels(p: Law, q: Law, n: int, live: Count) -> Levels:
-    """The rule after at most STEPS kernels for each of three looks, one up to V = HEADS.
+    """The rule after at most STEPS kernels for each of three looks, one up to V = OWN.
 
-    Cost: C x H x n x nodes in t, C = 34 cells (62 in float64), and a solve of 160 equations for each kernel; 20 passes over V a look.
+    Cost: C x H x n x nodes in t, C = 34 cells (62 in float64), and a solve of C equations for each kernel; 20 passes over V a look.
     """
     field = race_masses.field(q, n, live, HEADS, ORDER)
-    if len(q) <= HEADS:
-        nodes = Nodes(divide(p, q)[field.top], q[field.top], jnp.argsort(field.top).astype(jnp.int32), jnp.zeros_like(p))
-        y = _weights(field, nodes, race_masses.moments(field, nodes, len(q)), p[field.top], jnp.zeros_like(p), jnp.asarray(FIRST, p.dtype))
-        kernel = _kernel(y)
+    if len(q) <= OWN:
+        nodes = Nodes(divide(p, q), q, jnp.arange(len(q), dtype=jnp.int32), jnp.zeros_like(q))
+        moments = race_masses.moments(field, nodes, len(q))
+        kernel = _kernel(_weights(field, nodes, moments, p, jnp.zeros_like(p), jnp.asarray(FIRST, p.dtype), 0))
     else:
         nodes, kernel = _looks(p, field)
     given, error = race_masses.given(nodes, kernel, q, n, live)  # all cells open: what is too much is capped
@@ -123,7 +125,7 @@ def _looks(p: Law, field: Field) -> tuple[Nodes, Float[Array, "B C"]]:
         turn = last.turns
         nodes, cap = _place(p, field, last.effective, last.at_grid, most)
         moments = race_masses.moments(field, nodes, len(cap))
-        here = _weights(field, nodes, moments, cap, last.y, jnp.where(turn == 0, FIRST, _least(p.dtype)).astype(p.dtype))
+        here = _weights(field, nodes, moments, cap, last.y, jnp.where(turn == 0, FIRST, _least(p.dtype)).astype(p.dtype), GRID)
         kernel = _kernel(here)
         given = race_masses.masses(field, nodes, moments, kernel)
         much = total(jnp.minimum(given, p))
@@ -206,12 +208,13 @@ def _anew(at_grid: Float[Array, " G"], nodes: Nodes, y: Float[Array, " B"]) -> t
 
 
 def _weights(
-    field: Field, nodes: Nodes, moments: Moments, cap: Float[Array, " B"], y: Float[Array, " B"], slack: Scalar
+    field: Field, nodes: Nodes, moments: Moments, cap: Float[Array, " B"], y: Float[Array, " B"], slack: Scalar, shared: int
 ) -> Float[Array, " B"]:
     """The logarithms of the weights by which the nodes are given what they may be, but for the least slack.
 
     Args:
       y, slack: where the search starts.
+      shared: the first nodes, of several tokens each.
     """
     least = _least(y.dtype)
     precise = 1e-6 if y.dtype.itemsize <= 4 else 1e-13
@@ -224,11 +227,9 @@ def _weights(
         back = wrong > WORSE * state.wrong
         less = jnp.where(~back & (wrong < STEADY), jnp.maximum(slack / FALLS, least), slack)
         missing = cap - given - _pull(y, less) * (cap + given)
-        edges = _edges(kernel, worth, field.live, jnp.arange(len(y)) >= len(y) - HEADS)
-        jacobian = jnp.diag(jnp.sum(edges, 1) + _stiffness(y, slack, less) * (cap + given)) - edges
-        scale = jax.lax.rsqrt(jnp.maximum(jnp.diag(jacobian), FAINT))
-        lifted = scale[:, None] * jacobian * scale + RIDGE * jnp.eye(len(y), dtype=y.dtype)
-        step = scale * jnp.linalg.solve(lifted, scale * missing)
+        exchange = _exchange(kernel, worth, field.live, jnp.arange(len(y)) >= shared)
+        own = dot(exchange, jnp.sum(exchange, 0)) + _stiffness(y, slack, less) * (cap + given)
+        step = _solve(own * (1 + RIDGE), exchange, missing)
         step = jnp.clip(jnp.where(jnp.isfinite(step), step, 0), -FARTHEST, FARTHEST)
         start, step = jnp.where(back, state.start, y), jnp.where(back, state.step / 4, step)
         over = ((slack <= least) & (wrong < precise)) | (state.steps + 1 >= STEPS)
@@ -240,8 +241,8 @@ def _weights(
     return jax.lax.while_loop(lambda state: ~state.over, newton, begun).y
 
 
-def _edges(kernel: Float[Array, "B C"], worth: Float[Array, "B C"], live: Count, alone: Bool[Array, " B"]) -> Float[Array, "B B"]:
-    """How fast mass goes from one node to the other as the other's weight grows, nearly.
+def _exchange(kernel: Float[Array, "B C"], worth: Float[Array, "B C"], live: Count, alone: Bool[Array, " B"]) -> Float[Array, "B C"]:
+    """Its products of rows are how fast mass goes from one node to another as the other's weight grows, nearly.
 
     Where all are low with the probability P, its second derivative in two nodes is taken as a product over P; P is homogeneous of degree
     n in what nodes are low with, so that a node's n - 1 shares add up to n - 1 times its first derivative: this sets the factors.
@@ -258,9 +259,15 @@ def _edges(kernel: Float[Array, "B C"], worth: Float[Array, "B C"], live: Count,
         share = reach * factor
         rest = jnp.sum(share, 0) - jnp.where(alone[:, None], share, 0)
         factor = jnp.sqrt(factor * others / jnp.maximum(rest, 1e-3))
-    part = kernel * worth * factor * jnp.where(whole > FAINT, jax.lax.rsqrt(jnp.maximum(whole, FAINT)), 0)
-    edges = dot(part, part.T) / CELL
-    return edges.at[jnp.diag_indices(len(edges))].set(0)
+    return kernel * worth * factor * jnp.where(whole > FAINT, jax.lax.rsqrt(CELL * jnp.maximum(whole, FAINT)), 0)
+
+
+def _solve(own: Float[Array, " B"], exchange: Float[Array, "B C"], missing: Float[Array, " B"]) -> Float[Array, " B"]:
+    """The solution of (diag(own) - exchange exchange^T) x = missing, by Woodbury's identity."""
+    scale = jax.lax.rsqrt(jnp.maximum(own, FAINT))
+    rows, right = scale[:, None] * exchange, scale * missing
+    inner = jnp.eye(rows.shape[1], dtype=rows.dtype) - dot(rows.T, rows)
+    return scale * (right + dot(rows, jnp.linalg.solve(inner, dot(rows.T, right))))
 
 
 def _pull(y: Float[Array, " B"], slack: Scalar | float) -> Float[Array, " B"]:
