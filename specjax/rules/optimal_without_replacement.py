@@ -13,9 +13,9 @@ from specjax.solvers.levels import Levels
 class OptimalWithoutReplacement:
     """Picks a draft with a probability proportional to its weight; Newton's method fits the weights to the race of the drafts.
 
-    At most 40 kernels a look, three looks, one up to V = 512. Lossless whatever the weights are; the certificate says how far the search
+    At most 120 kernels a look, three looks, one up to V = 512. Lossless whatever the weights are; the certificate says how far the search
     came. It claims no optimum: nothing proves that the search ends there (`specjax bench` shows where it does on real contexts).
-    Cost: an evaluation of the race, C x H x n x nodes, and C = 34 linear equations for each kernel. Source: specjax2026,
+    Cost: an evaluation of the race, C x H x n x nodes, and C = 39 linear equations for each kernel. Source: specjax2026,
     softmax_without_replacement.
     """
 

@@ -22,6 +22,7 @@ from specjax._types import Count, Law, Scalar
 from specjax.numerics import dot, total
 
 LATE = 60.0  # e^-60 is nothing
+AGES = 1000.0  # of a token that has come: e^-1000 is 0, and more overflows beside a slow token
 LEADS = 2  # times n tokens enter one by one: by the time at which it matters, the next one has hardly come
 SOON = 8.0  # e^-8: a later token is held there, since by then n of the leads have come
 CHUNK = 8  # nodes that are summed at once
@@ -150,7 +151,8 @@ def _arrivals(race: Race, times: Float[Array, " K"], low: Low, n: int) -> _Arriv
 
     def join(one: _Arrivals, lead: tuple[Array, Array]) -> tuple[_Arrivals, None]:
         rate, chance = lead
-        waits, comes, last = jnp.exp(-rate * t), -jnp.expm1(-rate * t) * chance, rate * t * jnp.exp(-rate * t) * chance
+        age = jnp.minimum(rate * t, AGES)
+        waits, comes, last = jnp.exp(-age), -jnp.expm1(-age) * chance, age * jnp.exp(-age) * chance
         so_far, ending = (series * waits + comes * _later(series, 0) for series in one)
         return _Arrivals(so_far, ending + last * one.so_far), None
 
