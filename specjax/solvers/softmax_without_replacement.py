@@ -101,7 +101,7 @@ class _Look(NamedTuple):
 def levels(p: Law, q: Law, n: int, live: Count) -> Levels:
     """The rule after at most STEPS kernels for each of three looks, one up to V = OWN.
 
-    Cost: C x H x n x nodes in t, C = 39 cells (79 in float64), and a solve of C equations for each kernel; 20 passes over V a look.
+    Cost: C x H x n x nodes in t, C = 39 cells (80 in float64), and a solve of C equations for each kernel; 20 passes over V a look.
     """
     field = race_masses.field(q, n, live, HEADS, ORDER)
     if len(q) <= OWN:
