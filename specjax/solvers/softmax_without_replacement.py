@@ -10,7 +10,7 @@ ever. So each token may miss p by what pulls its weight back, m_i = p_i - 2 slac
 of H win ever more surely against those in H, sets that nearly tie with H part likewise, and the optimum is reached without a search for
 H. Newton's method follows the solution while the slack falls. The matrix d m_i / d y_j is nearly the Laplacian of a graph on the
 tokens; the edge i, j weighs the chance that two picks from the same drafts are i and j. In each cell of levels that chance is nearly a
-product, so that the matrix is diagonal but for a rank of the number of cells, and a step costs no more than what it solves with.
+product. So the matrix is a diagonal one less U U^T, where U has a column for each cell, and a step solves as many equations as cells.
 
 Beyond V = 512 the tail's tokens lie between nodes of p over their effective mass. If nodes are given their ratios then so are, to first
 order in q, the tokens between them. A look solves the nodes' weights; it then gives each token the effective mass that would have made
@@ -36,7 +36,7 @@ from specjax.solvers.nodes import Nodes, between, even, masses
 from specjax.solvers.race_masses import Field, Moments
 
 OWN = race_masses.ALL  # up to this V every token is a node
-HEADS = 64  # likeliest tokens that enter the race one by one; beyond V = OWN they alone are nodes of their own
+HEADS = 64  # likeliest tokens, which enter the race one by one; beyond V = OWN only they are nodes of their own
 GRID = 192  # nodes of the others there
 FINE = 1024  # steps of p/q by which the first ones part the mass
 ORDER = 3  # of the series in the rates of the others
@@ -242,7 +242,7 @@ def _weights(
 
 
 def _exchange(kernel: Float[Array, "B C"], worth: Float[Array, "B C"], live: Count, alone: Bool[Array, " B"]) -> Float[Array, "B C"]:
-    """Its products of rows are how fast mass goes from one node to another as the other's weight grows, nearly.
+    """A matrix U; (U U^T)_ij is nearly how fast mass goes from node j to node i as the weight of i grows.
 
     Where all are low with the probability P, its second derivative in two nodes is taken as a product over P; P is homogeneous of degree
     n in what nodes are low with, so that a node's n - 1 shares add up to n - 1 times its first derivative: this sets the factors.
