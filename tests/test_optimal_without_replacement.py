@@ -12,7 +12,7 @@ import theory
 from specjax import bounds
 from specjax._types import Certificate
 from specjax.rules import optimal_without_replacement
-from specjax.solvers import levels, low_race, softmax_without_replacement
+from specjax.solvers import levels, low_race, race_masses, softmax_without_replacement
 from specjax.solvers.levels import Levels
 
 WIDE, NARROW = 2048, 80  # V at which pairs are enumerated, where tokens share nodes, and larger sets
@@ -48,7 +48,7 @@ def bias(given: np.ndarray, stated: np.ndarray, p: np.ndarray) -> float:
     """TV between p and the law of tokens accepted with these masses, the rest drawn from what the stated masses leave of p."""
     p = p.astype(float) / p.sum(dtype=float)
     rest = np.maximum(p - stated, 0)
-    rest = rest / rest.sum() if rest.sum() > 4e-7 else p
+    rest = rest / rest.sum() if rest.sum() > 4 * np.finfo(stated.dtype).eps else p
     return float(np.abs(given + (1 - given.sum()) * rest - p).sum() / 2)
 
 
@@ -152,9 +152,11 @@ def later(series: np.ndarray) -> np.ndarray:
     return np.concatenate([np.zeros_like(series[:1]), series[:-1]])
 
 
-@pytest.mark.parametrize(("vocabulary", "n", "dtype"), [(72, 12, np.float32), (600, 4, np.float32), (600, 2, np.float64)])
+@pytest.mark.parametrize(
+    ("vocabulary", "n", "dtype"), [(72, 12, np.float32), (600, 4, np.float32), (300, 3, np.float64), (600, 2, np.float64)]
+)
 def test_a_race_of_all_tokens_emits_the_target(vocabulary, n, dtype):
-    """Flat tails: tokens share nodes at V = 600; at V = 72 each is one.
+    """Flat tails: tokens share nodes at V = 600; at V = 72 and 300 each is one.
 
     Planted: a certificate that leaves out the remainder of the series.
     """
@@ -176,7 +178,8 @@ def test_a_race_of_all_tokens_emits_the_target(vocabulary, n, dtype):
         assert abs(given.sum() - certificate.alpha[index]) <= 2 * bound + referee
         assert abs(certificate.alpha_star[index] - certificate.alpha[index] - certificate.gap[index]) < np.finfo(dtype).eps
         assert bound <= (1e-5 if dtype == np.float32 else 1e-9)
-        assert dtype == np.float32 or error > 10 * (bound - one.error), "a certificate without the remainder is caught"
+        series = dtype == np.float64 and vocabulary > race_masses.ALL
+        assert not series or error > 10 * (bound - one.error), "a certificate without the remainder is caught"
 
 
 @pytest.mark.parametrize(("vocabulary", "n"), [(WIDE, 2), pytest.param(NARROW, 3, marks=pytest.mark.thorough)])
@@ -267,6 +270,12 @@ def test_nearly_one_hot_laws_give_numbers(monkeypatch, plant):
     print(f"gaps {short}")
     assert np.all(np.isfinite(short)) == (not plant)
     assert plant or np.max(np.abs(short)) <= 1e-5
+
+
+def test_nearly_one_hot_laws_give_numbers_where_tokens_share_nodes():
+    short = gaps(sharp, 600, 4, 4)
+    print(f"gaps {short}")
+    assert np.max(np.abs(short)) <= 1e-5
 
 
 @pytest.mark.parametrize("live", [1, 2])

@@ -50,7 +50,8 @@ FARTHEST = 2.0  # step of a logarithm of a weight
 WORSE = 1.1  # times more mass is wrong: the step was too long
 STEPS = 120  # of Newton's method in a look; most need 20 to 40
 BALANCES = 3  # of the edges, so that a token's add up
-RIDGE = 1e-5  # of the diagonal
+RIDGE = 1e-5  # of the diagonal: float32 needs it where n = 8 and q is flat
+LITTLE = 1e-5  # of a rate, and of a part of the nodes: none of them is 0
 FAINT = 1e-30  # a chance that is none
 
 
@@ -132,7 +133,7 @@ def _looks(p: Law, field: Field) -> tuple[Nodes, Float[Array, "B C"]]:
         better = much > last.much
         best = jax.tree.map(lambda new, old: jnp.where(better, new, old), (nodes, kernel, much), (last.nodes, last.kernel, last.much))
         missed = _pull(here, _least(p.dtype))
-        rate = nodes.spread(nodes.ratio * (1 - missed) / jnp.maximum(1 + missed, RIDGE), tokens)  # at which a token there is to be given
+        rate = nodes.spread(nodes.ratio * (1 - missed) / jnp.maximum(1 + missed, LITTLE), tokens)  # at which a token there is to be given
         effective = jnp.where((field.tail > 0) & (rate > 0), divide(given, rate), last.effective)
         effective = jnp.clip(effective, field.tail / 2, 2 * field.tail)
         at_grid, y = jax.tree.map(lambda new, old: jnp.where(turn == 0, new, old), _anew(last.at_grid, nodes, here), (last.at_grid, here))
@@ -198,7 +199,7 @@ def _anew(at_grid: Float[Array, " G"], nodes: Nodes, y: Float[Array, " B"]) -> t
     mass = nodes.mass[:GRID]
     of_grid = jax.lax.cummax(jnp.where(mass > 0, y[:GRID], -_farthest(y.dtype)))
     rise = jnp.diff(of_grid)
-    measure = divide(rise, jnp.sum(rise)) + divide(mass[:-1], jnp.sum(mass[:-1])) + RIDGE
+    measure = divide(rise, jnp.sum(rise)) + divide(mass[:-1], jnp.sum(mass[:-1])) + LITTLE
     for _ in range(2):  # neighbours of where they crowd get some too
         ends = jnp.pad(measure, 1, mode="edge")
         measure = (ends[:-2] + 2 * measure + ends[2:]) / 4
