@@ -1,1 +1,1 @@
-"""Experiments: one file each; every public file is a command of `specjax`."""
+"""Experiments: every file is a command of `specjax`, every folder a room that commands share."""

@@ -1,9 +1,8 @@
-"""The command line: every public file of this folder is a command."""
+"""The command line: every file of this folder is a command, every folder a room that commands share."""
 
 import ast
 import contextlib
 import dataclasses
-import importlib
 import importlib.metadata
 import importlib.util
 import io
@@ -14,14 +13,14 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Annotated, Protocol
 
 import tyro
 from rich.console import Console
 
-from experiments import _seeds, _store
-from experiments._console import say
+from experiments.cli import experiment, seeds, whole_files
+from experiments.cli.console import say
+from experiments.cli.experiment import Draws, Ends, Experiment, Stores
 
 FOLDER = Path(__file__).parent
 WRONG_INPUT, INTERRUPTED = 2, 130
@@ -43,14 +42,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def commands() -> dict[str, str]:
     """The name of every command and the first line of its help, without importing it."""
-    names = sorted(module.name for module in pkgutil.iter_modules([str(FOLDER)]) if not module.name.startswith("_"))
+    modules = [module for module in pkgutil.iter_modules([str(FOLDER)]) if not module.ispkg]
+    names = sorted(module.name for module in modules if module.name != "__main__")
     documents = {name: ast.get_docstring(ast.parse((FOLDER / f"{name}.py").read_text())) for name in names}
     return {name: (text or "").partition("\n")[0] for name, text in documents.items()}
 
 
 def usage(name: str) -> str:
     """The help of a command, as `specjax NAME --help` prints it, without colours."""
-    module, text = importlib.import_module(f"experiments.{name}"), io.StringIO()
+    module, text = experiment.load(name), io.StringIO()
     with contextlib.redirect_stdout(text), contextlib.suppress(SystemExit):
         _parse(module, name, _default_figure(module, name), ["--help"])
     return text.getvalue().strip()
@@ -76,13 +76,13 @@ def _dispatch(arguments: list[str]) -> int:
 
 
 def _run(name: str, arguments: list[str]) -> int:
-    module = importlib.import_module(f"experiments.{name}")
+    module = experiment.load(name)
     default = _default_figure(module, name)
     options = _parse(module, name, default, arguments)
-    _seeds.check(getattr(options, "seed", None) or 0)  # the audit draws one where none is given
+    seeds.check(getattr(options, "seed", None) or 0)  # the audit draws one where none is given
     figure = _figure_path(options.figure, default) if default else None
     for path in filter(None, (options.json, figure)):
-        _store.check_writable(path)
+        whole_files.check_writable(path)
     config = module.Config(**{field.name: getattr(options, field.name) for field in dataclasses.fields(module.Config)})
     with warnings.catch_warnings(record=True) as notes:
         warnings.simplefilter("ignore")
@@ -91,17 +91,17 @@ def _run(name: str, arguments: list[str]) -> int:
     for note in dict.fromkeys(str(warning.message) for warning in notes):
         say(f"note: {note}")
     module.show(content, Console())
-    image = _render(module, content, figure.suffix[1:]) if figure else b""
+    image = _render(module, content, figure.suffix[1:]) if figure and isinstance(module, Draws) else b""
     if options.json:
-        _store.write_json(options.json, module.document(content) if hasattr(module, "document") else content)
+        whole_files.write_json(options.json, module.document(content) if isinstance(module, Stores) else content)
     if figure:
-        _store.write(figure, image)
+        whole_files.write(figure, image)
         print(f"figure: {figure}")
-    return module.status(content) if hasattr(module, "status") else 0
+    return module.status(content) if isinstance(module, Ends) else 0
 
 
-def _default_figure(module: ModuleType, name: str) -> Path | None:
-    return Path("out") / f"{name}.png" if hasattr(module, "plot") else None
+def _default_figure(module: Experiment, name: str) -> Path | None:
+    return Path("out") / f"{name}.png" if isinstance(module, Draws) else None
 
 
 class _Output(Protocol):
@@ -111,7 +111,7 @@ class _Output(Protocol):
     figure: Path
 
 
-def _parse(module: ModuleType, name: str, figure: Path | None, arguments: list[str]) -> _Output:
+def _parse(module: Experiment, name: str, figure: Path | None, arguments: list[str]) -> _Output:
     """The experiment's Config together with the options that every command has; a parser's complaint becomes a ValueError."""
     added: list[tuple[str, object, object]] = [("json", Annotated[Path | None, tyro.conf.arg(help="write the result there")], None)]
     if figure:
@@ -159,7 +159,7 @@ def _figure_path(path: Path, default: Path) -> Path | None:
     return None
 
 
-def _render(module: ModuleType, content: object, suffix: str) -> bytes:
+def _render(module: Draws, content: object, suffix: str) -> bytes:
     buffer = io.BytesIO()
     module.plot(content).savefig(buffer, format=suffix)
     return buffer.getvalue()

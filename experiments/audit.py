@@ -23,12 +23,13 @@ from rich.console import Console
 from rich.markup import escape
 
 import theory
-from experiments import _audit_large, _audit_rules, _audit_verifiers, _judges, _laws, _schemes
-from experiments._audit_large import audit_large
-from experiments._audit_rules import audit, battery
-from experiments._audit_verifiers import Candidate, audit_verifier, candidate, lifted
-from experiments._console import track
-from experiments._written import Table
+from experiments.audits import large_audit, rule_audit, verifier_audit
+from experiments.audits.large_audit import audit_large
+from experiments.audits.rule_audit import audit, battery
+from experiments.audits.verifier_audit import Candidate, audit_verifier, candidate, lifted
+from experiments.cli.console import track
+from experiments.cli.tables import Table
+from experiments.inputs import law_files, named_verifiers, scheme_choice
 from specjax import rules, verifiers
 from specjax.rules import Rule
 from specjax.verifiers import Verifier
@@ -60,7 +61,7 @@ DRAFTS = (1, 2, 3)  # where no number of drafts is asked for
 BEYOND, FEWER = 4, 3  # and one draft more, with fewer tokens
 NOBODY = "tree: expected a verifier to judge on {}, e.g. top_down:kseq"
 
-Row = _audit_rules.Row | _audit_verifiers.Row
+Row = rule_audit.Row | verifier_audit.Row
 Pair = theory.battery.Pair
 
 
@@ -83,7 +84,7 @@ def run(config: Config) -> list[Row]:
         raise ValueError("expected both --target and --draft, or neither")
     pair = None
     if config.target and config.draft:
-        pair = Pair("the given pair", *_laws.load_pair(config.target, config.draft))
+        pair = Pair("the given pair", *law_files.load_pair(config.target, config.draft))
     if config.seed is None:
         config = dataclasses.replace(config, seed=secrets.randbelow(10**6))
     chosen = _named(config.names) if config.names else _everything()
@@ -94,39 +95,39 @@ def run(config: Config) -> list[Row]:
 
 def _everything() -> Chosen:
     makes = [verifiers.get(name) for name in verifiers.names()]
-    return Chosen([rules.get(name) for name in rules.names()], [_candidates(make, _audit_verifiers.plain_rules()) for make in makes])
+    return Chosen([rules.get(name) for name in rules.names()], [_candidates(make, verifier_audit.plain_rules()) for make in makes])
 
 
 def _named(names: tuple[str, ...]) -> Chosen:
     chosen = Chosen([], [])
     for name in names:
         first, _, rule = name.partition(":")
-        make = _judges.find(first)
-        if rule and not _judges.lifts_rules(make):
+        make = named_verifiers.find(first)
+        if rule and not named_verifiers.lifts_rules(make):
             raise ValueError(f"{first}: takes no rule, got {rule!r}")
-        if _judges.is_verifier(make):
-            chosen.verifiers.append(_candidates(make, [rules.get(rule)] if rule else _audit_verifiers.every_rule()))
+        if named_verifiers.is_verifier(make):
+            chosen.verifiers.append(_candidates(make, [rules.get(rule)] if rule else verifier_audit.every_rule()))
         else:
             chosen.rules.append(make)
     return chosen
 
 
 def _candidates(make: type, lifts: list[type[Rule]]) -> list[Candidate]:
-    return [lifted(make, rule) for rule in lifts] if _judges.lifts_rules(make) else [candidate(make)]
+    return [lifted(make, rule) for rule in lifts] if named_verifiers.lifts_rules(make) else [candidate(make)]
 
 
 def _rule_jobs(makes: list[type[Rule]], config: Config, pair: Pair | None) -> list[Callable[[], Sequence[Row]]]:
     numbers, seed = config.n or DRAFTS, config.seed or 0
     jobs: list[Callable[[], Sequence[Row]]] = []
     for make in makes:
-        _audit_rules.check_claims(make)
-        taken = [n for n in numbers if _audit_rules.takes(make, n)]
+        rule_audit.check_claims(make)
+        taken = [n for n in numbers if rule_audit.takes(make, n)]
         if config.names and not taken:
             raise ValueError(f"rule {make.name}: takes n in {make.claims.n_range}, and none of its schemes drafts n = {list(numbers)}")
         jobs += [functools.partial(audit, make, n, pair and (pair,), seed) for n in taken]
         if config.n is None and pair is None:
-            jobs += [functools.partial(audit, make, BEYOND, None, seed, FEWER)] * _audit_rules.takes(make, BEYOND)
-            jobs += [functools.partial(audit_large, make, scheme, size, seed) for scheme, size in _audit_large.sizes(make.claims)]
+            jobs += [functools.partial(audit, make, BEYOND, None, seed, FEWER)] * rule_audit.takes(make, BEYOND)
+            jobs += [functools.partial(audit_large, make, scheme, size, seed) for scheme, size in large_audit.sizes(make.claims)]
     return jobs
 
 
@@ -134,7 +135,7 @@ def _verifier_jobs(groups: list[list[Candidate]], config: Config, pair: Pair | N
     """Those that are covered; where a verifier or a tree was named and none of its own is, the first reason is raised."""
     covered: list[tuple[Candidate, str, str]] = []
     for group in groups:
-        held, reasons = _covered(group, config.tree or _audit_verifiers.TREES)
+        held, reasons = _covered(group, config.tree or verifier_audit.TREES)
         if not held and config.names:
             raise ValueError(_refusal(group, config.tree, reasons))
         covered += held if config.tree else {(one.name, scheme): (one, scheme, tree) for one, scheme, tree in held}.values()
@@ -147,7 +148,7 @@ def _verifier_jobs(groups: list[list[Candidate]], config: Config, pair: Pair | N
 def _refusal(group: list[Candidate], trees: tuple[str, ...], reasons: list[str]) -> str:
     """Why nobody of a group takes the trees: what a decode says; where nobody decodes, or no tree is named, what the claims leave out."""
     judge = group[0].verifier
-    return _schemes.refusal(judge, trees) if trees and isinstance(judge, Verifier) else reasons[0]
+    return scheme_choice.refusal(judge, trees) if trees and isinstance(judge, Verifier) else reasons[0]
 
 
 def _covered(group: list[Candidate], trees: tuple[str, ...]) -> tuple[list[tuple[Candidate, str, str]], list[str]]:
@@ -156,7 +157,7 @@ def _covered(group: list[Candidate], trees: tuple[str, ...]) -> tuple[list[tuple
     for one, tree in itertools.product(group, trees):
         for scheme in sorted(one.claims.drafting):
             try:
-                _audit_verifiers.check(one, scheme, tree)
+                verifier_audit.check(one, scheme, tree)
                 held.append((one, scheme, tree))
             except ValueError as error:
                 reasons.append(str(error))
@@ -164,7 +165,7 @@ def _covered(group: list[Candidate], trees: tuple[str, ...]) -> tuple[list[tuple
 
 
 def _rows(one: Candidate, scheme: str, tree: str, pair: Pair | None, seed: int) -> list[Row]:
-    return [_audit_verifiers.judge(one, scheme, tree, pair, seed)]
+    return [verifier_audit.judge(one, scheme, tree, pair, seed)]
 
 
 def document(rows: list[Row]) -> list[dict[str, object]]:
@@ -178,13 +179,13 @@ def status(rows: Sequence[Row]) -> int:
 
 
 def _passes(verdict: str) -> bool:
-    return verdict == "ok" or verdict.startswith(_audit_verifiers.WITHIN)
+    return verdict == "ok" or verdict.startswith(verifier_audit.WITHIN)
 
 
 def show(rows: list[Row], console: Console) -> None:
     """One line per rule, scheme and n; then one per verifier, scheme and tree; then all that their scopes say."""
-    of_rules = [row for row in rows if isinstance(row, _audit_rules.Row)]
-    of_verifiers = [row for row in rows if isinstance(row, _audit_verifiers.Row)]
+    of_rules = [row for row in rows if isinstance(row, rule_audit.Row)]
+    of_verifiers = [row for row in rows if isinstance(row, verifier_audit.Row)]
     if of_rules:
         table = _table("rule", "n", "acceptance")
         for row in of_rules:

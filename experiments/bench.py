@@ -4,8 +4,8 @@ import dataclasses
 
 from rich.console import Console
 
-from experiments import _bench_bounds, _bench_nodes, _bench_optimal, _bench_throughput, _bench_trees
-from experiments._provenance import provenance
+from experiments.cli.provenance import provenance
+from experiments.timing import nodes, optima, optimal_rules, throughput, trees
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,20 +36,20 @@ def run(config: Config) -> dict:
         raise ValueError(f"expected vocabularies >= n >= 1 and repeats >= 1, got {config.vocabulary}, {config.n}, {config.repeats}")
     grid = config.vocabulary, config.n, config.repeats, config.seed
     return {
-        **_bench_nodes.run(max(config.vocabulary), max(config.n), config.repeats, config.seed),
-        "bounds": _bench_bounds.run(*grid),
-        "optimal": _bench_optimal.run(*grid),
-        **_bench_trees.run(min(config.vocabulary), config.repeats, config.seed),
-        "throughput": _bench_throughput.run(min(config.vocabulary), sorted(config.n)[len(config.n) // 2], config.repeats, config.seed),
+        **nodes.run(max(config.vocabulary), max(config.n), config.repeats, config.seed),
+        "bounds": optima.run(*grid),
+        "optimal": optimal_rules.run(*grid),
+        **trees.run(min(config.vocabulary), config.repeats, config.seed),
+        "throughput": throughput.run(min(config.vocabulary), sorted(config.n)[len(config.n) // 2], config.repeats, config.seed),
         "provenance": provenance(config),
     }
 
 
 def show(content: dict, console: Console) -> None:
     """The tables; what is beyond its limit is marked."""
-    console.print(_bench_nodes.table(content["rows"], content["pass_ms"]))
-    console.print(_bench_bounds.table(content["bounds"]))
+    console.print(nodes.table(content["rows"], content["pass_ms"]))
+    console.print(optima.table(content["bounds"]))
     if content["optimal"]:
-        console.print(_bench_optimal.table(content["optimal"]))
-    console.print(*_bench_trees.tables(content))
-    console.print(_bench_throughput.table(content["throughput"]))
+        console.print(optimal_rules.table(content["optimal"]))
+    console.print(*trees.tables(content))
+    console.print(throughput.table(content["throughput"]))

@@ -23,13 +23,14 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
 from numpy.typing import NDArray
 from rich.console import Console
-from scipy import stats
 
-from experiments import _prompts, _seeds
-from experiments._console import track
-from experiments._measure import clustered_mean
-from experiments._provenance import provenance
-from experiments._written import Table, interval, number
+from experiments.cli import seeds
+from experiments.cli.console import track
+from experiments.cli.provenance import provenance
+from experiments.cli.tables import Table, interval, number
+from experiments.inputs import prompt_files
+from experiments.stats import means
+from experiments.stats.means import clustered_mean
 from specjax import bounds, decode, rules
 from specjax._types import Law, Scalar
 from specjax.models import LanguageModel, pairs
@@ -39,7 +40,6 @@ from specjax.trees import chain
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-LEVEL = 0.95
 TOGETHER = 16  # contexts side by side
 SHOWN = 1e-4  # less than that is not drawn
 SCHEMES = ("iid", "without_replacement")
@@ -108,7 +108,7 @@ def run(config: Config) -> dict:
 def read(config: Config) -> Contexts:
     """Logits of both models in the texts that follow the pair's held-out prompts, drawn from the target, each read in one forward."""
     pair = pairs.load(config.pair)
-    prompts, lengths = _prompts.padded([pair.tokenizer.encode(text) for text in pair.prompts])
+    prompts, lengths = prompt_files.padded([pair.tokenizer.encode(text) for text in pair.prompts])
     decoder, judge = decode.decoder(pair, chain(1), "iid"), decode.verifier(rules.get("single")(), "iid", chain(1))
     params, size = decode.Params(pair.target_params, pair.draft_params), prompts.shape[1] + config.contexts
     models = ((pair.target, pair.target_params), (pair.draft, pair.draft_params))
@@ -116,7 +116,7 @@ def read(config: Config) -> Contexts:
     draft: list[Array] = []
     used: list[Array] = []
     for index, (prompt, length) in enumerate(zip(prompts, lengths, strict=True)):
-        key = jax.random.fold_in(_seeds.key(config.seed), index)
+        key = jax.random.fold_in(seeds.key(config.seed), index)
         text = decode.decode(decoder, judge, key, params, prompt, length, config.contexts)
         positions = length - 1 + jnp.arange(config.contexts)
         for model, rows in zip(models, (target, draft), strict=True):
@@ -179,7 +179,7 @@ def _row(
 ) -> dict:
     """Means over contexts with their 95 % intervals, the contexts of one text taken as one cluster; the gain is paired."""
     mean, gain = clustered_mean(values, used), clustered_mean(values - as_is, used)
-    width = float(stats.t.ppf((1 + LEVEL) / 2, max(len(used) - 1, 1)))
+    width = means.reach(1, max(len(used), 2))
     name = "distance" if study == "distance" else "alpha_star"
     return {
         "pair": config.pair,
@@ -231,11 +231,11 @@ def show(content: dict, console: Console) -> None:
 
 def plot(content: dict) -> "Figure":
     """1 - alpha* against each setting with its interval, a colour per n; iid drafts solid, without replacement dashed."""
-    from experiments import _style  # needs the extra `plots`
+    from experiments.figures import style  # needs the extra `plots`
 
     rows = content["rows"]
     shown = [study for study in STUDIES if any(row["study"] == study for row in rows)]
-    figure, axes = _style.panels(len(shown), f"{rows[0]['pair']}: what the best rule misses, {rows[0]['contexts']} contexts (95 %)")
+    figure, axes = style.panels(len(shown), f"{rows[0]['pair']}: what the best rule misses, {rows[0]['contexts']} contexts (95 %)")
     for study, panel in zip(shown, axes, strict=True):
         for scheme, look in zip(SCHEMES, ("-", "--"), strict=True):
             for index, n in enumerate(dict.fromkeys(row["n"] for row in rows)):

@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rich.console import Console
 
-from experiments import _context_rows, _file_audit, _ladder_tables, _laws, _logits, _pair, _stream
-from experiments._ladder import Ladder, Study, Values, best_rule, best_scheme, chain, curves, interval, star
+from experiments.audits import file_audit
+from experiments.inputs import law_files, logit_files
+from experiments.ladders import context_rows, ladder_tables, many_contexts, two_laws
+from experiments.ladders.ladder import Ladder, Study, best_rule, best_scheme, chain, curves, star
+from experiments.stats.means import Values, interval
 from specjax.numerics import AS_IS, Sampling
 
 if TYPE_CHECKING:
@@ -60,10 +63,10 @@ def run(config: Config) -> Study:
       ValueError: the files do not hold two laws, or logits of the same contexts; n < 1; no named rule has a value here.
     """
     if config.rows:
-        _context_rows.check(config.rows)
+        context_rows.check(config.rows)
     study = _study(config)
     if config.rows:
-        _context_rows.write(config.rows, study)
+        context_rows.write(config.rows, study)
     return study
 
 
@@ -71,29 +74,29 @@ def _study(config: Config) -> Study:
     if min(config.n, default=0) < 1:
         raise ValueError(f"n: expected numbers >= 1, got {config.n}")
     sampling = Sampling(config.temperature, top_p=config.top_p)
-    target, draft = _logits.find(config.target), _logits.find(config.draft)
+    target, draft = logit_files.find(config.target), logit_files.find(config.draft)
     for file in (target, draft):
         if len(file.shape) not in (1, 2, 3):
             raise ValueError(f"{file.path}: expected probabilities [V] or logits [T, V] or [B, T, V], got shape {file.shape}")
     if len(target.shape) != len(draft.shape):
         raise ValueError(f"{target.path} has shape {target.shape} and {draft.path} {draft.shape}: expected two vectors or two matrices")
-    audits = _file_audit.findings(config.rules)
+    audits = file_audit.findings(config.rules)
     if len(target.shape) > 1:
         parts = _part(target, config, int(config.shift)), _part(draft, config, 0)
-        return _stream.study(*parts, config.n, config.rules, sampling, audits)
+        return many_contexts.study(*parts, config.n, config.rules, sampling, audits)
     if sampling != AS_IS or config.vocabulary is not None or config.shift:
         raise ValueError("temperature, top-p, vocabulary and shift act on logits [T, V], got two vectors of probabilities")
-    return _pair.study(*_laws.load_pair(config.target, config.draft), config.n, config.rules, audits)
+    return two_laws.study(*law_files.load_pair(config.target, config.draft), config.n, config.rules, audits)
 
 
-def _part(file: _logits.FloatArray, config: Config, first: int) -> _logits.FloatArray:
+def _part(file: logit_files.FloatArray, config: Config, first: int) -> logit_files.FloatArray:
     """What counts of a file: the rows of every text from the first on, as many as have a partner, and the tokens without padding."""
     contexts, tokens = max(file.shape[-2] - config.shift, 0), config.vocabulary if config.vocabulary is not None else file.shape[-1]
     if config.vocabulary is not None and not 1 <= tokens <= file.shape[-1]:
         raise ValueError(f"vocabulary: {file.path} has from 1 to {file.shape[-1]} tokens, got {tokens}")
     if (contexts, tokens) == file.shape[-2:]:
         return file
-    return _logits.part(file, first, first + contexts, tokens)
+    return logit_files.part(file, first, first + contexts, tokens)
 
 
 def document(study: Study) -> object:
@@ -134,23 +137,23 @@ def _audit_document(ladder: Ladder) -> dict[str, object]:
 
 def status(study: Study) -> int:
     """1 if the rule of a file is not what it claims."""
-    return int(bool(_file_audit.refuted(study.ladders[0].audits)))
+    return int(bool(file_audit.refuted(study.ladders[0].audits)))
 
 
 def show(study: Study, console: Console) -> None:
     """Two tables for each n of two laws, one table of many contexts."""
     if study.seconds is not None:
-        _ladder_tables.show_contexts(study, console)
+        ladder_tables.show_contexts(study, console)
         return
     for ladder in study.ladders:
-        _ladder_tables.show_laws(ladder, console)
+        ladder_tables.show_laws(ladder, console)
 
 
 def plot(study: Study) -> "Figure":
     """The means and their intervals against n; and how far each rule stays below its alpha*, against the entropy of p."""
-    from experiments import _style  # needs the extra `plots`
+    from experiments.figures import style  # needs the extra `plots`
 
-    figure, (left, right) = _style.panels(2, f"{study.contexts} contexts, V = {study.vocabulary}")
+    figure, (left, right) = style.panels(2, f"{study.contexts} contexts, V = {study.vocabulary}")
     ladders, last = study.ladders, study.ladders[-1]
 
     def line(label: str, values: list[Values | None], look: str, colour: str) -> None:
@@ -164,7 +167,7 @@ def plot(study: Study) -> "Figure":
     for (scheme, names), cross in zip(curves(ladders).items(), itertools.cycle("_x+12"), strict=False):
         line(f"alpha* {scheme}", [ladder.alpha_star[scheme] for ladder in ladders], f"{cross}--", "k")
         for name, mark in zip(names, marks, strict=False):
-            colour = _style.colour(name)
+            colour = style.colour(name)
             line(name, [ladder.acceptance[name] if ladder.under[name] == scheme else None for ladder in ladders], f"{mark}-", colour)
             best, attained = last.alpha_star[scheme], last.acceptance[name]
             if best is not None and attained is not None and name in last.lossless - last.estimated:

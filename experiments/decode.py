@@ -11,16 +11,20 @@ import tyro
 from rich.console import Console
 from rich.text import Text
 
-from experiments import _file_audit, _judges, _prompts, _schemes, _seeds, _sequoia, _stop
-from experiments._console import say
-from experiments._measure import BROKEN
-from experiments._provenance import provenance
-from experiments._written import Table, number
+from experiments.audits import file_audit
+from experiments.cli import seeds
+from experiments.cli.console import say
+from experiments.cli.provenance import provenance
+from experiments.cli.tables import Table, number
+from experiments.decoding import sequoia
+from experiments.decoding.paired import BROKEN
+from experiments.inputs import named_verifiers, prompt_files, scheme_choice, stop_strings
 from specjax import decode
 from specjax.decode import Decoded
 from specjax.models import pairs
 from specjax.numerics import Sampling
 from specjax.trees import growth
+from specjax.verifiers import node_report
 
 ACCEPTED, CHOSEN = "green", "bold"
 
@@ -65,34 +69,34 @@ def run(config: Config) -> dict:
         raise ValueError("stop: expected strings that are not empty")
     if not config.text or config.tokens < 1:
         raise ValueError("expected a text to continue and tokens >= 1")
-    judge, sampling = _judges.made(config.rule), Sampling(config.temperature, top_p=config.top_p)
-    pair = pairs.load(config.pair) if _sequoia.check((config.tree,)) else None
-    name = _sequoia.resolved((config.tree,), pair, sampling, config.seed)[0] if pair else config.tree
-    scheme = config.scheme or _schemes.taken(judge, name)
+    judge, sampling = named_verifiers.made(config.rule), Sampling(config.temperature, top_p=config.top_p)
+    pair = pairs.load(config.pair) if sequoia.check((config.tree,)) else None
+    name = sequoia.resolved((config.tree,), pair, sampling, config.seed)[0] if pair else config.tree
+    scheme = config.scheme or scheme_choice.taken(judge, name)
     tree = growth.parse(name, scheme)
     try:
         verifier = decode.verifier(judge, tree.scheme, tree.topology)
     except ValueError as error:
-        raise ValueError(str(error) if config.scheme else _schemes.refusal(judge, (name,))) from error
+        raise ValueError(str(error) if config.scheme else scheme_choice.refusal(judge, (name,))) from error
     pair = pair or pairs.load(config.pair)
-    audits = _file_audit.findings([config.rule])
+    audits = file_audit.findings([config.rule])
     decoder = decode.decoder(pair, tree, scheme, sampling)
     tokens = pair.tokenizer.encode(config.text)
-    prompts, lengths = _prompts.padded([tokens])
+    prompts, lengths = prompt_files.padded([tokens])
     params = decode.Params(pair.target_params, pair.draft_params)
-    decoded = decode.decode(decoder, verifier, _seeds.key(config.seed), params, prompts[0], lengths[0], config.tokens)
+    decoded = decode.decode(decoder, verifier, seeds.key(config.seed), params, prompts[0], lengths[0], config.tokens, node_report)
     emitted = np.asarray(decoded.tokens)[len(tokens) : int(decoded.length)].tolist()
-    emitted, tail = _stop.cut(emitted, config.stop, pair.tokenizer.decode)
-    steps = _stop.steps(_steps(decoded), len(emitted))
+    emitted, tail = stop_strings.cut(emitted, config.stop, pair.tokenizer.decode)
+    steps = stop_strings.steps(_steps(decoded), len(emitted))
     accepted = [i < step["accepted"] for step in steps for i in range(step["emitted"])]
     return {
         "prompt": config.text,
         "tokens": emitted,
         "accepted": accepted,
-        "spans": _stop.spans(_spans(emitted, accepted, pair.tokenizer.decode), tail),
+        "spans": stop_strings.spans(_spans(emitted, accepted, pair.tokenizer.decode), tail),
         "rule": judge.name,
         "audit": audits[judge.name].words if audits else None,
-        "refuted": _file_audit.refuted(audits),
+        "refuted": file_audit.refuted(audits),
         "scheme": scheme,
         "block_efficiency": float(np.mean([step["emitted"] for step in steps])),
         "steps": steps,
@@ -104,11 +108,11 @@ def run(config: Config) -> dict:
 def _steps(decoded: Decoded) -> list[dict]:
     """One record per target call; a row per depth of its walk at which something was proposed."""
     info = jax.tree.map(np.asarray, decoded.info)
-    fields = info.nodes._fields
+    fields = info.record._fields
     records = []
     for t in range(int(decoded.steps)):
-        depths = np.flatnonzero(info.nodes.proposed[t])
-        nodes = {name: getattr(info.nodes, name)[t, depths].tolist() for name in fields}
+        depths = np.flatnonzero(info.record.proposed[t])
+        nodes = {name: getattr(info.record, name)[t, depths].tolist() for name in fields}
         records.append({"emitted": int(info.emitted[t]), "accepted": int(info.accepted[t]), **nodes})
     return records
 

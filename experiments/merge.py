@@ -15,9 +15,9 @@ import numpy as np
 import tyro
 from rich.console import Console
 
-from experiments import _store
-from experiments._cells import Arrays, Folder
-from experiments._console import say
+from experiments.cli import whole_files
+from experiments.cli.console import say
+from experiments.sweeps.folder import Arrays, Folder
 
 MEASURED = ("acceptance", "alpha_star", "gap", "first_try_alpha", "block_efficiency", "acceptance_count", "expected")
 TYPES = {  # of the columns, in their order, as pyarrow names them
@@ -59,7 +59,7 @@ def run(config: Config) -> dict:
     import pyarrow  # needs the extra `results`
     import pyarrow.parquet
 
-    _store.check_writable(config.out)
+    whole_files.check_writable(config.out)
     folder = Folder(config.folder)
     plan = folder.plan()
     finished = folder.finished()
@@ -71,7 +71,7 @@ def run(config: Config) -> dict:
     about = {"specjax": json.dumps({"config": plan.grids, "code": plan.code})}
     buffer = io.BytesIO()
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, pyarrow.schema(kinds, metadata=about)), buffer)
-    _store.write(config.out, buffer.getvalue())
+    whole_files.write(config.out, buffer.getvalue())
     absent = len(plan.cells) - len(rows)
     if absent:
         failed = len(folder.failed() & set(plan.cells) - finished)

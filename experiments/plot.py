@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 from rich.console import Console
 
-from experiments import _figures, _rows, _stored
-from experiments._written import Table, number
+from experiments.cli.experiment import Draws, Experiment
+from experiments.cli.tables import Table, number
+from experiments.figures import kinds, origins, stored_rows
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,7 +32,7 @@ class Config:
     """
 
     file: tyro.conf.Positional[Path]
-    kind: Annotated[str | None, tyro.conf.arg(help=f"of figure: {', '.join(_figures.kinds())}")] = None
+    kind: Annotated[str | None, tyro.conf.arg(help=f"of figure: {', '.join(kinds.kinds())}")] = None
     where: tuple[str, ...] = ()
 
 
@@ -42,28 +43,29 @@ def run(config: Config) -> dict:
       ValueError: a file without rows, an unknown kind, a condition that no row meets, or rows that this kind cannot show.
     """
     if config.kind is not None:
-        _figures.get(config.kind)
-    content = _rows.read(config.file)
-    rows = _rows.chosen(content["rows"], config.where)
-    owner = _stored.origin(content) if config.kind is None else None
+        kinds.get(config.kind)
+    content = stored_rows.read(config.file)
+    rows = stored_rows.chosen(content["rows"], config.where)
+    owner = origins.origin(content) if config.kind is None else None
     if owner:
-        if not hasattr(owner, "plot"):
-            raise ValueError(f"{config.file}: written by {owner.__name__.rpartition('.')[2]}, which draws no figure; name a --kind")
+        if not isinstance(owner, Draws):
+            name = content["provenance"]["command"]
+            raise ValueError(f"{config.file}: written by {name}, which draws no figure; name a --kind")
         return {**content, "rows": rows}
     kind = config.kind or PLAIN
-    points = _figures.get(kind).points(_rows.measured(rows))
+    points = kinds.get(kind).points(stored_rows.measured(rows))
     if not points:
         raise ValueError(f"{config.file}: these rows cannot show {kind}")
-    if len(_figures.pages(points)) > 1:
+    if len(kinds.pages(points)) > 1:
         count = len({point["setting"] for point in points})
         raise ValueError(
-            f"expected at most {_figures.MOST} settings in a figure, got {count}: choose with --where; what varies: {_varying(rows)}"
+            f"expected at most {kinds.MOST} settings in a figure, got {count}: choose with --where; what varies: {_varying(rows)}"
         )
     return {"kind": kind, "points": points, "varies": _varying(rows)}
 
 
-def _varying(rows: list[_rows.Row]) -> str:
-    return "; ".join(f"{column} = {', '.join(values)}" for column, values in _rows.varying(rows).items()) or "nothing"
+def _varying(rows: list[stored_rows.Row]) -> str:
+    return "; ".join(f"{column} = {', '.join(values)}" for column, values in stored_rows.varying(rows).items()) or "nothing"
 
 
 def show(content: dict, console: Console) -> None:
@@ -77,7 +79,7 @@ def show(content: dict, console: Console) -> None:
     console.print(f"what varies: {content['varies']}", markup=False, highlight=False)
 
 
-def _table(points: list[_rows.Row]) -> Table:
+def _table(points: list[stored_rows.Row]) -> Table:
     heads = tuple(points[0])
     texts = [name for name in heads if isinstance(points[0][name], str)]
     names = [*texts, *(name for name in heads if name not in texts)]
@@ -90,10 +92,14 @@ def _stated(value: object) -> str:
 
 def plot(content: dict) -> "Figure":
     """The figure."""
-    return _figures.get(content["kind"]).draw(content["points"]) if "kind" in content else _owner(content).plot(content)
+    if "kind" in content:
+        return kinds.get(content["kind"]).draw(content["points"])
+    owner = _owner(content)
+    assert isinstance(owner, Draws)
+    return owner.plot(content)
 
 
-def _owner(content: dict) -> _stored.ModuleType:
-    owner = _stored.origin(content)
+def _owner(content: dict) -> Experiment:
+    owner = origins.origin(content)
     assert owner is not None
     return owner

@@ -13,10 +13,11 @@ from pathlib import Path
 import tyro
 from rich.console import Console
 
-from experiments import _figures, _rows, _store
-from experiments._console import track
+from experiments.cli import whole_files
+from experiments.cli.console import track
+from experiments.figures import kinds, stored_rows
 
-TEMPLATE = Path(__file__).with_name("_report.html")
+TEMPLATE = Path(__file__).parent / "figures" / "report.html"
 DPI = 100
 
 
@@ -41,12 +42,12 @@ def run(config: Config) -> dict:
     Raises:
       ValueError: a file without rows of rules, a condition that no row meets, or a page that cannot be written.
     """
-    _store.check_writable(config.out)
-    rows = _rows.measured(_rows.chosen(_rows.read(config.file)["rows"], config.where))
-    shown = {name: kind.points(rows) for name, kind in _figures.kinds().items()}
-    parts = [(name, part) for name, points in shown.items() for part in _figures.pages(points)]
+    whole_files.check_writable(config.out)
+    rows = stored_rows.measured(stored_rows.chosen(stored_rows.read(config.file)["rows"], config.where))
+    shown = {name: kind.points(rows) for name, kind in kinds.kinds().items()}
+    parts = [(name, part) for name, points in shown.items() for part in kinds.pages(points)]
     figures = [_figure(name, part) for name, part in track(parts, "figures")]
-    _store.write(config.out, _page(config, rows, figures).encode())
+    whole_files.write(config.out, _page(config, rows, figures).encode())
     return {"page": str(config.out), "rows": len(rows), "figures": len(figures)}
 
 
@@ -55,7 +56,7 @@ def show(content: dict, console: Console) -> None:
     console.print(f"page: {content['page']}, {content['figures']} figures of {content['rows']} rows", highlight=False, soft_wrap=True)
 
 
-def _page(config: Config, rows: list[_rows.Row], figures: list[str]) -> str:
+def _page(config: Config, rows: list[stored_rows.Row], figures: list[str]) -> str:
     columns = [name for name in rows[0] if not any(isinstance(row.get(name), list | dict) for row in rows)]
     body = ("".join(f"<td>{html.escape(_cell(row.get(name)))}" for name in columns) for row in rows)
     conditions = f" with {', '.join(config.where)}" if config.where else ""
@@ -68,9 +69,9 @@ def _page(config: Config, rows: list[_rows.Row], figures: list[str]) -> str:
     )
 
 
-def _figure(name: str, points: list[_rows.Row]) -> str:
+def _figure(name: str, points: list[stored_rows.Row]) -> str:
     """A figure with its caption, as HTML."""
-    kind, image = _figures.get(name), io.BytesIO()
+    kind, image = kinds.get(name), io.BytesIO()
     kind.draw(points).savefig(image, format="png", dpi=DPI)
     caption = html.escape((kind.__doc__ or "").partition("\n")[0])
     data = base64.b64encode(image.getvalue()).decode()

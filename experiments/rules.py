@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from rich.console import Console
 
-from experiments._written import Table
+from experiments.cli.tables import Table
 from specjax import rules
 from specjax.rules import Rule
 

@@ -9,7 +9,7 @@ import numpy as np
 import tyro
 from rich.console import Console
 
-from experiments._cells import Folder
+from experiments.sweeps.folder import Folder
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,9 +17,11 @@ import numpy as np
 import tyro
 from rich.console import Console
 
-from experiments import _cell_family, _cell_pair, _code, _file_audit, _grid, _progress
-from experiments._cells import Folder, Measured, Plan
-from experiments._grid import Cell, Grid
+from experiments.audits import file_audit
+from experiments.cli import code_version, progress
+from experiments.sweeps import family_cell, grids, pair_cell
+from experiments.sweeps.folder import Folder, Measured, Plan
+from experiments.sweeps.grids import Cell, Grid
 from specjax import sharding
 
 if TYPE_CHECKING:
@@ -54,12 +56,12 @@ def run(config: Config) -> dict:
     part, parts = _shard(config.shard)
     if config.distributed:
         sharding.connect()
-    grids = _grid.read(config.config)
-    cells, code = _grid.cells(grids), _code.version(__name__)
+    asked = grids.read(config.config)
+    cells, code = grids.cells(asked), code_version.version(__name__)
     named = {cell.identity(code): cell for cell in cells}
-    audits = _file_audit.findings(cell.rule for cell in cells)
+    audits = file_audit.findings(cell.rule for cell in cells)
     folder = Folder(config.out)
-    folder.create(Plan([_plain(grid) for grid in grids], code, list(named)))
+    folder.create(Plan([_plain(grid) for grid in asked], code, list(named)))
     mine = list(named.items())[part - 1 :: parts]
     missing = _missing(folder, [name for name, _ in mine])
     failed = _compute(folder, [(name, cell) for name, cell in mine if name in missing], code, audits)
@@ -70,7 +72,7 @@ def run(config: Config) -> dict:
         "found": len(mine) - len(missing),
         "computed": len(missing) - failed,
         "failed": failed,
-        "refuted": {name: audits[name].words for name in _file_audit.refuted(audits)},
+        "refuted": {name: audits[name].words for name in file_audit.refuted(audits)},
     }
 
 
@@ -94,10 +96,10 @@ def _missing(folder: Folder, names: list[str]) -> set[str]:
     return {name for name, flag in zip(names, flags, strict=True) if flag}
 
 
-def _compute(folder: Folder, cells: list[tuple[str, Cell]], code: str, audits: _file_audit.Findings) -> int:
+def _compute(folder: Folder, cells: list[tuple[str, Cell]], code: str, audits: file_audit.Findings) -> int:
     """Compute and keep these cells; how many failed."""
     writes = sharding.is_first_process()
-    with _progress.tally(len(cells)) as tally:
+    with progress.tally(len(cells)) as tally:
         for name, cell in cells:
             start = time.time()
             header = {"cell": name, "config": dataclasses.asdict(cell), "code": code, "start": start, **_machine()}
@@ -117,7 +119,7 @@ def _compute(folder: Folder, cells: list[tuple[str, Cell]], code: str, audits: _
 
 
 def _measure(cell: Cell) -> Measured:
-    return _cell_pair.measure(cell) if cell.pair else _cell_family.measure(cell)
+    return pair_cell.measure(cell) if cell.pair else family_cell.measure(cell)
 
 
 def _machine() -> dict:

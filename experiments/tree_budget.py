@@ -8,25 +8,27 @@ of chance (`theory.shapes.random_walk_limit`, without its constant): best first 
 
 import collections
 import dataclasses
-import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
-from scipy import stats
 
-from experiments import _judges, _programs, _prompts, _seeds
-from experiments._budget_trees import CLAIMS, METHODS, SINGLE, Limits
-from experiments._efficiency import Calls, Profile, Texts, measure, profile
-from experiments._measure import clustered_mean
-from experiments._provenance import provenance
-from experiments._written import MEANING, Table, interval, number, with_error
+from experiments.cli import pool, seeds
+from experiments.cli.provenance import provenance
+from experiments.cli.tables import MEANING, Table, interval, number, with_error
+from experiments.decoding.pair_profile import Profile, profile
+from experiments.decoding.paired import Calls, efficiency
+from experiments.decoding.published_trees import CLAIMS, METHODS, SINGLE, Limits
+from experiments.inputs import named_verifiers, prompt_files
+from experiments.stats.means import LEVEL, clustered_mean, mean, reach
 from specjax import decode
+from specjax.decode import Decoder
 from specjax.models import Pair, pairs
 from specjax.numerics import Sampling
 from specjax.trees import growth
+from specjax.verifiers import Verifier
 from theory.shapes import LogMoments, random_walk_limit
 
 if TYPE_CHECKING:
@@ -34,7 +36,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SLOTS = 16  # children of a node at most
-LEVEL = 0.95  # of the intervals
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,18 +77,18 @@ def run(config: Config) -> dict:
       ValueError: a number out of its range, or an unknown name.
     """
     _check(config)
-    pair, sampling, key = pairs.load(config.pair), Sampling(config.temperature), _seeds.key(config.seed)
-    prompts = _prompts.padded([pair.tokenizer.encode(text) for text in pair.prompts[: config.prompts]])
-    texts = Texts(*prompts, config.calls)
-    seen = profile(pair, sampling, jax.random.fold_in(key, 0), texts, min(SLOTS, pair.target.vocabulary))
+    pair, sampling, key = pairs.load(config.pair), Sampling(config.temperature), seeds.key(config.seed)
+    prompts = prompt_files.padded([pair.tokenizer.encode(text) for text in pair.prompts[: config.prompts]])
+    seen = profile(pair, sampling, jax.random.fold_in(key, 0), *prompts, config.calls, min(SLOTS, pair.target.vocabulary))
     budgets = _budgets(config, seen)
 
     def rows_of(cell: Cell) -> list[dict]:
-        led = _measured(cell, pair, sampling, jax.random.fold_in(key, 1), texts)  # methods share their draws
+        decoder, verifiers = _prepared(cell, pair, sampling)
+        led = efficiency(decoder, verifiers, jax.random.fold_in(key, 1), pair, *prompts, config.calls)  # methods share their draws
         jax.clear_caches()  # a program runs once, and some forty of a large pair's are more memory maps than a process may have
         return _rows(config, cell, budgets[cell], led)
 
-    done = _programs.run(rows_of, list(budgets), config.pair, lambda rows: f"{rows[0]['method']} {rows[0]['tree']}")
+    done = pool.run(rows_of, list(budgets), config.pair, lambda rows: f"{rows[0]['method']} {rows[0]['tree']}")
     rows = [row for cell in done for row in cell]
     rows.sort(key=lambda row: (config.methods.index(row["method"]), row["budget"]))
     known = {"acceptance": seen.acceptance.tolist(), "mu": seen.moments.first, "mu2": seen.moments.second}
@@ -114,11 +115,11 @@ def _budgets(config: Config, seen: Profile) -> dict[Cell, list[int]]:
     return found
 
 
-def _measured(cell: Cell, pair: Pair, sampling: Sampling, key: jax.Array, texts: Texts) -> list[Calls]:
+def _prepared(cell: Cell, pair: Pair, sampling: Sampling) -> tuple[Decoder, tuple[Verifier, ...]]:
     method = METHODS[cell.method]
     tree = growth.parse(cell.tree, method.scheme)
-    judges = tuple(decode.verifier(_judges.made(name), tree.scheme, tree.topology) for name in method.judges)
-    return measure(decode.decoder(pair, tree, method.scheme, sampling), judges, pair, key, texts)
+    judges = tuple(decode.verifier(named_verifiers.made(name), tree.scheme, tree.topology) for name in method.judges)
+    return decode.decoder(pair, tree, method.scheme, sampling), judges
 
 
 def _rows(config: Config, cell: Cell, budgets: list[int], led: list[Calls]) -> list[dict]:
@@ -133,12 +134,12 @@ def _rows(config: Config, cell: Cell, budgets: list[int], led: list[Calls]) -> l
             "scheme": method.scheme,
             "verifier": judge,
             "calls": int(calls.ran.sum()),
-            "block_efficiency": mean.value,
-            "block_efficiency_se": mean.error,
+            "block_efficiency": emitted.value,
+            "block_efficiency_se": emitted.error,
             "by_prompt": [float(row[used].mean()) for row, used in zip(calls.emitted, calls.ran, strict=True)],
         }
         for judge, calls in zip(method.judges, led, strict=True)
-        for mean in [clustered_mean(calls.emitted.astype(float), calls.ran)]
+        for emitted in [clustered_mean(calls.emitted.astype(float), calls.ran)]
         for budget in budgets
     ]
 
@@ -180,15 +181,10 @@ def _claim(rows: list[dict], name: str, against: str, budget: int) -> dict:
     }
     if not trees:
         return {**stated, "difference": None, "low": None, "high": None, "reproduced": None}
-    difference, error = _mean(several - single)
-    reach = error * float(stats.t.ppf((1 + LEVEL) / 2, len(single) - 1))
-    low, high = difference - reach, difference + reach
+    difference, error = mean(several - single)
+    half = reach(error, len(single))
+    low, high = difference - half, difference + half
     return {**stated, "difference": difference, "low": low, "high": high, "reproduced": low > 0}
-
-
-def _mean(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Mean over prompts and its standard error."""
-    return float(values.mean()), float(values.std(ddof=1) / math.sqrt(len(values)))
 
 
 def _lines(rows: list[dict]) -> list[tuple[str, str]]:
@@ -207,7 +203,7 @@ def show(content: dict, console: Console) -> None:
     table = Table(("method", "verifier", *map(str, limits)), 2, f"{rows[0]['pair']}: emitted tokens per target call, by drafts verified")
     for method, verifier in _lines(rows):
         cells = [chosen(rows, method, verifier, budget)[0] for budget in limits]
-        table.add(method, verifier, *(with_error(*_mean(values), 2) if len(values) else "-" for values in cells))
+        table.add(method, verifier, *(with_error(*mean(values), 2) if len(values) else "-" for values in cells))
     table.add("limit of fixed trees", "without its constant", *(number(limit, 2) for limit in limits.values()))
     console.print(table)
     console.print(f"{MEANING} over prompts")
@@ -236,7 +232,7 @@ def _best(rows: list[dict], method: str, budget: int) -> str:
     """A method's better verifier, and the depth of the tree; empty where it has no tree of this budget."""
     found = [(verifier, *chosen(rows, method, verifier, budget)) for name, verifier in _lines(rows) if name == method]
     verifier, values, trees = max(found, key=lambda one: float(one[1].sum()))
-    return f"{method} {with_error(*_mean(values), 2)} ({verifier}, {_deep(rows, trees)})" if trees else ""
+    return f"{method} {with_error(*mean(values), 2)} ({verifier}, {_deep(rows, trees)})" if trees else ""
 
 
 def _deep(rows: list[dict], trees: list[str]) -> str:
@@ -260,18 +256,18 @@ def _claims_table(rows: list[dict]) -> Table:
 
 def plot(content: dict) -> "Figure":
     """Tokens per target call against the budget: every method with the verifier of its publication, and the limit; then all verifiers."""
-    from experiments import _style  # needs the extra `plots`
+    from experiments.figures import style  # needs the extra `plots`
 
     rows, limits = content["rows"], _limits(content)
     budgets = list(limits)
-    figure, (own, other) = _style.panels(2, f"{rows[0]['pair']}: emitted tokens per target call (± 2 se)")
+    figure, (own, other) = style.panels(2, f"{rows[0]['pair']}: emitted tokens per target call (± 2 se)")
     for method, verifier in _lines(rows):
         place = METHODS[method].judges.index(verifier)
-        style = f"C{list(METHODS).index(method)}", ("-", "--", ":")[place]
+        look = f"C{list(METHODS).index(method)}", ("-", "--", ":")[place]
         if place == 0:
-            _plot_line(own, rows, (method, verifier), style, method)
+            _plot_line(own, rows, (method, verifier), look, method)
         if len(METHODS[method].judges) > 1:
-            _plot_line(other, rows, (method, verifier), style, f"{method}, {verifier}")
+            _plot_line(other, rows, (method, verifier), look, f"{method}, {verifier}")
     reach = f"{min(limits.values()):.1f} to {max(limits.values()):.1f}"  # far above what a poor draft model comes to
     own.plot(budgets, list(limits.values()), "k--", label=f"limit of fixed trees, without its constant: {reach}")
     for panel in (own, other):
@@ -286,6 +282,6 @@ def plot(content: dict) -> "Figure":
 def _plot_line(panel: "Axes", rows: list[dict], line: tuple[str, str], style: tuple[str, str], label: str) -> None:
     budgets = sorted({row["budget"] for row in rows})
     cells = [(budget, chosen(rows, *line, budget)[0]) for budget in budgets]
-    points = np.array([(budget, *_mean(values)) for budget, values in cells if len(values)])
+    points = np.array([(budget, *mean(values)) for budget, values in cells if len(values)])
     colour, dashes = style
     panel.errorbar(points[:, 0], points[:, 1], 2 * points[:, 2], color=colour, linestyle=dashes, marker="o", capsize=2, label=label)

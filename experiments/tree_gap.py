@@ -16,11 +16,12 @@ import numpy as np
 from rich.console import Console
 
 import theory
-from experiments import _families
-from experiments._console import track
-from experiments._judged import Judged, Size, judged
-from experiments._provenance import provenance
-from experiments._written import MEANING, Table, with_error
+from experiments.cli.console import track
+from experiments.cli.provenance import provenance
+from experiments.cli.tables import MEANING, Table, with_error
+from experiments.enumeration import worlds
+from experiments.enumeration.padded_trees import Judged, Size, judged
+from experiments.stats.means import Mean, mean
 from specjax import trees
 from specjax.trees import Topology
 
@@ -54,7 +55,7 @@ class Config:
         *("chain:3", "full:1,1,2", "full:2,1,1", "full:3,1,1", "full:2,2,1", "full:2,1,1,1"),
     )
     scheme: tuple[str, ...] = ("iid", "without_replacement")
-    family: tuple[str, ...] = _families.names()
+    family: tuple[str, ...] = worlds.names()
     vocabulary: tuple[int, ...] = (2, 3, 4)
     rules: tuple[str, ...] = ("single", "recursive_rejection", "recursive_rejection_without_replacement", "kseq", "optimal", "transport")
     seeds: int = 5
@@ -121,9 +122,7 @@ def _ways(topology: Topology, scheme: str, vocabulary: int) -> int:
 def _rows(case: Case, verifiers: list[Judged], seeds: int) -> list[dict]:
     topology = case.topology
     covering = [verifier for verifier in verifiers if verifier.covers(topology)]
-    problems = [
-        _families.problem(case.family, tuple(topology.parents.tolist()), case.vocabulary, case.scheme, seed) for seed in range(seeds)
-    ]
+    problems = [worlds.problem(case.family, tuple(topology.parents.tolist()), case.vocabulary, case.scheme, seed) for seed in range(seeds)]
     drawn = [theory.trees.drawn(problem) for problem in problems]
     optima = np.array([theory.tree_lp.solve(one).value for one in drawn])
     distance = [float(np.abs(problem.target - problem.draft).sum(1).mean() / 2) for problem in problems]
@@ -140,10 +139,10 @@ def _rows(case: Case, verifiers: list[Judged], seeds: int) -> list[dict]:
             "problems": seeds,
             "optimum": float(optima.mean()),
             "accepted": float(values.mean()),
-            **_mean("gap", 1 - values / optima),
+            **_named("gap", mean(1 - values / optima)),
             "gap_min": float((1 - values / optima).min()),
             "gap_max": float((1 - values / optima).max()),
-            **_mean("lead", (accepted[LEADER] - values) / optima),
+            **_named("lead", mean((accepted[LEADER] - values) / optima)),
             "distance": float(np.mean(distance)),
             "loss": max(report.loss for report in reports[name]),
             "off": max(report.off for report in reports[name]),
@@ -152,9 +151,8 @@ def _rows(case: Case, verifiers: list[Judged], seeds: int) -> list[dict]:
     ]
 
 
-def _mean(name: str, values: np.ndarray) -> dict:
-    """A mean and its standard error."""
-    return {name: float(values.mean()), f"{name}_se": float(values.std(ddof=1) / math.sqrt(len(values)))}
+def _named(name: str, found: Mean) -> dict:
+    return {name: found.value, f"{name}_se": found.error}
 
 
 def pooled(rows: list[dict], name: str) -> tuple[float, float]:
@@ -231,11 +229,11 @@ def _percent(value: float, error: float) -> str:
 
 def plot(content: dict) -> "Figure":
     """The mean gap on every tree, a line per verifier; and the lead of traversal against the distance of the laws, a line per tree."""
-    from experiments import _style  # needs the extra `plots`
+    from experiments.figures import style  # needs the extra `plots`
 
     rows = content["rows"]
     schemes = distinct(rows, "scheme")
-    figure, axes = _style.panels(2 * len(schemes), "verifiers on identical trees against the joint optimum (± 2 se)")
+    figure, axes = style.panels(2 * len(schemes), "verifiers on identical trees against the joint optimum (± 2 se)")
     for scheme, gaps, leads in zip(schemes, axes[::2], axes[1::2], strict=True):
         mine = chosen(rows, scheme=scheme)
         _plot_gaps(gaps, mine)
@@ -245,7 +243,7 @@ def plot(content: dict) -> "Figure":
 
 
 def _plot_gaps(panel: "Axes", rows: list[dict]) -> None:
-    from experiments import _style
+    from experiments.figures import style
 
     shown = distinct(rows, "tree")
     for name in distinct(rows, "verifier"):
@@ -253,7 +251,7 @@ def _plot_gaps(panel: "Axes", rows: list[dict]) -> None:
         points = np.array([(x, *pooled(group, "gap")) for x, group in cells if group])
         x, gaps, errors = points[:, 0], 100 * points[:, 1], 200 * points[:, 2]
         label = SHORT.get(_rule(name), _rule(name))
-        panel.errorbar(x, gaps, yerr=errors, fmt="o", color=_style.colour(name), capsize=2, label=label)
+        panel.errorbar(x, gaps, yerr=errors, fmt="o", color=style.colour(name), capsize=2, label=label)
     panel.set_xticks(range(len(shown)), shown, rotation=60, ha="right")
     panel.set_ylim(-0.5, None)
     panel.legend(fontsize=6, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))

@@ -19,10 +19,12 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 import theory
-from experiments import _exact, _judges, _schemes, _seeds
-from experiments._console import track
-from experiments._provenance import provenance
-from experiments._written import Table, number
+from experiments.cli import seeds
+from experiments.cli.console import track
+from experiments.cli.provenance import provenance
+from experiments.cli.tables import Table, number
+from experiments.enumeration import rule_laws
+from experiments.inputs import named_verifiers, scheme_choice
 from specjax import bounds, rules
 from specjax.numerics import tiny
 from specjax.rules import Law, Rule, Scalar
@@ -95,10 +97,10 @@ def run(config: Config) -> dict:
 
 def _cases(config: Config) -> list[Case]:
     cases = []
-    for name in config.rules or _judges.usual():
+    for name in config.rules or named_verifiers.usual():
         make: type[Rule] = rules.get(name)
         claims = make.claims
-        scheme = _schemes.first(claims) or "independent"
+        scheme = scheme_choice.first(claims) or "independent"
         for n in config.n:
             below = claims.lossless and claims.admits(n) and not claims.per_pair and not claims.optimal_at(n) and scheme in bounds.schemes()
             if below and _states(case := Case(make(), n, scheme)):
@@ -127,10 +129,10 @@ def _rows(case: Case, config: Config) -> list[dict]:
 
 def _starts(vocabulary: int, slots: int, config: Config) -> NDArray[np.float64]:
     """Logits [R, slots, V]: normal ones of several widths, and the battery's."""
-    rng = np.random.default_rng((_seeds.natural(config.seed), vocabulary, slots))
+    rng = np.random.default_rng((seeds.natural(config.seed), vocabulary, slots))
     drawn = rng.normal(size=(config.starts, slots, vocabulary)) * rng.choice((0.1, 1.0, 4.0), (config.starts, 1, 1))
     with np.errstate(divide="ignore"):
-        known = [np.log([p, *[q] * (slots - 1)]) for _, p, q in theory.battery.laws(vocabulary, _seeds.natural(config.seed))]
+        known = [np.log([p, *[q] * (slots - 1)]) for _, p, q in theory.battery.laws(vocabulary, seeds.natural(config.seed))]
     return np.concatenate((drawn, np.clip(known, -STEEPEST, None)))
 
 
@@ -192,7 +194,7 @@ def referee(rule: Rule, problem: theory.Problem) -> tuple[float, float]:
         return getattr(theory.closed_form, rule.name)(p, q, n, scheme), alpha_star
     if len(p) ** n > theory.lp.PLAN_CELLS:
         raise ValueError(f"rule {rule.name}: unknown to theory, and V^n = {len(p)}^{n} is too large to enumerate")
-    return _exact.acceptance(rule, problem), alpha_star
+    return rule_laws.acceptance(rule, problem), alpha_star
 
 
 def floor(rule: str, n: int) -> float | None:
@@ -224,12 +226,12 @@ def _worst(rows: list[dict]) -> list[dict]:
 
 def plot(content: dict) -> "Figure":
     """The worst ratio against n; and against V at the largest n. Lines without marks are proven."""
-    from experiments import _style  # needs the extra `plots`
+    from experiments.figures import style  # needs the extra `plots`
 
     rows, worst = content["rows"], _worst(content["rows"])
-    figure, (left, right) = _style.panels(2, "worst pair of laws found; lines: proven minimum")
+    figure, (left, right) = style.panels(2, "worst pair of laws found; lines: proven minimum")
     for rule in dict.fromkeys(row["rule"] for row in rows):
-        colour = _style.colour(rule)
+        colour = style.colour(rule)
         mine = [row for row in worst if row["rule"] == rule]
         left.plot([row["n"] for row in mine], [row["ratio"] for row in mine], "o", color=colour, label=rule)
         if hasattr(theory.worst, rule):

@@ -10,8 +10,9 @@ from sphinx.application import Sphinx
 
 jax.jit = lambda function=None, **options: function or (lambda function: function)  # autodoc takes a jitted function for data
 
-from experiments import _stored, rules
+from experiments import rules
 from experiments.__main__ import commands, usage
+from experiments.figures import origins
 from specjax.rules import Claims
 
 HERE = Path(__file__).parent
@@ -62,13 +63,13 @@ def _skip(app: Sphinx, what: str, name: str, member: object, skip: bool, options
 
 def figures() -> str:
     """Every stored figure, with the commands that draw and measure it again."""
-    return "\n\n".join(map(_figure, sorted(_stored.RESULTS.glob("*.png"))))
+    return "\n\n".join(map(_figure, sorted(origins.RESULTS.glob("*.png"))))
 
 
 def _figure(path: Path) -> str:
     rows = path.with_suffix(".json")
     stored = f"experiments/results/{rows.name}"
-    measured = _stored.command(json.loads(rows.read_text("utf-8")))
+    measured = origins.command(json.loads(rows.read_text("utf-8")))
     lines = f"specjax plot {stored} --figure out/{path.name}   # from the stored rows", f"{measured}   # measured again"
     return f"## {path.stem}\n\n```sh\n{chr(10).join(lines)}\n```\n\n![{path.stem}]({os.path.relpath(path, HERE)})"
 

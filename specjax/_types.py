@@ -1,6 +1,6 @@
 """The types that every room shares: array names, what a rule claims, what a rule and a drafting scheme are."""
 
-from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
+from typing import ClassVar, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from jax import Array
 from jaxtyping import Bool, Float, Int, Key
@@ -85,6 +85,26 @@ class Rule(Protocol):
     name: ClassVar[str]
 
     def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law: ...
+
+
+S = TypeVar("S")
+
+
+@runtime_checkable
+class Solves(Rule, Protocol[S]):
+    """A rule whose law comes out of a solve of (p, q), which its expectation and its certificate share."""
+
+    def solve(self, p: Law, q: Law, n: int, live: Count) -> S:
+        """What the law of `live` of n drafts is made of."""
+        ...
+
+    def law_of(self, solved: S, tokens: Tokens, p: Law, mask: Mask) -> Law:
+        """The law of the emitted token given the drafts."""
+        ...
+
+    def accepted(self, solved: S) -> Scalar:
+        """The exact acceptance."""
+        ...
 
 
 @runtime_checkable

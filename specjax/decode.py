@@ -17,13 +17,14 @@ from specjax.drafters import Drafter, ModelDrafter
 from specjax.models import LanguageModel, Pair, prefill
 from specjax.numerics import AS_IS, Sampling
 from specjax.trees import NO_NODE, Draft, Topology, TreeDrafting, Verdict, growth
-from specjax.verifiers import NodeReport, TopDown, Verifier, check_covers, node_rule, optimum, report
+from specjax.verifiers import TopDown, Verifier, Walk, check_covers, node_rule
 
 DRAFT, VERIFY = range(2)  # purposes of the random streams
 FINE, NO_TARGET_LAW, NO_DRAFT_LAW = range(3)  # a decode's status: whose logits held NaN, or no finite one
 ROWS = 64  # caches come in multiples of this, so that trees of similar size share the prefill's trace
 
 Info = TypeVar("Info")
+Record = Callable[[Verifier, Draft, Float[Array, "N V"], Walk, Count], PyTree]  # of one step; the last is how many tokens are kept
 
 
 class Params(NamedTuple):
@@ -77,12 +78,12 @@ class StepInfo(NamedTuple):
     Attributes:
       emitted: tokens kept of the verdict; 0 in rows of steps that did not run, and at a state that is done.
       accepted: how many of these were drafts.
-      nodes: one row per depth of the walk; below the last emitted token it holds nothing.
+      record: what was asked to be recorded; empty rows of zeros where the step did not run.
     """
 
     emitted: Count
     accepted: Count
-    nodes: NodeReport
+    record: PyTree
 
 
 class Decoded(NamedTuple):
@@ -173,11 +174,6 @@ def _stream(key: RandomKey, purpose: int, state: DecodeState) -> RandomKey:
     return jax.random.fold_in(key, 2 * state.length + purpose)
 
 
-def visited(paths: Int[Array, "..."], nodes: int) -> Bool[Array, " N"]:
-    """Which of the tree's nodes lie on any of the paths."""
-    return jnp.zeros(nodes, bool).at[paths].max(paths != NO_NODE)
-
-
 def emitted(decoder: Decoder, state: DecodeState, verdict: Verdict) -> Verdict:
     """What is emitted of a verdict: up to the first EOS and the limit; of length 0 where the state is done."""
     rows = jnp.arange(verdict.tokens.shape[0])
@@ -208,14 +204,18 @@ def commit(decoder: Decoder, state: DecodeState, verdict: Verdict) -> DecodeStat
     )
 
 
-def step(decoder: Decoder, verifier: Verifier, key: RandomKey, params: Params, state: DecodeState) -> tuple[DecodeState, StepInfo]:
-    """One target call: from 1 to D + 1 tokens are emitted. A state that is done emits none and commits nothing."""
+def step(
+    decoder: Decoder, verifier: Verifier, key: RandomKey, params: Params, state: DecodeState, record: Record | None = None
+) -> tuple[DecodeState, StepInfo]:
+    """One target call: from 1 to D + 1 tokens are emitted. A state that is done emits none and commits nothing.
+
+    Cost: a forward of the target, those of the drafter, and one law for each visited node; and what is recorded.
+    """
     draft, p, scored = propose(decoder, key, params, state)
     made = verifier.walk(uniforms(key, state, draft), draft, p)
     kept = emitted(decoder, scored, made.verdict)
-    alpha_star = optimum(draft, p, visited(kept.path, draft.topology.nodes))
-    nodes = report(verifier, draft, p, made, alpha_star, kept.length)
-    info = StepInfo(kept.length, jnp.minimum(made.verdict.length - 1, kept.length), nodes)
+    recorded = record(verifier, draft, p, made, kept.length) if record else ()
+    info = StepInfo(kept.length, jnp.minimum(made.verdict.length - 1, kept.length), recorded)
     return commit(decoder, scored, kept), info
 
 
@@ -233,9 +233,16 @@ def run(
     return jax.lax.while_loop(lambda carry: ~carry[0].done & (carry[1] < most), turn, (state, jnp.int32(0), records))
 
 
-@functools.partial(jax.jit, static_argnames=("decoder", "budget"))
+@functools.partial(jax.jit, static_argnames=("decoder", "budget", "record"))
 def decode(
-    decoder: Decoder, verifier: Verifier, key: RandomKey, params: Params, prompt: Int[Array, " P"], length: Count, budget: int
+    decoder: Decoder,
+    verifier: Verifier,
+    key: RandomKey,
+    params: Params,
+    prompt: Int[Array, " P"],
+    length: Count,
+    budget: int,
+    record: Record | None = None,
 ) -> Decoded:
     """Decode up to `budget` tokens after the first `length` of a padded prompt, without leaving the device.
 
@@ -244,7 +251,9 @@ def decode(
     Args:
       verifier: `decode.verifier(rule or verifier, scheme, topology)`; its numbers are traced.
       key: typed; streams are split by purpose and position, so the result depends on nothing else.
+      record: what to look at in each step, e.g. `verifiers.node_report`; None for nothing, which costs nothing.
     """
     start = init(decoder, params, prompt, length, budget)
-    state, steps, info = run(functools.partial(step, decoder, verifier, key, params), start, budget, jnp.int32(budget))
+    one = functools.partial(step, decoder, verifier, key, params, record=record)
+    state, steps, info = run(one, start, budget, jnp.int32(budget))
     return Decoded(state.tokens, state.length, steps, info, state.status)

@@ -11,8 +11,8 @@ import wrong_rules
 from solved import thorough
 
 import theory
-from experiments import _exact
 from experiments.audit import Config, audit, battery, run, status
+from experiments.enumeration import rule_laws
 from specjax import rules
 from specjax.rules import Claims, register
 
@@ -134,14 +134,14 @@ def test_what_cannot_be_judged_is_an_error(claims, n, words):
 
 def test_enumeration_equals_a_loop():
     """The table of laws, by vmap, is the law called tuple by tuple."""
-    rule, n, masks = rules.get("recursive_rejection")(), 2, _exact.patterns(2)
+    rule, n, masks = rules.get("recursive_rejection")(), 2, rule_laws.patterns(2)
     pairs = battery()[:2]
     p, q = (np.stack([getattr(pair, name) for pair in pairs]) for name in ("p", "q"))
-    table = _exact.laws(rule, p, q, n, masks)
+    table = rule_laws.laws(rule, p, q, n, masks)
     with jax.enable_x64(True):
         law = jax.jit(rule.law)
         for b, mask, x in np.ndindex(table.shape[:3]):
-            one = law(_exact.tuples(5, n)[x], p[b], q[b], masks[mask])
+            one = law(rule_laws.tuples(5, n)[x], p[b], q[b], masks[mask])
             np.testing.assert_allclose(table[b, mask, x], one, atol=1e-15)
 
 

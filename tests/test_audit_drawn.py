@@ -9,9 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import _checks_walks, _drawn_trees, _exact_trees
 from experiments.__main__ import main
 from experiments.audit import audit_verifier, candidate, lifted
+from experiments.audits import walk_checks
+from experiments.enumeration import sampled_trees, verifier_laws
 from specjax import rules
 from specjax.rules import Claims
 from specjax.trees import NO_NODE, ROOT, Verdict, growth
@@ -49,14 +50,14 @@ def mine(folder: Path, old: str = "", new: str = "") -> str:
 
 
 def test_a_tree_scheme_in_any_file_is_drawn_and_judged(tmp_path, monkeypatch):
-    monkeypatch.setattr(_drawn_trees, "DRAWS", 1 << 16)
+    monkeypatch.setattr(sampled_trees, "DRAWS", 1 << 16)
     tree = mine(tmp_path)
     assert main(["audit", REJECTION.name, "--tree", tree, "--json", str(tmp_path / "rows.json")]) == 0
     (row,) = json.loads((tmp_path / "rows.json").read_text())
     print(row)
     assert list(row) == KEYS
     assert (row["verifier"], row["scheme"], row["tree"], row["optimum"]) == (REJECTION.name, "iid", tree, None)
-    stated = re.fullmatch(rf"lossless within TV (\S+) \({_drawn_trees.DRAWS} trees\)", row["verdict"])
+    stated = re.fullmatch(rf"lossless within TV (\S+) \({sampled_trees.DRAWS} trees\)", row["verdict"])
     assert row["tv"] < float(stated[1]) < 0.03
 
 
@@ -75,7 +76,7 @@ PARAMETERS = [pytest.param(*WRONG[name], id=name, marks=[] if name in QUICK else
 
 @pytest.mark.parametrize(("old", "new", "reason"), PARAMETERS)
 def test_a_wrong_tree_scheme_is_rejected(old, new, reason, tmp_path, monkeypatch):
-    monkeypatch.setattr(_drawn_trees, "DRAWS", 1 << 15)
+    monkeypatch.setattr(sampled_trees, "DRAWS", 1 << 15)
     row = audit_verifier(REJECTION, "iid", mine(tmp_path, old, new))
     print(row)
     assert re.match(reason, row.verdict)
@@ -203,8 +204,8 @@ def test_draws_that_do_not_have_the_right_law_are_rejected(wrong):
 def test_house_verifiers_draw_their_laws(one, scheme, tree):
     """By one program, where `verify` is `walk` on the uniforms of its key."""
     assert audit_verifier(one, scheme, tree).verdict == "ok"
-    cases = _exact_trees.cases(tree, scheme, None)
-    assert list(_checks_walks._faces(one.verifier, cases.drafting, _checks_walks._part(_exact_trees.rows(cases), slice(0, 1)))) == ["walk"]
+    cases = verifier_laws.cases(tree, scheme, None)
+    assert list(walk_checks._faces(one.verifier, cases.drafting, walk_checks._part(verifier_laws.rows(cases), slice(0, 1)))) == ["walk"]
 
 
 def test_a_walk_for_uniforms_of_one_word_is_refused_in_one_line(tmp_path, capsys):

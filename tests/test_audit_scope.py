@@ -9,14 +9,14 @@ from solved import thorough
 from wrong_rules import RecursiveRejection
 
 import theory
-from experiments import _audit_large
 from experiments import audit as experiment
 from experiments.audit import Config, audit, audit_large, audit_verifier, battery, lifted
+from experiments.audits import large_audit
 from specjax import rules
 from specjax.rules import Claims, register
 from specjax.verifiers import TopDown
 
-SMALL, LARGE = _audit_large.Size(8, 2, 1 << 12, 1 << 7), _audit_large.Size(600, 2, 1 << 12, 1 << 7)
+SMALL, LARGE = large_audit.Size(8, 2, 1 << 12, 1 << 7), large_audit.Size(600, 2, 1 << 12, 1 << 7)
 
 
 def planted(law=None, expected=None, **claims):
@@ -141,7 +141,7 @@ OWN = [
         name, scheme, size, marks=[*thorough(name), *[pytest.mark.thorough] * ((name, size.vocabulary) not in USUAL or size.n == 1)]
     )
     for name in rules.names()
-    for scheme, size in _audit_large.sizes(rules.get(name).claims)
+    for scheme, size in large_audit.sizes(rules.get(name).claims)
 ]
 
 

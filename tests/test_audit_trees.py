@@ -10,9 +10,10 @@ import wrong_rules
 import wrong_verifiers
 
 import theory
-from experiments import _checks_walks, _exact_trees
 from experiments.__main__ import main
 from experiments.audit import Config, audit_verifier, candidate, lifted, run, status
+from experiments.audits import walk_checks
+from experiments.enumeration import verifier_laws
 from specjax import rules, verifiers
 from specjax.rules import Claims, register
 from specjax.verifiers import Block, TopDown, Traversal
@@ -34,7 +35,7 @@ SCHEMES = [(one, scheme, tree) for one, tree in HOUSE for scheme in sorted(one.c
 @pytest.fixture(autouse=True)
 def laws_alone(monkeypatch):
     """What is drawn is judged in test_audit_drawn.py: here it would double the time."""
-    monkeypatch.setattr(_checks_walks, "draws_its_law", lambda *_: "")
+    monkeypatch.setattr(walk_checks, "draws_its_law", lambda *_: "")
 
 
 @pytest.mark.parametrize(("one", "scheme", "tree"), SCHEMES + GROWN, ids=lambda x: getattr(x, "name", x))
@@ -81,8 +82,8 @@ def test_a_tree_whose_drafts_tell_their_number_is_judged_as_it_is_drawn():
 
 
 def test_more_than_the_optimum_is_rejected(monkeypatch):
-    right = _exact_trees.optimum
-    monkeypatch.setattr(_exact_trees, "optimum", lambda drawn: right(drawn) - 1e-8)
+    right = verifier_laws.optimum
+    monkeypatch.setattr(verifier_laws, "optimum", lambda drawn: right(drawn) - 1e-8)
     row = audit_verifier(candidate(Block), "iid", "chain:2", GOLDEN)
     assert re.match(r"accepts more than the joint optimum: 1.22222222 on golden, the optimum is 1.22222221", row.verdict)
 
@@ -118,7 +119,7 @@ def test_the_optimum_is_null_beyond_the_program(monkeypatch):
 
 
 def test_smaller_trees_in_the_nodes_of_the_whole():
-    cases = _exact_trees.cases("full:2,1", "iid", GOLDEN)
+    cases = verifier_laws.cases("full:2,1", "iid", GOLDEN)
     lacking = {instance.missing: instance.drawn for instance in cases.instances}
     assert sorted(lacking, key=str) == [0, 1, 2, 3, 4, None]
     assert lacking[1].active.tolist() == [[True, False, True, False, True]] * 4
@@ -128,8 +129,8 @@ def test_smaller_trees_in_the_nodes_of_the_whole():
 
 
 def test_what_is_disturbed():
-    rows = _exact_trees.rows(_exact_trees.cases("full:2,1", "iid", GOLDEN))
-    other = _exact_trees.disturbed(rows)
+    rows = verifier_laws.rows(verifier_laws.cases("full:2,1", "iid", GOLDEN))
+    other = verifier_laws.disturbed(rows)
     assert (np.where(rows.active, rows.tokens, 0) == np.where(rows.active, other.tokens, 0)).all()
     assert ((rows.p == other.p).all(-1) == rows.active).all()
     drawn = np.where(rows.active, rows.parents, -1)

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from experiments import _bench_nodes, _bench_optimal, _bench_throughput, _bench_trees, _timing, bench
-from experiments._large import log_normal
+from experiments import bench
+from experiments.timing import clock, nodes, optimal_rules, throughput, trees
+from experiments.timing.large_laws import log_normal
 from specjax import rules
 from specjax.rules import Certificate, Claims, register
 from specjax.trees import Draft
@@ -35,21 +36,19 @@ class Greedy:
 @pytest.fixture(scope="module")
 def content():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_bench_nodes, "_rules", lambda n: [rules.get(name)() for name in TIMED])
-        patch.setattr(_bench_optimal, "_rules", lambda: [Greedy()])
-        patch.setattr(_bench_optimal, "smollm2", lambda: None)
-        patch.delitem(_bench_trees.SHAPES, "full:3,4,4")
-        patch.setitem(_bench_trees.RULES, "iid", ("recursive_rejection",))
-        patch.setattr(_bench_trees, "PAIRS", ("absent", "markov"))
-        patch.setattr(_bench_throughput, "_rules", lambda n: [rules.get("greedy")])
+        patch.setattr(nodes, "_rules", lambda n: [rules.get(name)() for name in TIMED])
+        patch.setattr(optimal_rules, "_rules", lambda: [Greedy()])
+        patch.setattr(optimal_rules, "smollm2", lambda: None)
+        patch.delitem(trees.SHAPES, "full:3,4,4")
+        patch.setitem(trees.RULES, "iid", ("recursive_rejection",))
+        patch.setattr(trees, "PAIRS", ("absent", "markov"))
+        patch.setattr(throughput, "_rules", lambda n: [rules.get("greedy")])
         return bench.run(bench.Config(vocabulary=(40, 60), n=(1, 2), repeats=2))
 
 
 def test_every_rule_that_decodes_is_timed():
     made = [rules.get(name) for name in rules.names()]
-    assert [rule.name for rule in _bench_nodes._rules(2)] == [
-        make.name for make in made if not make.claims.per_pair and make.claims.admits(2)
-    ]
+    assert [rule.name for rule in nodes._rules(2)] == [make.name for make in made if not make.claims.per_pair and make.claims.admits(2)]
 
 
 def test_rules_are_timed_at_the_largest_size(content):
@@ -72,7 +71,7 @@ def test_the_certificates_are_stored_and_one_beyond_its_limit_is_marked(content)
         (v, n, pair) for v in (40, 60) for n in (1, 2) for pair in ("log-normal", "zipf")
     ]
     assert all(row["gap"] == pytest.approx(1e-4) and row["solved"] == row["contexts"] == 1 for row in rows)
-    assert _timing.against(rows[0]["gap"], rows[0]["gap_limit"], ".1e") == "[bold red]1.0e-04[/]"
+    assert clock.against(rows[0]["gap"], rows[0]["gap_limit"], ".1e") == "[bold red]1.0e-04[/]"
     text = io.StringIO()
     bench.show(content, Console(file=text, width=160))
     assert "1.0e-04" in text.getvalue()
@@ -89,12 +88,12 @@ def test_every_verifier_is_timed_on_the_trees_that_it_covers(content):
     assert content["drafting"]["share_beside_forwards"] > -1
 
 
-@pytest.mark.parametrize("name", _bench_trees.SHAPES)
+@pytest.mark.parametrize("name", trees.SHAPES)
 def test_the_walks_that_are_timed_go_to_the_last_depth(name):
-    shape = _bench_trees._shape(name)
+    shape = trees._shape(name)
     p, q = log_normal(64, 0, shape.nodes)
-    draft = Draft(shape, _bench_trees._tokens(shape, np.argsort(p / q, -1)), q, _bench_trees.SHAPES[name])
-    rule = rules.get(_bench_trees.RULES[draft.scheme][0])()
+    draft = Draft(shape, trees._tokens(shape, np.argsort(p / q, -1)), q, trees.SHAPES[name])
+    rule = rules.get(trees.RULES[draft.scheme][0])()
     assert TopDown(rule).verify(jax.random.key(0), draft, p).length == shape.height + 1
     assert shape.nodes == 64
 
@@ -107,7 +106,7 @@ def test_the_throughput_has_a_ratio(content):
 
 
 def test_the_optimal_rules_are_those_that_certify_it():
-    found = {rule.name for rule in _bench_optimal._rules()}
+    found = {rule.name for rule in optimal_rules._rules()}
     assert found == {name for name in rules.names() if hasattr(rules.get(name), "certificate")}
 
 

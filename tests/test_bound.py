@@ -11,8 +11,11 @@ from rich.console import Console
 from scipy import special, stats
 
 import theory
-from experiments import _context_rows, _exact, _ladder, _stream, bound
+from experiments import bound
 from experiments.__main__ import main
+from experiments.enumeration import rule_laws
+from experiments.ladders import context_rows, many_contexts
+from experiments.stats.means import interval
 from specjax import bounds, rules
 from specjax.numerics import Sampling
 
@@ -148,9 +151,9 @@ def test_temperature_and_top_p_act_on_both(files, logits, temperature, top_p):
 @pytest.mark.usefixtures("one_scheme")
 def test_the_result_does_not_depend_on_the_chunks(files, logits, side_by_side, in_memory, monkeypatch):
     whole = study(files, logits, 2, rules=("kseq",))
-    monkeypatch.setattr(_stream, "SIDE_BY_SIDE", side_by_side)
-    monkeypatch.setattr(_stream, "IN_MEMORY", in_memory)
-    rows, together = _stream.chunk(T, V)
+    monkeypatch.setattr(many_contexts, "SIDE_BY_SIDE", side_by_side)
+    monkeypatch.setattr(many_contexts, "IN_MEMORY", in_memory)
+    rows, together = many_contexts.chunk(T, V)
     assert rows % together == 0
     assert T % rows != 0 or rows == 1
     parts = study(files, logits, 2, rules=("kseq",))
@@ -160,10 +163,10 @@ def test_the_result_does_not_depend_on_the_chunks(files, logits, side_by_side, i
 
 def test_memory_is_bounded_by_the_shape():
     for contexts, vocabulary in ((1, 1), (20, 300), (2000, 131072), (10**6, 50), (3, 10**7)):
-        rows, together = _stream.chunk(contexts, vocabulary)
+        rows, together = many_contexts.chunk(contexts, vocabulary)
         assert rows % together == 0
         assert 1 <= rows < contexts + together
-        assert rows == 1 or rows * vocabulary <= _stream.IN_MEMORY
+        assert rows == 1 or rows * vocabulary <= many_contexts.IN_MEMORY
 
 
 def test_the_contract_of_logits(files, logits, tmp_path, capsys):
@@ -198,8 +201,8 @@ def test_the_contract_of_logits(files, logits, tmp_path, capsys):
 def test_the_interval():
     values = np.random.default_rng(0).normal(size=12)
     low, high = stats.ttest_1samp(values, 0).confidence_interval(0.95)
-    assert _ladder.interval(values) == pytest.approx((values.mean(), stats.sem(values), low, high))
-    assert np.isnan(_ladder.interval(values[:1]).low)
+    assert interval(values) == pytest.approx((values.mean(), stats.sem(values), low, high))
+    assert np.isnan(interval(values[:1]).low)
 
 
 @pytest.mark.usefixtures("one_scheme")
@@ -241,8 +244,8 @@ def test_a_rule_without_a_closed_form_is_estimated(files, seed, capsys):
     result = study(files, [np.tile(np.log(law), (contexts, 1)) for law in (p, q)], 3, rules=(rule, "naive_first"))
     (ladder,) = result.ladders
     assert ladder.estimated == {rule}
-    exact = _exact.acceptance(rules.get(rule)(), theory.Problem(p, q, 3, "without_replacement"))
-    allowed = np.sqrt(np.log(2 / 1e-9) / (2 * contexts * _stream.SAMPLES))
+    exact = rule_laws.acceptance(rules.get(rule)(), theory.Problem(p, q, 3, "without_replacement"))
+    allowed = np.sqrt(np.log(2 / 1e-9) / (2 * contexts * many_contexts.SAMPLES))
     assert abs(ladder.acceptance[rule].mean() - exact) < allowed
     assert len(np.unique(ladder.acceptance[rule])) > 10  # every context draws its own
     bound.show(result, Console(width=80))
@@ -273,7 +276,7 @@ SPOILT = {
 @pytest.mark.parametrize(("spoil", "words"), SPOILT.values(), ids=SPOILT)
 @pytest.mark.usefixtures("one_scheme")
 def test_bad_logits_are_one_line_and_exit_code_2(spoil, words, files, logits, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(_stream, "IN_MEMORY", 2 * V)  # the bad row lies beyond the first chunk
+    monkeypatch.setattr(many_contexts, "IN_MEMORY", 2 * V)  # the bad row lies beyond the first chunk
     target, draft = map(str, files(*spoil(*logits), np.float32))
     before = sorted(tmp_path.rglob("*"))
     command = ["bound", "--target", target, "--draft", draft, "--rules", "kseq", "--n", "2", "--json", "result.json"]
@@ -323,8 +326,8 @@ class TestFormats:
         texts = [values.reshape(3, 3, V) for values in logits]
         result = self.found(files, texts)[0].ladders[0].acceptance["kseq"]
         assert np.array_equal(result, flat.reshape(3, 3))
-        assert _ladder.interval(result) == _ladder.interval(flat.reshape(3, 3).mean(1)), "texts are the units"
-        assert _ladder.interval(result[:1]) == _ladder.interval(flat[:3])
+        assert ladder.interval(result) == ladder.interval(flat.reshape(3, 3).mean(1)), "texts are the units"
+        assert ladder.interval(result[:1]) == ladder.interval(flat[:3])
         shifted = self.found(files, texts, shift=True)[0].first_try
         assert np.array_equal(shifted, self.found(files, (texts[0][:, 1:], texts[1][:, :-1]))[0].first_try)
         assert not np.array_equal(shifted, self.found(files, (texts[0][:, :-1], texts[1][:, :-1]))[0].first_try), "planted: no shift"
@@ -354,7 +357,7 @@ class TestFormats:
     @pytest.mark.parametrize("suffix", ["csv", "parquet"])
     @pytest.mark.usefixtures("one_scheme")
     def test_the_rows_of_every_context(self, suffix, files, logits, tmp_path, monkeypatch):
-        monkeypatch.setattr(_context_rows, "BLOCK", 4)
+        monkeypatch.setattr(context_rows, "BLOCK", 4)
         path = tmp_path / f"rows.{suffix}"
         with pytest.warns(UserWarning, match="hub has no value at n = 4"):
             result = study(files, [values.reshape(3, 3, V) for values in logits], 2, 4, rules=("kseq", "hub"), rows=path)
@@ -370,7 +373,7 @@ class TestFormats:
     def test_rows_are_whole_or_absent(self, files, logits, tmp_path, monkeypatch):
         path = tmp_path / "rows.csv"
         path.write_text("old")
-        monkeypatch.setattr(_context_rows, "_columns", lambda *_: 1 / 0)
+        monkeypatch.setattr(context_rows, "_columns", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             self.found(files, logits, rows=path)
         assert path.read_text() == "old"

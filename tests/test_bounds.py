@@ -1,19 +1,22 @@
 """alpha* on device is theory's, in both precisions; its bracket holds it; its gradient is that of finite differences."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import theory
-from experiments import _exact
+from experiments.enumeration import rule_laws
 from specjax import bounds
+from specjax.numerics import likeliest
 from theory.battery import Pair
 
 SMALL, LARGE = 37, 8192  # sorted; binned
 TOLERANCE = {np.float64: 1e-9, np.float32: 2e-6}
 WIDTH = {"iid": 1e-6, "without_replacement": 5e-6}
-CASES = [(scheme, n) for scheme in bounds.schemes() for n in (1, 2, 4, 8) if _exact.drafts(scheme, n) and scheme != "independent"]
+CASES = [(scheme, n) for scheme in bounds.schemes() for n in (1, 2, 4, 8) if rule_laws.drafts(scheme, n) and scheme != "independent"]
 BINNED = [("iid", 2), ("iid", 8), pytest.param("without_replacement", 2, marks=pytest.mark.thorough), ("without_replacement", 8)]
 
 
@@ -119,7 +122,7 @@ def test_a_float64_bracket_without_replacement_holds_what_the_series_leaves_out(
 @pytest.mark.parametrize("n", [2, 3])
 def test_different_drafters_are_enclosed(n):
     rng = np.random.default_rng(n)
-    pairs = [Pair(pair.name, pair.p, _exact.slots(pair.q, n)) for v in (8, 10) for pair in theory.battery.laws(v, seed=n) if v == 8]
+    pairs = [Pair(pair.name, pair.p, rule_laws.slots(pair.q, n)) for v in (8, 10) for pair in theory.battery.laws(v, seed=n) if v == 8]
     pairs += [Pair("random", rng.dirichlet(np.ones(8)), rng.dirichlet(np.ones(8), n)) for _ in range(60)]
     found, exact = brackets(pairs, n, "independent", np.float64)
     error, width = found.value - exact, found.upper - found.lower
@@ -205,3 +208,25 @@ def test_the_bracket_of_a_tie_along_the_whole_order():
     assert found.lower <= 1 <= found.upper
     assert abs(found.value - 1) < 2e-7
     assert found.upper - found.lower <= 5e-4
+
+
+def sorts(function, vocabulary):
+    """The sorts of a whole law in the compiled program."""
+    law = jax.ShapeDtypeStruct((vocabulary,), jnp.float32)
+    program = jax.jit(function).lower(law, law).compile().as_text()
+    return re.findall(rf"= \(?\w+\[{vocabulary}\][^=]* sort\(", program)
+
+
+@pytest.mark.parametrize("scheme", [scheme for scheme in bounds.schemes() if scheme != "independent"])
+def test_no_bound_sorts_a_large_vocabulary(scheme):
+    assert not sorts(lambda p, q: bounds.bracket(p, q, 2, scheme), LARGE)
+
+
+def test_a_slice_of_the_likeliest_tokens_is_caught():
+    """Planted: part of a top_k, which the compiler turns into a sort of all."""
+
+    def sliced(p, q):
+        top = likeliest(q, 128)
+        return p[top[:3]].sum() + p[top].sum()
+
+    assert sorts(sliced, LARGE)

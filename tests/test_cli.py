@@ -7,8 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from experiments import _store
 from experiments.__main__ import commands, main, usage
+from experiments.cli import whole_files
 
 GOOD = {"p.npy": [0.5, 0.3, 0.2], "q.npy": [0.2, 0.3, 0.5]}
 BAD = {
@@ -131,9 +131,9 @@ def test_a_law_slightly_off_is_renormalised_with_a_note(folder, capsys):
 def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch):
     path = tmp_path / "result.json"
     path.write_text("old")
-    monkeypatch.setattr(_store.os, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    monkeypatch.setattr(whole_files.os, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
-        _store.write_json(path, {"new": float("nan")})
+        whole_files.write_json(path, {"new": float("nan")})
     assert [file.name for file in tmp_path.iterdir()] == ["result.json"]
     assert path.read_text() == "old"
 

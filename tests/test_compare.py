@@ -7,8 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import _cell_pair, _consistency, _contexts, _grid, _measure, _prompts, _schemes, compare
-from experiments._measure import clustered_mean
+from experiments import compare
+from experiments.decoding import comparison, paired, target_texts
+from experiments.decoding.programs import programs
+from experiments.inputs import prompt_files, scheme_choice
+from experiments.stats import consistency
+from experiments.stats.means import clustered_mean
+from experiments.sweeps import grids, pair_cell
 from specjax import decode, rules
 from specjax.models import pairs
 from specjax.numerics import AS_IS
@@ -53,8 +58,8 @@ def test_at_one_draft_the_schemes_show_one_optimum():
     assert [row["scheme"] for row in rows] == ["iid", "without_replacement", "greedy"]
     for name in ("alpha_star", "alpha_star_se"):
         assert [row[name] for row in rows] == pytest.approx([rows[0][name]] * 3, abs=1e-6)
-    cells = [_grid.Cell("markov", None, None, rule, None, None, "star:1", 1.0, 1.0, 0, 180, None) for rule in ("kseq", "greedy")]
-    by_prompt = [_cell_pair.measure(cell).arrays["alpha_star_values"] for cell in cells]
+    cells = [grids.Cell("markov", None, None, rule, None, None, "star:1", 1.0, 1.0, 0, 180, None) for rule in ("kseq", "greedy")]
+    by_prompt = [pair_cell.measure(cell).arrays["alpha_star_values"] for cell in cells]
     assert by_prompt[0] == pytest.approx(by_prompt[1], abs=1e-6)  # so the cells of a sweep are paired
 
 
@@ -62,7 +67,7 @@ def test_contexts_are_drawn_from_the_target(seed):
     """Markov's own bigrams after each prompt, counted: a text led by a draft model, .3 away in total variation, is told apart."""
     pair, key = pairs.load("markov"), jax.random.key(seed)
     prompts = jnp.tile(jnp.array([[3, 1]]), (4000, 1))
-    said = _contexts.drawn(pair, AS_IS, key, prompts, jnp.full(4000, 2), 2).said
+    said = target_texts.drawn(pair, AS_IS, key, prompts, jnp.full(4000, 2), 2).said
     laws = [jax.nn.softmax(jnp.array(table))[3 * 26 + 1] for table in (pair.target_params, pair.draft_params)]
     counted = np.bincount(said[:, 0], minlength=26) / 4000
     distance = [float(np.abs(counted - law).sum() / 2) for law in laws]
@@ -72,12 +77,11 @@ def test_contexts_are_drawn_from_the_target(seed):
 def test_a_text_ends_with_eos_and_nothing_below_it_counts():
     """With a letter as EOS: no context follows it, and a walk that accepts it emits nothing more."""
     pair = pairs.load("markov")._replace(eos=4)
-    prompts, lengths = _prompts.padded([pair.tokenizer.encode(text) for text in pair.prompts])
-    texts = _contexts.drawn(pair, AS_IS, jax.random.key(0), prompts, lengths, 24)
+    prompts, lengths = prompt_files.padded([pair.tokenizer.encode(text) for text in pair.prompts])
+    texts = target_texts.drawn(pair, AS_IS, jax.random.key(0), prompts, lengths, 24)
     tree = chain(2)
     judges = (decode.verifier(rules.get("kseq")(), "iid", tree),)
-    params = decode.Params(pair.target_params, pair.draft_params)
-    found = _measure.measure(decode.decoder(pair, tree, "iid"), judges, jax.random.key(1), params, texts, 6)
+    found = paired.measure(decode.decoder(pair, tree, "iid"), judges, jax.random.key(1), pair, texts, 6)
     ends = [int(np.argmax(text == 4)) if 4 in text else len(text) - 1 for text in np.asarray(texts.said)]
     assert found.contexts.ran.sum(1).tolist() == [end + 1 for end in ends]
     assert min(ends) < 23
@@ -86,15 +90,15 @@ def test_a_text_ends_with_eos_and_nothing_below_it_counts():
 
 
 def test_without_names_every_rule_that_one_model_can_draft_for_is_compared():
-    named = {rule.name for cell in compare._cells(compare.Config(n=(1, 2))) for rule in cell.judges}
+    named = {rule.name for program in programs((), ("star:1", "star:2")) for rule in program.verifiers}
     claims = {name: rules.get(name).claims for name in rules.names()}
-    drawable = {name for name, of in claims.items() if not of.per_pair and not of.searches and _schemes.first(of)}
+    drawable = {name for name, of in claims.items() if not of.per_pair and not of.searches and scheme_choice.first(of)}
     assert named == drawable
     assert "optimal" in named
 
 
 def placed(*judges, tree):
-    return {(cell.scheme, judge.name) for cell in compare._cells(compare.Config(rules=judges, tree=(tree,))) for judge in cell.judges}
+    return {(program.scheme, one.name) for program in programs(judges, (tree,)) for one in program.verifiers}
 
 
 def test_verifiers_of_whole_paths_join_the_rules_of_the_schemes_that_they_cover():
@@ -150,7 +154,7 @@ class TestConsistency:
     rule = rules.get("kseq")()
 
     def verdict(self, mass, expected, alpha_star):
-        return compare._verdict(self.rule, mass, expected, alpha_star, 1e-4)[0]
+        return comparison._verdict(self.rule, mass, expected, alpha_star, 1e-4)[0]
 
     def test_sound(self):
         assert self.verdict(self.mass, self.expected, self.expected + 0.01)
@@ -174,7 +178,7 @@ class TestConsistency:
     def test_the_allowance_holds_as_often_as_it_says(self):
         e = np.full(400, 0.9)
         draws = self.rng.random((5000, 400)) < e
-        assert (np.abs(draws.mean(1) - 0.9) > _consistency.allowance(e, 0.05)).mean() < 0.05
+        assert (np.abs(draws.mean(1) - 0.9) > consistency.allowance(e, 0.05)).mean() < 0.05
 
 
 def test_standard_errors_take_prompts_as_clusters():
@@ -224,8 +228,8 @@ def test_a_file_of_prompts_must_hold_text(tmp_path):
     ],
 )
 def test_a_tree_grown_while_drafting_is_left_to_the_rules_that_stay_lossless_on_it(tree, covered):
-    cells = compare._cells(compare.Config(tree=(tree,)))
-    found = {(cell.scheme, rule.name) for cell in cells for rule in cell.judges}
+    cells = programs((), (tree,))
+    found = {(cell.scheme, rule.name) for cell in cells for rule in cell.verifiers}
     assert covered <= found
     assert {scheme for scheme, _ in found} == {scheme for scheme, _ in covered}
     assert ("traversal" in {name for _, name in found}) != tree.startswith("best_first")

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import stats
 
-from experiments import _judges
-from specjax import decode, numerics, rules, trees
+from experiments.inputs import named_verifiers
+from specjax import bounds, decode, numerics, rules, trees
 from specjax.models import Pair, pairs
 from specjax.models.markov import Markov, random_tables
 from specjax.models.pairs.markov import Letters
 from specjax.numerics import AS_IS, Sampling
 from specjax.rules import Certificate, Claims, register
-from specjax.verifiers import Block, Traversal
+from specjax.verifiers import Block, Traversal, node_report
 
 PROMPT = jnp.array([2, 0, 1, 0, 0], jnp.int32)
 
@@ -31,7 +31,7 @@ def small_pair(vocabulary=3, order=1):
 
 def setting(pair, tree, rule, scheme, sampling=AS_IS):
     topology = trees.parse(tree)
-    return decode.decoder(pair, topology, scheme, sampling), decode.verifier(_judges.made(rule), scheme, topology)
+    return decode.decoder(pair, topology, scheme, sampling), decode.verifier(named_verifiers.made(rule), scheme, topology)
 
 
 def weights(pair):
@@ -188,29 +188,29 @@ def test_the_history_agrees_with_the_text():
     pair = pairs.load("markov")
     decoder, verifier = setting(pair, "full:3,2", "kseq", "iid")
     prompt = jnp.array(pair.tokenizer.encode("hello"), jnp.int32)
-    decoded = decode.decode(decoder, verifier, jax.random.key(5), weights(pair), prompt, jnp.int32(5), 40)
+    decoded = decode.decode(decoder, verifier, jax.random.key(5), weights(pair), prompt, jnp.int32(5), 40, node_report)
     assert not decoded.info.emitted[decoded.steps :].any()
     info = jax.tree.map(lambda rows: np.asarray(rows)[: decoded.steps], decoded.info)
     assert info.emitted.sum() == int(decoded.length) - 5 == 40
-    assert (info.nodes.hit.sum(1) == info.accepted).all()
-    visited = info.nodes.proposed > 0
+    assert (info.record.hit.sum(1) == info.accepted).all()
+    visited = info.record.proposed > 0
     assert (visited.sum(1) == np.minimum(info.emitted, 2)).all()
-    assert (info.nodes.expected[visited] <= info.nodes.alpha_star[visited] + 1e-6).all()
-    assert np.isnan(info.nodes.expected[~visited]).all()
-    assert np.isnan(info.nodes.gap).all(), "K-SEQ offers no certificate"
+    assert (info.record.expected[visited] <= info.record.alpha_star[visited] + 1e-6).all()
+    assert np.isnan(info.record.expected[~visited]).all()
+    assert np.isnan(info.record.gap).all(), "K-SEQ offers no certificate"
 
 
 @pytest.mark.parametrize(("tree", "judge"), [("chain:2", "block"), ("full:2,2", "traversal")])
 def test_of_a_verifier_of_whole_paths_only_the_walk_is_told(tree, judge):
     pair = small_pair()
     decoder, verifier = setting(pair, tree, judge, "iid")
-    decoded = decode.decode(decoder, verifier, jax.random.key(2), weights(pair), PROMPT, jnp.int32(3), 40)
+    decoded = decode.decode(decoder, verifier, jax.random.key(2), weights(pair), PROMPT, jnp.int32(3), 40, node_report)
     info = jax.tree.map(lambda rows: np.asarray(rows)[: decoded.steps], decoded.info)
-    assert (info.nodes.hit.sum(1) == info.accepted).all()
+    assert (info.record.hit.sum(1) == info.accepted).all()
     assert info.emitted.sum() == 40
     width, height = decoder.drafter.topology.width, decoder.drafter.topology.height
-    np.testing.assert_array_equal(info.nodes.proposed, width * (np.arange(height + 1) < np.minimum(info.accepted + 1, height)[:, None]))
-    assert all(np.isnan(values).all() for values in (info.nodes.law_mass, info.nodes.expected, info.nodes.alpha_star, info.nodes.gap))
+    np.testing.assert_array_equal(info.record.proposed, width * (np.arange(height + 1) < np.minimum(info.accepted + 1, height)[:, None]))
+    assert all(np.isnan(values).all() for values in (info.record.law_mass, info.record.expected, info.record.alpha_star, info.record.gap))
 
 
 @register
@@ -233,14 +233,92 @@ class Certified:
 def test_the_history_holds_the_gap_of_the_certificate():
     pair, topology = small_pair(), trees.full(2, 1)
     decoder, verifier = decode.decoder(pair, topology, "iid"), decode.verifier(Certified(), "iid", topology)
-    decoded = decode.decode(decoder, verifier, jax.random.key(0), weights(pair), PROMPT, jnp.int32(3), 8)
-    nodes = jax.tree.map(lambda rows: rows[: int(decoded.steps)], decoded.info.nodes)
+    decoded = decode.decode(decoder, verifier, jax.random.key(0), weights(pair), PROMPT, jnp.int32(3), 8, node_report)
+    nodes = jax.tree.map(lambda rows: rows[: int(decoded.steps)], decoded.info.record)
     visited = np.asarray(nodes.proposed) > 0
     assert visited.any(0).tolist() == [True, True, False]
     np.testing.assert_allclose(nodes.gap[visited], 1 - nodes.expected[visited], atol=1e-6)
     assert np.isnan(nodes.gap[~visited]).all()
     assert rules.certificate(Certified(), nodes.gap[0], nodes.gap[0], 2, "greedy") is None
     assert rules.certificate(rules.get("kseq")(), nodes.gap[0], nodes.gap[0], 2, "iid") is None
+
+
+@register
+class SolvesOnce:
+    """A rule that is solved for; whoever asks for its expectation or its certificate solves again."""
+
+    claims = Claims(lossless=True, drafting=frozenset({"iid"}))
+
+    def law(self, tokens, p, q, mask):
+        raise AssertionError("a second solve")
+
+    def expected_acceptance(self, p, q, n):
+        raise AssertionError("a second solve")
+
+    def certificate(self, p, q, n):
+        raise AssertionError("a second solve")
+
+    def solve(self, p, q, n, live):
+        return jnp.sum(p) / 4
+
+    def law_of(self, solved, tokens, p, mask):
+        return rules.get("recursive_rejection")().law(tokens, p, p, mask)
+
+    def accepted(self, solved):
+        return solved
+
+
+def test_no_node_is_solved_twice():
+    """With the report, the law, the expectation and the gap of a node come out of one solve."""
+    pair, topology = small_pair(), trees.full(2, 1)
+    decoder, verifier = decode.decoder(pair, topology, "iid"), decode.verifier(SolvesOnce(), "iid", topology)
+    decoded = decode.decode(decoder, verifier, jax.random.key(0), weights(pair), PROMPT, jnp.int32(3), 8, node_report)
+    nodes = jax.tree.map(lambda rows: np.asarray(rows)[: int(decoded.steps)], decoded.info.record)
+    visited = nodes.proposed > 0
+    np.testing.assert_allclose(nodes.expected[visited], 0.25, atol=1e-6)
+    np.testing.assert_allclose((nodes.gap + nodes.expected)[visited], nodes.alpha_star[visited], atol=1e-5)
+    assert np.isnan(nodes.expected[~visited]).all()
+
+
+@pytest.mark.parametrize("rule", ["optimal", "optimal_without_replacement"])
+def test_what_the_walk_states_is_the_expectation_and_the_certificate_of_the_rule(rule):
+    pair, scheme = small_pair(5), rules.get(rule).claims.drafting
+    decoder, verifier = setting(pair, "full:3,2", rule, *scheme)
+    decoded = decode.decode(decoder, verifier, jax.random.key(0), weights(pair), PROMPT, jnp.int32(3), 12, node_report)
+    nodes = jax.tree.map(lambda rows: np.asarray(rows)[: int(decoded.steps)], decoded.info.record)
+    p, q = (jax.nn.softmax(table, -1) for table in (pair.target_params, pair.draft_params))
+    start, made = 3, rules.get(rule)()
+    for step in range(int(decoded.steps)):
+        last = int(decoded.tokens[start - 1])
+        one = rules.certificate(made, p[last], q[last], 3, *scheme)
+        np.testing.assert_allclose(nodes.expected[step, 0], made.expected_acceptance(p[last], q[last], 3), atol=5e-6)
+        np.testing.assert_allclose(nodes.gap[step, 0], one.gap, atol=5e-6)
+        start += int(decoded.info.emitted[step])
+
+
+@pytest.mark.parametrize("rule", ["kseq", "optimal"])
+def test_what_is_recorded_changes_no_token_and_nothing_is_recorded_unasked(rule):
+    pair = small_pair()
+    decoder, verifier = setting(pair, "full:2,2", rule, "iid")
+    run = functools.partial(decode.decode, decoder, verifier, jax.random.key(1), weights(pair), PROMPT, jnp.int32(3), 12)
+    plain, told = run(), run(node_report)
+    np.testing.assert_array_equal(plain.tokens, told.tokens)
+    assert plain.info.record == ()
+
+
+def test_nobody_asks_for_the_optimum_where_nothing_is_recorded(monkeypatch):
+    """Planted: a bracket that raises, which the report meets."""
+
+    def raises(*arguments):
+        raise LookupError("the optimum was asked for")
+
+    monkeypatch.setattr(bounds, "bracket", raises)
+    pair = small_pair(4)
+    decoder, verifier = setting(pair, "full:2,2", "optimal", "iid")
+    run = functools.partial(decode.decode, decoder, verifier, jax.random.key(1), weights(pair), PROMPT, jnp.int32(3), 12)
+    assert int(run().length) == 15
+    with pytest.raises(LookupError, match="asked for"):
+        run(node_report)
 
 
 @pytest.mark.parametrize(("budget", "eos"), [pytest.param(1, 2, marks=pytest.mark.thorough), (5, (2, 0))])

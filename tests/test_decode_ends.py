@@ -9,14 +9,16 @@ import pytest
 
 import experiments.compare
 import experiments.decode
-from experiments import _efficiency, _judges
 from experiments.__main__ import main
+from experiments.decoding import paired
+from experiments.inputs import named_verifiers
 from specjax import decode
 from specjax.models import Pair, pairs
 from specjax.models.markov import Markov
 from specjax.models.pairs.markov import Letters
 from specjax.numerics import Sampling
 from specjax.trees import growth
+from specjax.verifiers import node_report
 
 PROMPT, LENGTH = jnp.zeros(4, jnp.int32), jnp.int32(1)
 JUDGES = ("single", "block", "traversal")
@@ -31,18 +33,22 @@ def cycle(eos):
 def setting(pair, judge, tree="chain:6"):
     grown = growth.parse(tree, "iid")
     decoder = decode.decoder(pair, grown, "iid")
-    return decoder, decode.verifier(_judges.made(judge), "iid", grown.topology), decode.Params(pair.target_params, pair.draft_params)
+    return (
+        decoder,
+        decode.verifier(named_verifiers.made(judge), "iid", grown.topology),
+        decode.Params(pair.target_params, pair.draft_params),
+    )
 
 
 @pytest.mark.parametrize("judge", JUDGES)
 @pytest.mark.parametrize(("eos", "budget", "emitted", "accepted"), [(3, 20, [3], [3]), (-1, 4, [4], [4]), (-1, 9, [7, 2], [6, 2])])
 def test_what_eos_or_the_budget_cuts_is_not_counted(judge, eos, budget, emitted, accepted, key):
     decoder, verifier, params = setting(cycle(eos), judge)
-    found = decode.decode(decoder, verifier, key, params, PROMPT, LENGTH, budget)
+    found = decode.decode(decoder, verifier, key, params, PROMPT, LENGTH, budget, node_report)
     info = jax.tree.map(lambda rows: np.asarray(rows)[: int(found.steps)], found.info)
     assert info.emitted.tolist() == emitted
-    assert info.accepted.tolist() == accepted == info.nodes.hit.sum(1).tolist()
-    assert (info.nodes.proposed > 0).sum(1).tolist() == accepted, "a node below the last emitted token counts"
+    assert info.accepted.tolist() == accepted == info.record.hit.sum(1).tolist()
+    assert (info.record.proposed > 0).sum(1).tolist() == accepted, "a node below the last emitted token counts"
     assert np.asarray(found.tokens)[1 : int(found.length)].tolist() == [(i + 1) % 4 for i in range(sum(emitted))]
     assert not np.asarray(found.tokens)[int(found.length) :].any()
 
@@ -50,12 +56,12 @@ def test_what_eos_or_the_budget_cuts_is_not_counted(judge, eos, budget, emitted,
 @pytest.mark.parametrize("eos", [3, -1])
 def test_a_step_changes_nothing_of_a_state_that_is_done(eos, key):
     decoder, verifier, params = setting(cycle(eos), "single")
-    step = jax.jit(functools.partial(decode.step, decoder, verifier, key, params))
+    step = jax.jit(functools.partial(decode.step, decoder, verifier, key, params, record=node_report))
     state = decode.init(decoder, params, PROMPT, LENGTH, 3)
     state, first = step(state)
     again, info = step(state)
     assert state.done
-    assert (int(first.emitted), int(info.emitted), int(info.accepted), int(info.nodes.proposed.sum())) == (3, 0, 0, 0)
+    assert (int(first.emitted), int(info.emitted), int(info.accepted), int(info.record.proposed.sum())) == (3, 0, 0, 0)
     committed = [(s.tokens, s.length, s.done, s.target.history, s.drafter.cache.history, s.drafter.last) for s in (state, again)]
     jax.tree.map(np.testing.assert_array_equal, *committed)
 
@@ -95,8 +101,8 @@ def test_compare_counts_emitted_tokens_and_their_nodes(monkeypatch):
 def test_tree_budget_counts_emitted_tokens(key):
     pair = cycle(3)
     decoder, verifier, _ = setting(pair, "single")
-    texts = _efficiency.Texts(jnp.zeros((2, 4), jnp.int32), jnp.ones(2, jnp.int32), 3)
-    (calls,) = _efficiency.measure(decoder, (verifier,), pair, key, texts)
+    prompts, lengths = jnp.zeros((2, 4), jnp.int32), jnp.ones(2, jnp.int32)
+    (calls,) = paired.efficiency(decoder, (verifier,), key, pair, prompts, lengths, 3)
     assert calls.emitted[calls.ran].tolist() == [3, 3]
 
 

@@ -7,7 +7,7 @@ import pytest
 from stats import DELTA, allowance
 
 import theory
-from experiments import _exact
+from experiments.enumeration import rule_laws
 from specjax import drafting
 from specjax.drafting import register
 
@@ -30,7 +30,7 @@ def worst_error(scheme: str, sampler, n: int, key) -> tuple[float, float, str]:
 
     Infinite where a tuple of probability zero was drawn, or a slot beyond the support was left unmasked.
     """
-    q = np.stack([_exact.slots(pair.q, n) if scheme == "independent" else pair.q for pair in PAIRS])
+    q = np.stack([rule_laws.slots(pair.q, n) if scheme == "independent" else pair.q for pair in PAIRS])
     laws = [joint_law(scheme, law, n) for law in q]
 
     def code(key, q):
@@ -50,7 +50,7 @@ def worst_error(scheme: str, sampler, n: int, key) -> tuple[float, float, str]:
     return worst
 
 
-CASES = [(scheme, n) for scheme in drafting.names() for n in (1, 2, 3) if _exact.drafts(scheme, n)]
+CASES = [(scheme, n) for scheme in drafting.names() for n in (1, 2, 3) if rule_laws.drafts(scheme, n)]
 
 
 @pytest.mark.key_reuse

@@ -9,7 +9,8 @@ import pytest
 from solved import thorough
 from stats import DELTA
 
-from experiments import _checks, _exact
+from experiments.audits import rule_checks
+from experiments.enumeration import rule_laws
 from specjax import rules
 from theory import Problem, battery, closed_form, expectation
 
@@ -32,7 +33,7 @@ def acceptance(make, n):
 
 
 def draft_laws(make, q, n):
-    return _exact.slots(q, n) if make.claims.drafting == {"independent"} else q
+    return rule_laws.slots(q, n) if make.claims.drafting == {"independent"} else q
 
 
 @pytest.mark.parametrize(("make", "n"), CASES)
@@ -91,7 +92,7 @@ def test_two_drafts_without_replacement_are_exact():
     with jax.enable_x64(True):
         device = jax.jit(acceptance(PAIRS_ONLY, 2))
         for pair in KNOWN:
-            exact = _exact.acceptance(rule, Problem(pair.p, pair.q, 2, "without_replacement"))
+            exact = rule_laws.acceptance(rule, Problem(pair.p, pair.q, 2, "without_replacement"))
             errors["theory"] = max(errors["theory"], abs(expectation.pairs_without_replacement(pair.p, pair.q) - exact))
             errors["device"] = max(errors["device"], abs(device(pair.p, pair.q) - exact))
     print(errors)
@@ -111,9 +112,9 @@ SCHEMES = [
 
 def estimates(estimate, make, scheme, n, key):
     """(estimate - exact) / standard error on every pair of the battery; 0 where the law mass hardly varies and the estimate is right."""
-    cases, masks = _exact.cases(KNOWN, scheme, n), _exact.patterns(n)
-    table = _exact.laws(make(), cases.p, cases.q, n, masks)
-    exact = _checks.acceptance(_checks.Judged(make(), cases, table, table, masks), table)
+    cases, masks = rule_laws.cases(KNOWN, scheme, n), rule_laws.patterns(n)
+    table = rule_laws.laws(make(), cases.p, cases.q, n, masks)
+    exact = rule_checks.acceptance(rule_checks.Judged(make(), cases, table, table, masks), table)
     keys = jax.random.split(key, len(exact))
     p, q = (jnp.asarray(x, jnp.float32) for x in (cases.p, cases.q))
     mean, error = jax.vmap(lambda key, p, q: estimate(key, make(), p, q, n, scheme, SAMPLES))(keys, p, q)
@@ -124,7 +125,7 @@ def estimates(estimate, make, scheme, n, key):
 @pytest.mark.parametrize(("make", "scheme"), SCHEMES)
 def test_the_estimate_is_unbiased(make, scheme, key):
     """Within what a normal law allows at DELTA over the battery; drafts rarer than 1 in 10^5 may stay away and shift it by as little."""
-    n = 2 if make.claims.admits(2) and _exact.drafts(scheme, 2) else 1
+    n = 2 if make.claims.admits(2) and rule_laws.drafts(scheme, 2) else 1
     scores = estimates(rules.estimate_acceptance, make, scheme, n, key)
     print(f"largest score {scores.max():.2f}, median {np.median(scores):.2f}")
     allowed = math.sqrt(2 * math.log(2 * len(KNOWN) / DELTA))

@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from experiments import _file_audit, compare
 from experiments.__main__ import main
+from experiments.audits import file_audit
+from experiments.decoding import comparison
 from specjax import rules
 
 RULE = '''
@@ -75,19 +76,19 @@ def test_a_rule_that_says_that_it_is_lossy_shows_how_far_and_passes(command, fol
 
 
 def test_a_file_is_audited_once_until_it_changes(folder, monkeypatch):
-    known = _file_audit.findings([f"{folder}/thief.py", "kseq"])
+    known = file_audit.findings([f"{folder}/thief.py", "kseq"])
     assert list(known) == ["thief"]
     assert known["thief"].refuted
-    monkeypatch.setattr(_file_audit, "_judged", lambda make: _file_audit.Finding("judged again", False))
-    assert _file_audit.findings([f"{folder}/thief.py"]) == known
+    monkeypatch.setattr(file_audit, "_judged", lambda make: file_audit.Finding("judged again", False))
+    assert file_audit.findings([f"{folder}/thief.py"]) == known
     (folder / "thief.py").write_text(RULE.replace("LOSSLESS", "True") + "\n")
-    assert _file_audit.findings([f"{folder}/thief.py"])["thief"].words == "judged again"
+    assert file_audit.findings([f"{folder}/thief.py"])["thief"].words == "judged again"
 
 
 def test_no_row_above_the_optimum_is_consistent():
     """A rule that accepts what it says, and more than any lossless rule could, claims or no claims."""
     steals = type("Steals", (), {"claims": rules.get("kseq").claims._replace(lossless=False)})()
     mass, alpha_star = np.full(500, 0.9), np.full(500, 0.7)
-    assert compare._verdict(steals, mass, mass, alpha_star, 1e-4)[0] is False
-    assert compare._verdict(steals, mass, np.full(500, np.nan), alpha_star, 1e-4)[0] is False
-    assert compare._verdict(steals, alpha_star, np.full(500, np.nan), alpha_star, 1e-4)[0] is None
+    assert comparison._verdict(steals, mass, mass, alpha_star, 1e-4)[0] is False
+    assert comparison._verdict(steals, mass, np.full(500, np.nan), alpha_star, 1e-4)[0] is False
+    assert comparison._verdict(steals, alpha_star, np.full(500, np.nan), alpha_star, 1e-4)[0] is None

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import pytest
 from test_theory_goldens import ACCEPTANCE, OPTIMA, REVERSED
 
-from experiments import _exact
+from experiments.enumeration import rule_laws
 from specjax import bounds, rules
 from theory import Problem, lp
 
@@ -21,7 +21,7 @@ ENUMERATED += [
 @pytest.mark.parametrize(("pair", "n", "scheme", "rule", "golden"), ENUMERATED)
 def test_acceptance(pair, n, scheme, rule, golden):
     problem, rule = Problem(*pair, n, scheme), rules.get(rule)()
-    assert abs(_exact.acceptance(rule, problem) - golden) < 1e-6
+    assert abs(rule_laws.acceptance(rule, problem) - golden) < 1e-6
     with jax.enable_x64(True):
         stated = rules.expected_acceptance(rule, jnp.asarray(problem.p), jnp.asarray(problem.q), n, scheme)
     assert stated is None or abs(stated - golden) < 1e-6
@@ -32,5 +32,5 @@ def test_optimum(pair, n, scheme, golden):
     problem = Problem(*pair, n, scheme)
     with jax.enable_x64(True):
         transport = rules.get("transport")(jnp.asarray(lp.plan(problem)))
-        assert abs(_exact.acceptance(transport, problem) - golden) < 1e-6
+        assert abs(rule_laws.acceptance(transport, problem) - golden) < 1e-6
         assert abs(bounds.optimal_acceptance(jnp.asarray(problem.p), jnp.asarray(problem.q), n, scheme) - golden) < 1e-6

@@ -13,8 +13,8 @@ import pytest
 from stats import DELTA, allowance, assert_drawn_from
 
 import theory.growth
-from experiments import _exact
 from experiments.audit import battery
+from experiments.enumeration import rule_laws
 from specjax import decode, rules, trees
 from specjax.drafters import ModelDrafter
 from specjax.models import Pair
@@ -271,11 +271,11 @@ def dependence(make, scheme, n):
     Both weighted with the probability of the drafts before; only where the scheme draws that many.
     """
     pairs = battery()
-    cases = _exact.cases(pairs, scheme, n)
-    laws = _exact.laws(make(), cases.p, cases.q, n, _exact.patterns(n))
+    cases = rule_laws.cases(pairs, scheme, n)
+    laws = rule_laws.laws(make(), cases.p, cases.q, n, rule_laws.patterns(n))
     worst = 0.0
     for drawn in range(n):
-        fewer, more = _exact.prefix(n, drawn), _exact.prefix(n, drawn + 1)
+        fewer, more = rule_laws.prefix(n, drawn), rule_laws.prefix(n, drawn + 1)
         for b in range(len(pairs)):
             if theory.drafting.get(scheme).live(cases.q[b], n) > drawn:
                 before, after = (_joint(cases, laws, row, b, n, drawn) for row in (fewer, more))

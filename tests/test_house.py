@@ -18,6 +18,14 @@ FLOORS = [
     {"decode"},
     {"training", "sharding"},
 ]
+ROOMS = [
+    {"cli"},
+    {"inputs", "stats"},
+    {"enumeration", "decoding"},
+    {"audits", "timing"},
+    {"ladders", "sweeps"},
+    {"figures"},
+]
 RULE_SEES = {"jax", "jaxtyping", "typing", "math", "functools", "dataclasses"}
 RULE_SEES |= {f"specjax.{room}" for room in ("_types", "numerics", "bounds", "solvers", "rules._base")}
 TEXTS = [
@@ -69,6 +77,40 @@ def test_arrows_point_down(path):
     assert not any(within(name, {"theory", "experiments", "tests"}) for name in imports(path))
     if parts[0] != "__init__":
         assert {room for room in seen if floors[room] > floors[parts[0]]} == set()
+
+
+@pytest.mark.parametrize("path", files("experiments"), ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_command_imports_rooms_and_a_room_lower_rooms(path):
+    assert upward(path) == set()
+
+
+def upward(path: Path) -> set[str]:
+    """What a file of `experiments` imports of it beside rooms below its own: a command stands above all of them."""
+    floors = {room: height for height, rooms in enumerate(ROOMS) for room in rooms}
+    inner, *rest = path.relative_to(ROOT / "experiments").parts
+    height = floors[inner] if rest else len(ROOMS)
+    seen = {name.split(".")[1] for name in imports(path) if name.startswith("experiments.")} - {inner}
+    return {name for name in seen if floors.get(name, len(ROOMS)) >= height}
+
+
+def test_every_file_of_experiments_is_a_command_and_every_folder_a_room():
+    folder = ROOT / "experiments"
+    assert {path.name for path in files("experiments") if path.name.startswith("_")} == {"__init__.py", "__main__.py"}
+    assert {path.parent.name for path in folder.glob("*/__init__.py")} == set().union(*ROOMS)
+    for path in folder.glob("[a-z]*.py"):
+        assert {"Config", "run", "show"} <= {
+            node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.ClassDef | ast.FunctionDef)
+        }
+
+
+def test_an_upward_import_is_caught(monkeypatch, tmp_path):
+    monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
+    for name in ("cli", "stats", "figures"):
+        (tmp_path / "experiments" / name).mkdir(parents=True)
+    (tmp_path / "experiments" / "compare.py").touch()
+    path = tmp_path / "experiments" / "stats" / "means.py"
+    path.write_text("from experiments import compare\nfrom experiments.figures import style\nfrom experiments.cli import tables")
+    assert upward(path) == {"compare", "figures"}
 
 
 def says(path: Path) -> set[str]:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import _logits
+from experiments.inputs import logit_files
 
 DTYPES = [np.float16, jnp.bfloat16, np.float32, np.float64]
 T, V = 7, 30
@@ -33,7 +33,7 @@ def save(path, values, name="logits"):
 @pytest.mark.parametrize("suffix", [".npy", ".npz", ".safetensors"])
 def test_the_rows_come_back_bit_for_bit(suffix, dtype, rows, logits, tmp_path):
     values = logits.astype(dtype)
-    found = _logits.find(save(tmp_path / f"logits{suffix}", values))
+    found = logit_files.find(save(tmp_path / f"logits{suffix}", values))
     chunks = list(found.read(rows))
     assert found.shape == (T, V)
     assert [len(chunk) for chunk in chunks] == [min(rows, T - start) for start in range(0, T, rows)]
@@ -42,17 +42,17 @@ def test_the_rows_come_back_bit_for_bit(suffix, dtype, rows, logits, tmp_path):
 
 
 def test_other_layouts(logits, tmp_path):
-    swapped = _logits.find(save(tmp_path / "swapped.npy", logits.astype(">f4")))
+    swapped = logit_files.find(save(tmp_path / "swapped.npy", logits.astype(">f4")))
     assert np.array_equal(next(swapped.read(T)), logits.astype(np.float32))
     stored = tmp_path / "stored.npz"  # not compressed
     np.savez(stored, logits)
-    assert np.array_equal(next(_logits.find(stored).read(T)), logits)
+    assert np.array_equal(next(logit_files.find(stored).read(T)), logits)
     with pytest.raises(ValueError, match="column by column"):
-        _logits.find(save(tmp_path / "columns.npy", np.asfortranarray(logits)))
+        logit_files.find(save(tmp_path / "columns.npy", np.asfortranarray(logits)))
 
 
 def test_a_file_is_read_again_from_its_start(logits, tmp_path):
-    found = _logits.find(save(tmp_path / "x.npz", logits))
+    found = logit_files.find(save(tmp_path / "x.npz", logits))
     assert np.array_equal(next(found.read(2)), next(found.read(2)))
 
 
@@ -63,7 +63,7 @@ def test_a_file_cut_short_is_named(suffix, kept, logits, tmp_path):
     cut = tmp_path / f"cut{suffix}"
     cut.write_bytes(whole.read_bytes()[:kept])
     with pytest.raises(ValueError, match=str(cut)):
-        _logits.find(cut)
+        logit_files.find(cut)
 
 
 def test_a_flipped_bit_in_an_archive_is_seen_while_reading(logits, tmp_path):
@@ -73,7 +73,7 @@ def test_a_flipped_bit_in_an_archive_is_seen_while_reading(logits, tmp_path):
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
     with pytest.raises(ValueError, match=f"{path}: broken or cut short in rows"):
-        list(_logits.find(path).read(2))
+        list(logit_files.find(path).read(2))
 
 
 def test_what_is_no_array_of_floats_is_named(logits, tmp_path):
@@ -98,7 +98,7 @@ def test_what_is_no_array_of_floats_is_named(logits, tmp_path):
     }
     for path, words in wrong.items():
         with pytest.raises(ValueError, match=words) as error:
-            _logits.find(path)
+            logit_files.find(path)
         assert str(error.value).startswith(str(path))
 
 
@@ -107,9 +107,9 @@ def test_safetensors_with_several_arrays_or_integers_is_named(logits, tmp_path):
     numpy.save_file({"a": logits, "b": logits}, tmp_path / "two.safetensors")
     numpy.save_file({"a": logits.astype(np.int32)}, tmp_path / "whole.safetensors")
     with pytest.raises(ValueError, match="got 2: a, b"):
-        _logits.find(tmp_path / "two.safetensors")
+        logit_files.find(tmp_path / "two.safetensors")
     with pytest.raises(ValueError, match="got I32"):
-        _logits.find(tmp_path / "whole.safetensors")
+        logit_files.find(tmp_path / "whole.safetensors")
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
@@ -121,7 +121,7 @@ def test_one_of_several_arrays_goes_by_its_name(suffix, logits, tmp_path):
     else:
         pytest.importorskip("safetensors.numpy").save_file(held, path)
     for name, values in held.items():
-        found = _logits.find(tmp_path / f"both{suffix}:{name}")
+        found = logit_files.find(tmp_path / f"both{suffix}:{name}")
         assert found.shape == (2, T, V)
         for rows in (1, 4, T, 50):
             chunks = list(found.read(rows))
@@ -130,13 +130,13 @@ def test_one_of_several_arrays_goes_by_its_name(suffix, logits, tmp_path):
     save(tmp_path / "one.npy", logits)
     for name, words in ((f"both{suffix}:third", "holds no array third: expected one of"), ("one.npy:third", "without a name")):
         with pytest.raises(ValueError, match=words):
-            _logits.find(tmp_path / name)
+            logit_files.find(tmp_path / name)
 
 
 @pytest.mark.parametrize("rows", [1, 3, 50])
 def test_a_part_has_the_rows_of_every_text_and_no_padding(rows, logits, tmp_path):
     texts = np.stack([logits, -logits, 2 * logits]).astype(np.float32)
-    part = _logits.part(_logits.find(save(tmp_path / "texts.npy", texts)), 1, 5, V - 3)
+    part = logit_files.part(logit_files.find(save(tmp_path / "texts.npy", texts)), 1, 5, V - 3)
     chunks, right = list(part.read(rows)), texts[:, 1:5, : V - 3].reshape(-1, V - 3)
     assert part.shape == (3, 4, V - 3)
     assert [len(chunk) for chunk in chunks] == [min(rows, 12 - start) for start in range(0, 12, rows)]

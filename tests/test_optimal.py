@@ -21,7 +21,7 @@ P, Q = (np.stack([getattr(pair, name) for pair in PAIRS]).astype(np.float32) for
 @functools.cache
 def solved(n: int) -> tuple[Levels, rules.Certificate]:
     """The rule and its certificate at every pair, by vmap."""
-    solve = jax.jit(jax.vmap(lambda p, q: (optimal._solve(p, q, n, jnp.asarray(n)), rules.get("optimal")().certificate(p, q, n))))
+    solve = jax.jit(jax.vmap(lambda p, q: (optimal.Optimal().solve(p, q, n, jnp.asarray(n)), rules.get("optimal")().certificate(p, q, n))))
     return jax.tree.map(np.asarray, solve(P, Q))
 
 
@@ -70,6 +70,6 @@ def test_a_kernel_whose_masses_are_not_its_own_is_seen():
 @pytest.mark.parametrize("n", DRAFTS)
 def test_no_context_spoils_another(n):
     """A pair solved among others, laws of nan beside it, is what it is alone."""
-    solve = jax.jit(jax.vmap(lambda p, q: optimal._solve(p, q, n, jnp.asarray(n)).given))
+    solve = jax.jit(jax.vmap(lambda p, q: optimal.Optimal().solve(p, q, n, jnp.asarray(n)).given))
     spoiled = solve(np.concatenate([P[:-1], np.full((1, V), np.nan, np.float32)]), Q)
     np.testing.assert_allclose(spoiled[:-1], solved(n)[0].given[:-1], atol=1e-6)

@@ -11,7 +11,7 @@ import pytest
 import theory
 from specjax import bounds
 from specjax._types import Certificate
-from specjax.rules import optimal_without_replacement
+from specjax.rules.optimal_without_replacement import OptimalWithoutReplacement
 from specjax.solvers import levels, low_race, race_masses, softmax_without_replacement
 from specjax.solvers.levels import Levels
 
@@ -34,7 +34,7 @@ def solved(vocabulary: int, n: int) -> tuple[Levels, Certificate]:
 
 def solve_all(p: np.ndarray, q: np.ndarray, n: int) -> tuple[Levels, Certificate]:
     def solve(p, q):
-        tables = optimal_without_replacement._solve(p, q, n, jnp.asarray(n))
+        tables = OptimalWithoutReplacement().solve(p, q, n, jnp.asarray(n))
         return tables, levels.certificate(tables, bounds.bracket(p, q, n, SCHEME).upper, n)
 
     return jax.jit(jax.vmap(solve))(p, q)
@@ -282,7 +282,7 @@ def test_nearly_one_hot_laws_give_numbers_where_tokens_share_nodes():
 def test_surplus_slots_change_nothing_at_a_large_vocabulary(live):
     """Where tokens share nodes, `live` of three slots accept what `live` slots do; one accepts sum min(p, q)."""
     p, q = (jnp.asarray(law, jnp.float32) for law in square(np.random.default_rng(2), 600, 3))
-    masked = float(jax.jit(lambda live: optimal_without_replacement._solve(p, q, 3, live))(jnp.asarray(live)).given.sum())
+    masked = float(jax.jit(lambda live: OptimalWithoutReplacement().solve(p, q, 3, live))(jnp.asarray(live)).given.sum())
     alone = theory.subsets.optimum(theory.Problem(*(np.float64(law) / np.float64(law).sum() for law in (p, q)), live, SCHEME)).value
     print(f"{live} of 3: {masked:.7f}, optimum {alone:.7f}")
     assert -2e-6 <= alone - masked <= 1e-5

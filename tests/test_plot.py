@@ -9,9 +9,10 @@ import pytest
 import swept
 from matplotlib.colors import to_hex
 
-from experiments import _figures, _rows, _style, plot
+from experiments import plot
 from experiments.__main__ import main
-from experiments._figures import acceptance, differences, efficiency, gap, phase
+from experiments.figures import kinds, stored_rows, style
+from experiments.figures.kinds import acceptance, differences, efficiency, gap, phase
 from specjax import rules, verifiers
 
 
@@ -30,7 +31,7 @@ def stored(tmp_path):
     return store
 
 
-@pytest.mark.parametrize("kind", _figures.kinds())
+@pytest.mark.parametrize("kind", kinds.kinds())
 def test_every_kind_draws_its_points(kind, stored, tmp_path, capsys):
     path = stored(swept.rows(temperatures=(0.5, 1.0), seeds=(0, 1)), "merged.parquet")
     figure = tmp_path / "figure.png"
@@ -105,7 +106,7 @@ class TestDifferences:
         by_prompt = {"nodes": [4, 2, 6], "acceptance": [0.5, 0.7, 0.6], "alpha_star": [0.9, 0.9, 0.9]}
         row = {"pair": "bytes", "scheme": "iid", "n": 2, "tree": "star:2", "acceptance_law_mass": 0.58, "acceptance_law_mass_se": 0.1}
         rows = [row | {"rule": "a", "by_prompt": by_prompt}, row | {"rule": "b", "by_prompt": by_prompt | {"acceptance": [0.6, 0.9, 0.6]}}]
-        (point,) = differences.points(_rows.measured(rows))
+        (point,) = differences.points(stored_rows.measured(rows))
         assert (point["units"], point["best"]) == (3, "b")
         assert point["value"] == pytest.approx(-(4 * 0.1 + 2 * 0.2) / 12)
 
@@ -125,10 +126,10 @@ def test_rows_are_chosen_by_lists_in_which_a_value_may_hold_commas():
     rows = [{"tree": tree, "n": n} for tree in ("full:2", "full:2,2", "full:2,1", "star:2") for n in (1, 2, 4)]
     cases = {"full:2,2": {"full:2,2"}, "full:2,full:2,1": {"full:2", "full:2,1"}, "star:2,full:2,2": {"star:2", "full:2,2"}}
     for condition, kept in cases.items():
-        assert {row["tree"] for row in _rows.chosen(rows, (f"tree={condition}", "n=1,4"))} == kept
-    assert {row["n"] for row in _rows.chosen(rows, ("n=1,4",))} == {1, 4}
+        assert {row["tree"] for row in stored_rows.chosen(rows, (f"tree={condition}", "n=1,4"))} == kept
+    assert {row["n"] for row in stored_rows.chosen(rows, ("n=1,4",))} == {1, 4}
     with pytest.raises(ValueError, match="no row has n=1,3; there are 1, 2, 4"):
-        _rows.chosen(rows, ("n=1,3",))
+        stored_rows.chosen(rows, ("n=1,3",))
 
 
 def test_it_says_which_columns_vary(stored, capsys):
@@ -142,15 +143,15 @@ def test_it_says_which_columns_vary(stored, capsys):
 
 def test_a_rule_has_one_colour_in_every_figure():
     names = (*rules.names(), *verifiers.names())
-    assert len({_style.colour(name) for name in names}) == len(names)
-    assert _style.colour("top_down:kseq") == _style.colour("kseq")
+    assert len({style.colour(name) for name in names}) == len(names)
+    assert style.colour("top_down:kseq") == style.colour("kseq")
     rows = [row for row in swept.rows() if row["rule"] != "kseq"]
     for kind in (acceptance, gap, efficiency, differences):
         for held in (rows, swept.rows()):
             lines = [line for axes in kind.draw(kind.points(held)).axes for line in axes.containers]
             found = {line.get_label(): to_hex(line.lines[0].get_color()) for line in lines}
             assert "recursive_rejection" in found
-            assert all(colour == _style.colour(name) for name, colour in found.items() if name in names)
+            assert all(colour == style.colour(name) for name, colour in found.items() if name in names)
 
 
 def wrong(folder, stored):

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import _prompts, _stop
 from experiments import decode as command
+from experiments.inputs import prompt_files, stop_strings
 from specjax.models import pairs, prefill
 from specjax.models._base import PIECE
 from specjax.models.transformer import Config, Transformer
@@ -32,22 +32,22 @@ class TestFiles:
     def test_jsonl(self, entry, prompt, tmp_path):
         path = tmp_path / "prompts.jsonl"
         path.write_text("\n".join([json.dumps(entry), "", '{"prompt": "b"}']))
-        assert _prompts.read(path) == [prompt, "b"]
+        assert prompt_files.read(path) == [prompt, "b"]
 
     def test_a_line_of_text_is_a_prompt_with_its_spaces(self, tmp_path):
         path = tmp_path / "prompts.txt"
         path.write_bytes("  a \r\n\n b\u2028c\x1ed\n".encode())
-        assert _prompts.read(path) == ["  a ", " b\u2028c\x1ed"]
+        assert prompt_files.read(path) == ["  a ", " b\u2028c\x1ed"]
 
     @pytest.mark.parametrize("line", BAD_LINES)
     def test_what_is_no_prompt_is_named_by_its_line(self, line, tmp_path):
         path = tmp_path / "prompts.jsonl"
         path.write_text(f'{{"prompt": "a"}}\n{line}\n')
         with pytest.raises(ValueError, match=r"line 2: (expected a JSON object|the prompt is empty)"):
-            _prompts.read(path)
+            prompt_files.read(path)
 
     def test_prompts_are_padded_whole(self):
-        tokens, lengths = _prompts.padded([[1] * 70, [2]])
+        tokens, lengths = prompt_files.padded([[1] * 70, [2]])
         assert (tokens.shape, lengths.tolist(), tokens.sum(1).tolist()) == ((2, 128), [70, 1], [70, 2])
 
 
@@ -82,15 +82,15 @@ class TestPrefill:
 class TestStops:
     def test_the_text_ends_before_the_first_stop(self):
         tokens, to_text = list(b"one. two. three"), lambda ids: bytes(ids).decode()
-        kept, tail = _stop.cut(tokens, ("three", ". t"), to_text)
+        kept, tail = stop_strings.cut(tokens, ("three", ". t"), to_text)
         assert (to_text(kept), tail) == ("one. t", 3)
-        assert _stop.cut(tokens, ("four",), to_text) == (tokens, 0)
-        assert _stop.spans([["on", True], ["e.", False], [" t", True]], tail) == [["on", True], ["e", False]]
+        assert stop_strings.cut(tokens, ("four",), to_text) == (tokens, 0)
+        assert stop_strings.spans([["on", True], ["e.", False], [" t", True]], tail) == [["on", True], ["e", False]]
 
     def test_the_calls_end_with_the_text(self):
         records = [{"emitted": emitted, "accepted": emitted - 1} for emitted in (3, 4, 2)]
-        assert _stop.steps(records, 6) == [{"emitted": 3, "accepted": 2}, {"emitted": 3, "accepted": 3}]
-        assert _stop.steps(records, 9) == records
+        assert stop_strings.steps(records, 6) == [{"emitted": 3, "accepted": 2}, {"emitted": 3, "accepted": 3}]
+        assert stop_strings.steps(records, 9) == records
 
     def test_in_a_decode(self):
         config = command.Config("abc", pair="markov", rule="single", tree="chain:2", tokens=30)

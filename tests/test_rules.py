@@ -11,9 +11,9 @@ from solved import thorough
 from stats import assert_drawn_from, distance
 
 import theory
-from experiments import _exact
 from experiments import rules as table
 from experiments.audit import battery
+from experiments.enumeration import rule_laws
 from specjax import drafting, numerics, rules
 
 ROOT = Path(__file__).parents[1]
@@ -30,9 +30,9 @@ STATED = [
 def test_expected_acceptance_is_that_of_theory(make, scheme):
     formula = getattr(theory.closed_form, make.name)
     p = np.stack([pair.p for pair in battery()])
-    for n in (n for n in (1, 2, 3) if make.claims.admits(n) and make.claims.stated_at(scheme, n) and _exact.drafts(scheme, n)):
-        q = np.stack([_exact.slots(pair.q, n) if scheme == "independent" else pair.q for pair in battery()])
-        stated = _exact.expectations(lambda p, q, n=n: make().expected_acceptance(p, q, n), p, q)
+    for n in (n for n in (1, 2, 3) if make.claims.admits(n) and make.claims.stated_at(scheme, n) and rule_laws.drafts(scheme, n)):
+        q = np.stack([rule_laws.slots(pair.q, n) if scheme == "independent" else pair.q for pair in battery()])
+        stated = rule_laws.expectations(lambda p, q, n=n: make().expected_acceptance(p, q, n), p, q)
         exact = np.array([formula(*pair, n, scheme) for pair in zip(p, q, strict=True)])
         error = np.abs(stated - exact)
         print(f"n = {n}: largest difference {error.max():.1e} on {battery()[error.argmax()].name}")

@@ -9,11 +9,12 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import _grid, _seeds
 from experiments.__main__ import commands, main
+from experiments.cli import seeds
+from experiments.sweeps import grids
 
 SEEDS = (0, 1, -1, 2**31, 2**32 - 1, 2**32, 2**32 + 1, -(2**32), 2**63 - 1, -(2**63))
-FOLDER = Path(_seeds.__file__).parent
+FOLDER = Path(seeds.__file__).parent
 COMMANDS = {name: importlib.import_module(f"experiments.{name}") for name in commands()}
 SEEDED = [name for name, module in COMMANDS.items() if any(field.name == "seed" for field in dataclasses.fields(module.Config))]
 
@@ -21,10 +22,10 @@ SEEDED = [name for name, module in COMMANDS.items() if any(field.name == "seed" 
 @pytest.mark.parametrize("wide", [False, True])
 def test_seeds_are_not_confused(wide):
     with jax.enable_x64(wide):
-        keys = {seed: jax.random.key_data(_seeds.key(seed)).tolist() for seed in SEEDS}
+        keys = {seed: jax.random.key_data(seeds.key(seed)).tolist() for seed in SEEDS}
         assert len({tuple(key) for key in keys.values()}) == len(SEEDS)
         assert all(keys[seed] == jax.random.key_data(jax.random.key(np.uint32(seed))).tolist() for seed in SEEDS if 0 <= seed < 2**32)
-    assert len({_seeds.natural(seed) for seed in SEEDS}) == len(SEEDS)
+    assert len({seeds.natural(seed) for seed in SEEDS}) == len(SEEDS)
     plain = [jax.random.key_data(jax.random.key(seed)).tolist() for seed in (0, 2**32)]
     assert plain[0] == plain[1], "planted: a plain key drops the upper half"
 
@@ -53,9 +54,9 @@ def test_what_has_more_bits_is_refused_by_every_command(name, seed, capsys, monk
 def test_what_has_more_bits_is_refused_in_a_grid(tmp_path):
     path = tmp_path / "grid.toml"
     path.write_text(f"[[grid]]\nfamily = ['zipf']\nseed = [0, {2**63 - 1}]\n")
-    assert _grid.read(path)[0].seed == (0, 2**63 - 1)
+    assert grids.read(path)[0].seed == (0, 2**63 - 1)
     with pytest.raises(ValueError, match="seed: expected"):
-        _grid._checked(path, _grid.Grid(family=("zipf",), seed=(2**63,)))
+        grids._checked(path, grids.Grid(family=("zipf",), seed=(2**63,)))
 
 
 @pytest.mark.parametrize("name", commands())

@@ -5,8 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from experiments import _efficiency, _sequoia, compare, decode
+from experiments import compare, decode
 from experiments.__main__ import main
+from experiments.decoding import pair_profile, sequoia
 from specjax.models import pairs
 from specjax.numerics import AS_IS
 from theory import shapes
@@ -17,7 +18,7 @@ ACCEPTANCE = np.array([0.6, 0.3, 0.05])
 
 @pytest.fixture
 def measured(monkeypatch):
-    monkeypatch.setattr(_efficiency, "profile", lambda *_: _efficiency.Profile(ACCEPTANCE, LogMoments(1.0, 1.0)))
+    monkeypatch.setattr(pair_profile, "profile", lambda *_: pair_profile.Profile(ACCEPTANCE, LogMoments(1.0, 1.0)))
 
 
 def of(nodes, depth):
@@ -26,7 +27,7 @@ def of(nodes, depth):
 
 
 def test_names_become_trees_and_are_said(measured, capsys):
-    found = _sequoia.resolved(("chain:2", "sequoia:6", "sequoia:6x2"), pairs.load("markov"), AS_IS, 0)
+    found = sequoia.resolved(("chain:2", "sequoia:6", "sequoia:6x2"), pairs.load("markov"), AS_IS, 0)
     assert found == ("chain:2", of(7, 6), of(7, 2))
     assert found[1] != found[2]
     err = capsys.readouterr().err
@@ -34,8 +35,8 @@ def test_names_become_trees_and_are_said(measured, capsys):
 
 
 def test_what_is_not_named_is_not_measured(monkeypatch):
-    monkeypatch.setattr(_efficiency, "profile", None)
-    assert _sequoia.resolved(("chain:2",), pairs.load("markov"), AS_IS, 0) == ("chain:2",)
+    monkeypatch.setattr(efficiency, "profile", None)
+    assert sequoia.resolved(("chain:2",), pairs.load("markov"), AS_IS, 0) == ("chain:2",)
 
 
 @pytest.mark.parametrize("text", ["sequoia", "sequoia:0", "sequoia:4x0", "sequoia:4x2x2", "sequoia:many"])

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from matplotlib.testing.compare import compare_images
 
-from experiments import _stored, plot
+from experiments import plot
 from experiments.__main__ import _parse
+from experiments.figures import origins
 
-FIGURES = sorted(_stored.RESULTS.glob("*.png"))
+FIGURES = sorted(origins.RESULTS.glob("*.png"))
 README = (Path(__file__).parents[1] / "README.md").read_text()
 TOLERANCE = 3.0  # root mean square of 255: what another release of the drawing library may move
 by_name = pytest.mark.parametrize("path", FIGURES, ids=lambda path: path.stem)
@@ -32,7 +33,7 @@ def test_a_stored_figure_is_drawn_from_its_rows(path, tmp_path):
 
 
 def test_other_rows_draw_another_figure(tmp_path):
-    path = _stored.RESULTS / "compare-bytes.png"
+    path = origins.RESULTS / "compare-bytes.png"
     content = copy.deepcopy(plot.run(plot.Config(path.with_suffix(".json"))))
     for row in content["rows"]:
         if row["rule"] == "naive_membership":
@@ -43,8 +44,8 @@ def test_other_rows_draw_another_figure(tmp_path):
 @by_name
 def test_its_command_asks_for_the_stored_configuration(path):
     content = json.loads(path.with_suffix(".json").read_text())
-    specjax, name, *arguments = shlex.split(_stored.command(content))
-    module = _stored.origin(content)
+    specjax, name, *arguments = shlex.split(origins.command(content))
+    module = origins.origin(content)
     assert (specjax, f"experiments.{name}") == ("specjax", module.__name__)
     options = _parse(module, name, None, arguments)
     asked = {field.name: getattr(options, field.name) for field in dataclasses.fields(module.Config)}
@@ -58,4 +59,4 @@ def test_readme_shows_figures_that_have_rows():
 
 def test_rows_of_no_experiment_have_no_command():
     with pytest.raises(ValueError, match="provenance"):
-        _stored.command({"rows": [{"rule": "kseq"}]})
+        origins.command({"rows": [{"rule": "kseq"}]})

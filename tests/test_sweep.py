@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 from sweep_helpers import environment, grid, start
 
-from experiments import _code, _grid, merge, status, sweep
+from experiments import merge, status, sweep
 from experiments.__main__ import main
+from experiments.cli import code_version
+from experiments.sweeps import grids
 
 pytest.importorskip("pyarrow")
 BROKEN = """
@@ -136,9 +138,9 @@ def test_pairs_estimates_and_python_files(tmp_path):
 
 
 def test_a_cells_name_follows_its_configuration_and_the_code(tmp_path):
-    cells = _grid.cells(_grid.read(grid(tmp_path / "grid.toml", 2)))
+    cells = grids.cells(grids.read(grid(tmp_path / "grid.toml", 2)))
     assert len({cell.identity(code) for cell in cells for code in ("a", "b")}) == 2 * len(cells)
-    behind = {path.name for path in _code._behind("experiments.sweep")}
+    behind = {path.name for path in code_version._behind("experiments.sweep")}
     assert {"sweep.py", "_cell_family.py", "compare.py"} <= behind
     assert not {"merge.py", "status.py", "audit.py"} & behind
 
@@ -148,9 +150,9 @@ def test_a_rule_in_a_file_goes_by_its_text(tmp_path):
     names = []
     for path in (tmp_path / "mine.py", tmp_path / "other" / "mine.py"):
         path.write_text(BROKEN)
-        names += [cell.identity("") for cell in _grid.cells((_grid.Grid(family=("zipf",), rule=(str(path),), n=(1,)),))]
+        names += [cell.identity("") for cell in grids.cells((grids.Grid(family=("zipf",), rule=(str(path),), n=(1,)),))]
     path.write_text(BROKEN + "\n# changed")
-    names += [cell.identity("") for cell in _grid.cells((_grid.Grid(family=("zipf",), rule=(str(path),), n=(1,)),))]
+    names += [cell.identity("") for cell in grids.cells((grids.Grid(family=("zipf",), rule=(str(path),), n=(1,)),))]
     assert names[0] == names[1] != names[2]
 
 

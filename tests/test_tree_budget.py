@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from experiments import tree_budget
-from experiments._budget_trees import METHODS, REJECTION, SINGLE, WIDTHS, Limits
+from experiments.decoding.published_trees import METHODS, REJECTION, SINGLE, WIDTHS, Limits
 from specjax.trees import growth
 
 pytestmark = pytest.mark.thorough

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 import theory
-from experiments import _families, _judged, tree_gap
-from experiments._judged import Judged, Size
+from experiments import tree_gap
+from experiments.enumeration import padded_trees, worlds
+from experiments.enumeration.padded_trees import Judged, Size
 from specjax import rules, trees
 from specjax.trees import Draft
 from specjax.verifiers import Block, TopDown, Traversal
@@ -41,7 +42,7 @@ SMALL = [row for row in STORED["rows"] if row["tree"] in ("chain:3", "full:2,1")
 def problem_of(tree, scheme="iid", vocabulary=3, family="random", seed=0):
     """A topology, and the law over drawn trees."""
     topology = trees.parse(tree)
-    return topology, theory.trees.drawn(_families.problem(family, tuple(topology.parents.tolist()), vocabulary, scheme, seed))
+    return topology, theory.trees.drawn(worlds.problem(family, tuple(topology.parents.tolist()), vocabulary, scheme, seed))
 
 
 @functools.cache
@@ -114,7 +115,7 @@ def test_a_run_gives_a_row_for_every_verifier_that_covers_the_tree(content):
 )
 def test_room_for_more_changes_no_law(tree, verifier):
     topology, drawn = problem_of(tree)
-    roomy = _judged._compiled(verifier.law, "iid", Size(6, 3, 4))(topology, drawn)
+    roomy = padded_trees._compiled(verifier.law, "iid", Size(6, 3, 4))(topology, drawn)
     with jax.enable_x64(True):
         columns = [jnp.asarray(column) for column in (drawn.tokens, drawn.q, drawn.p)]
         alone = jax.jit(lambda tokens, q, p: verifier.law(Draft(topology, tokens, q, "iid"), p))
@@ -127,7 +128,7 @@ def test_room_for_more_changes_no_law(tree, verifier):
 def test_laws_for_trees_that_are_alike_are_the_laws_of_each(tree, scheme):
     rule = {"iid": paths.recursive_rejection, "without_replacement": paths.optimal(scheme)}[scheme]
     topology, drawn = problem_of(tree, scheme)
-    np.testing.assert_allclose(_judged.top_down_laws(rule, topology, drawn), drawn.laws(paths.top_down(rule)), atol=EXACT)
+    np.testing.assert_allclose(padded_trees.top_down_laws(rule, topology, drawn), drawn.laws(paths.top_down(rule)), atol=EXACT)
 
 
 def plain(verifier):
@@ -150,14 +151,14 @@ def test_a_verifier_that_theory_does_not_confirm_is_refused(laws, referee):
         Judged("planted", lambda _: True, laws, referee)(*problem_of("full:2,1"))
 
 
-@pytest.mark.parametrize("family", _families.names())
+@pytest.mark.parametrize("family", worlds.names())
 def test_laws_of_a_family_are_positive_and_one_seed_gives_them_to_every_tree(family):
-    short, long = (_families.problem(family, parents, 3, "iid", 1) for parents in ((-1, 0), (-1, 0, 0, 1)))
+    short, long = (worlds.problem(family, parents, 3, "iid", 1) for parents in ((-1, 0), (-1, 0, 0, 1)))
     for name in ("target", "draft"):
         assert (getattr(long, name) > 0).all()
         np.testing.assert_array_equal(getattr(short, name), getattr(long, name)[:4])
     assert (len(np.unique(long.target, axis=0)) == 1) == (family == "constant")
-    assert not np.array_equal(short.target, _families.problem(family, (-1, 0), 3, "iid", 2).target)
+    assert not np.array_equal(short.target, worlds.problem(family, (-1, 0), 3, "iid", 2).target)
 
 
 def test_cases_are_counted_before_they_are_drawn():

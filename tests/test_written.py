@@ -9,10 +9,12 @@ import pytest
 import swept
 from rich.console import Console
 
-from experiments import _stored, _written, plot, rules
+from experiments import plot, rules
+from experiments.cli import tables
+from experiments.figures import origins
 
 WIDE = 1000
-CONTENTS = {path.stem: path for path in sorted(_stored.RESULTS.glob("*.json"))}
+CONTENTS = {path.stem: path for path in sorted(origins.RESULTS.glob("*.json"))}
 
 
 def shown(show, content, width):
@@ -37,7 +39,7 @@ def check(show, content):
 @pytest.mark.parametrize("path", CONTENTS.values(), ids=CONTENTS)
 def test_stored_rows_are_shown_whole(path):
     content = json.loads(path.read_text())
-    check(_stored.origin(content).show, content)
+    check(origins.origin(content).show, content)
 
 
 def test_the_rules_are_shown_whole():
@@ -74,8 +76,8 @@ def test_a_cut_and_a_broken_word_are_caught():
     ],
 )
 def test_a_figure_and_its_standard_error(value, error, text):
-    assert _written.with_error(value, error) == text
+    assert tables.with_error(value, error) == text
 
 
 def test_an_interval_is_written_as_one():
-    assert _written.interval(-1e-9, 0.5, 3, "+") == "+0.000 to +0.500"
+    assert tables.interval(-1e-9, 0.5, 3, "+") == "+0.000 to +0.500"

@@ -8,12 +8,13 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from experiments import _judges, _schemes
+from experiments.inputs import named_verifiers, scheme_choice
 from specjax import decode, rules, verifiers
 from specjax.models import Pair
 from specjax.models.markov import Markov
 from specjax.models.pairs.markov import Letters
 from specjax.trees import growth
+from specjax.verifiers import node_report
 
 SIZES = {1: "chain:2", 2: "2x2", 3: "4x2x2"}  # of a tree scheme with so many
 
@@ -29,8 +30,8 @@ def steps(tree, dtype):
     pair = Pair(Markov(5, 1), table, Markov(5, 1), table, Letters(), -1, ())
     for name in [*verifiers.names(), *rules.names()]:
         try:
-            judge = _judges.made(name)
-            grown = growth.parse(tree, _schemes.taken(judge, tree))
+            judge = named_verifiers.made(name)
+            grown = growth.parse(tree, scheme_choice.taken(judge, tree))
             verifier = decode.verifier(judge, grown.scheme, grown.topology)
         except (TypeError, ValueError):
             continue  # outside its proof
@@ -39,7 +40,7 @@ def steps(tree, dtype):
 
 
 def _decode(decoder, verifier, params):
-    return decode.decode.__wrapped__(decoder, verifier, jax.random.key(0), params, jnp.zeros(4, jnp.int32), jnp.int32(2), 6)
+    return decode.decode.__wrapped__(decoder, verifier, jax.random.key(0), params, jnp.zeros(4, jnp.int32), jnp.int32(2), 6, node_report)
 
 
 @pytest.mark.parametrize("tree", trees())

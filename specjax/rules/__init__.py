@@ -1,6 +1,7 @@
 """Verification rules at one node, one per file; a file dropped in here is a rule everywhere."""
 
 import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -13,7 +14,7 @@ from specjax._laws import check_laws
 from specjax._registry import discover, find_or_load, registered
 from specjax._types import RandomKey
 from specjax.numerics import repeated
-from specjax.rules._base import Certificate, Claims, Law, Mask, Rule, Scalar, Tokens, register
+from specjax.rules._base import Certificate, Claims, Law, Mask, Rule, Scalar, Solves, Tokens, register
 
 _CLASSES = {name: registered(module, "claims") for name, module in discover(__name__).items()}
 
@@ -34,9 +35,15 @@ def get(name: str) -> type:
 
 def expected_acceptance(rule: Rule, p: Law, q: Float[Array, "*slots V"], n: int, scheme: str) -> Scalar | None:
     """The rule's own exact acceptance, or None where it offers none for this scheme and n (see `estimate_acceptance`)."""
+    stated = closed_form(rule, n, scheme)
+    return stated(p, q) if stated else None
+
+
+def closed_form(rule: Rule, n: int, scheme: str) -> Callable[[Law, Law], Scalar] | None:
+    """The rule's exact acceptance of n drafts under a scheme, as a function of p and q; None where it states none."""
     if not hasattr(rule, "expected_acceptance") or not rule.claims.stated_at(scheme, n):
         return None
-    return rule.expected_acceptance(p, q, n)
+    return lambda p, q: rule.expected_acceptance(p, q, n)
 
 
 def certificate(rule: Rule, p: Law, q: Float[Array, "*slots V"], n: int, scheme: str) -> Certificate | None:
@@ -44,6 +51,21 @@ def certificate(rule: Rule, p: Law, q: Float[Array, "*slots V"], n: int, scheme:
     if not hasattr(rule, "certificate") or scheme not in rule.claims.drafting:
         return None
     return rule.certificate(p, q, n)
+
+
+class LawAndAcceptance(NamedTuple):
+    """The law of the emitted token given the drafts, and the rule's exact acceptance; nan where it does not come with the law."""
+
+    law: Law
+    acceptance: Scalar
+
+
+def law_and_acceptance(rule: Rule, tokens: Tokens, p: Law, q: Law, mask: Mask) -> LawAndAcceptance:
+    """Both from one solve, where the rule has one (`solve`, `law_of`, `accepted`)."""
+    if not isinstance(rule, Solves):
+        return LawAndAcceptance(rule.law(tokens, p, q, mask), jnp.full((), jnp.nan, p.dtype))
+    solved = rule.solve(p, q, len(tokens), jnp.sum(mask))
+    return LawAndAcceptance(rule.law_of(solved, tokens, p, mask), rule.accepted(solved))
 
 
 class Estimate(NamedTuple):
@@ -121,6 +143,7 @@ __all__ = [
     "certificate",
     "check_decodes",
     "check_scheme",
+    "closed_form",
     "estimate_acceptance",
     "expected_acceptance",
     "get",

@@ -23,19 +23,27 @@ class Optimal:
     claims = Claims(lossless=True, drafting=frozenset({"iid"}), source="specjax2026", optimal_for=-1)
 
     def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
-        return levels.law(_solve(p, q, len(tokens), jnp.sum(mask)), tokens, p, mask)
+        return self.law_of(self.solve(p, q, len(tokens), jnp.sum(mask)), tokens, p, mask)
 
     def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:
-        return levels.acceptance(_solve(p, q, n, jnp.asarray(n)), bounds.optimal_acceptance(p, q, n, "iid"))
+        return levels.acceptance(self.solve(p, q, n, jnp.asarray(n)), bounds.optimal_acceptance(p, q, n, "iid"))
 
     def certificate(self, p: Law, q: Law, n: int) -> Certificate:
-        return levels.certificate(_solve(p, q, n, jnp.asarray(n)), bounds.bracket(p, q, n, "iid").upper, n)
+        return levels.certificate(self.solve(p, q, n, jnp.asarray(n)), bounds.bracket(p, q, n, "iid").upper, n)
 
+    def solve(self, p: Law, q: Law, n: int, live: Count) -> Levels:
+        """The levels of `live` of n drafts."""
+        p, q = jax.lax.stop_gradient((p, q))
+        if n == 1 and p.shape[0] > nodes.SMALL:
+            return levels.single(p, q)  # below, it is solved for, so as to round as a masked set with one draft left does
+        slots = jnp.maximum(live, 1).astype(p.dtype)
+        inside = total(jnp.where(iid.binned(p, q, slots, rounding(p)).inside, q, 0))
+        return exchange.levels(p, q, nodes.place(p, q, slots, slots * inside ** (slots - 1)), n, slots)
 
-def _solve(p: Law, q: Law, n: int, live: Count) -> Levels:
-    p, q = jax.lax.stop_gradient((p, q))
-    if n == 1 and p.shape[0] > nodes.SMALL:  # below, one draft is solved for, so that it rounds as a masked set with one draft left does
-        return levels.single(p, q)
-    slots = jnp.maximum(live, 1).astype(p.dtype)
-    inside = total(jnp.where(iid.binned(p, q, slots, rounding(p)).inside, q, 0))
-    return exchange.levels(p, q, nodes.place(p, q, slots, slots * inside ** (slots - 1)), n, slots)
+    def law_of(self, solved: Levels, tokens: Tokens, p: Law, mask: Mask) -> Law:
+        """The law of the emitted token given the drafts."""
+        return levels.law(solved, tokens, p, mask)
+
+    def accepted(self, solved: Levels) -> Scalar:
+        """The acceptance of the solved levels."""
+        return total(solved.given)

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from specjax import bounds
+from specjax.numerics import total
 from specjax.rules._base import Certificate, Claims, Count, Law, Mask, Scalar, Tokens, register
 from specjax.solvers import levels, softmax_without_replacement
 from specjax.solvers.levels import Levels
@@ -22,17 +23,25 @@ class OptimalWithoutReplacement:
     claims = Claims(lossless=True, drafting=frozenset({"without_replacement"}), source="specjax2026", searches=True)
 
     def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
-        return levels.law(_solve(p, q, len(tokens), jnp.sum(mask)), tokens, p, mask)
+        return self.law_of(self.solve(p, q, len(tokens), jnp.sum(mask)), tokens, p, mask)
 
     def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:
-        return levels.acceptance(_solve(p, q, n, jnp.asarray(n)), bounds.optimal_acceptance(p, q, n, "without_replacement"))
+        return levels.acceptance(self.solve(p, q, n, jnp.asarray(n)), bounds.optimal_acceptance(p, q, n, "without_replacement"))
 
     def certificate(self, p: Law, q: Law, n: int) -> Certificate:
-        return levels.certificate(_solve(p, q, n, jnp.asarray(n)), bounds.bracket(p, q, n, "without_replacement").upper, n)
+        return levels.certificate(self.solve(p, q, n, jnp.asarray(n)), bounds.bracket(p, q, n, "without_replacement").upper, n)
 
+    def solve(self, p: Law, q: Law, n: int, live: Count) -> Levels:
+        """The levels of `live` of n drafts."""
+        p, q = jax.lax.stop_gradient((p, q))
+        if n == 1:
+            return levels.single(p, q)
+        return softmax_without_replacement.levels(p, q, n, jnp.clip(live, 1, jnp.sum(q > 0)))
 
-def _solve(p: Law, q: Law, n: int, live: Count) -> Levels:
-    p, q = jax.lax.stop_gradient((p, q))
-    if n == 1:
-        return levels.single(p, q)
-    return softmax_without_replacement.levels(p, q, n, jnp.clip(live, 1, jnp.sum(q > 0)))
+    def law_of(self, solved: Levels, tokens: Tokens, p: Law, mask: Mask) -> Law:
+        """The law of the emitted token given the drafts."""
+        return levels.law(solved, tokens, p, mask)
+
+    def accepted(self, solved: Levels) -> Scalar:
+        """The acceptance of the solved levels."""
+        return total(solved.given)

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from specjax._registry import discover, find_or_load, registered
 from specjax.trees import Draft, Topology, Verdict
 from specjax.verifiers._base import Verifier, Walk, check_scheme, register
-from specjax.verifiers._report import NodeReport, node_rule, optimum, report
+from specjax.verifiers._report import NodeReport, node_report, node_reports, node_rule, visited
 from specjax.verifiers.block import Block
 from specjax.verifiers.top_down import TopDown
 from specjax.verifiers.traversal import Traversal
@@ -79,8 +79,9 @@ __all__ = [
     "check_covers",
     "get",
     "names",
+    "node_report",
+    "node_reports",
     "node_rule",
-    "optimum",
     "register",
-    "report",
+    "visited",
 ]

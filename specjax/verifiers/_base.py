@@ -17,11 +17,13 @@ class Walk(NamedTuple):
       proposed: [D + 1], live drafts at the node; 0 where nothing hangs below it.
       law_mass: [D + 1], a node rule's mass on the distinct drafts: the probability of a hit given the drafts. nan where the verifier
         has no node rule: what it does at a node then hangs on what it saw elsewhere.
+      acceptance: [D + 1], the exact acceptance of a node rule that states it with its law, nan elsewhere; None is nan everywhere.
     """
 
     verdict: Verdict
     proposed: Int[Array, " D+1"]
     law_mass: Float[Array, " D+1"]
+    acceptance: Float[Array, " D+1"] | None = None
 
 
 @runtime_checkable

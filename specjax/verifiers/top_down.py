@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int
 from specjax import numerics
 from specjax._types import Claims, RandomKey, Rule
 from specjax.numerics import draw
+from specjax.rules import law_and_acceptance
 from specjax.trees import NO_NODE, ROOT, Draft, Verdict
 from specjax.verifiers._base import Walk, register
 from specjax.verifiers._nodes import at, draft_mass, first_hit
@@ -51,20 +52,24 @@ class TopDown:
         steps = draft.topology.height + 1
 
         def visit(state: _State) -> _State:
-            (verdict, proposed, mass), node, _ = state
+            (verdict, proposed, mass, acceptance), node, _ = state
+            assert acceptance is not None  # so `start` says
             depth = verdict.length
             view = at(draft, node)
-            law = self.rule.law(view.tokens, p[node], draft.q[node], view.mask)
+            law, accepted = law_and_acceptance(self.rule, view.tokens, p[node], draft.q[node], view.mask)
             token = draw(law, uniforms[depth])
             hit, slot = first_hit(view, token)
             verdict = Verdict(verdict.tokens.at[depth].set(token), depth + 1, verdict.path.at[depth].set(node))
             walk = Walk(
-                verdict, proposed.at[depth].set(jnp.sum(view.mask, dtype=jnp.int32)), mass.at[depth].set(jnp.sum(draft_mass(view, law)))
+                verdict,
+                proposed.at[depth].set(jnp.sum(view.mask, dtype=jnp.int32)),
+                mass.at[depth].set(jnp.sum(draft_mass(view, law))),
+                acceptance.at[depth].set(accepted),
             )
             return _State(walk, jnp.where(hit, view.children[slot], node), hit)
 
         verdict = Verdict(jnp.zeros(steps, jnp.int32), jnp.int32(0), jnp.full(steps, NO_NODE, jnp.int32))
-        start = Walk(verdict, jnp.zeros(steps, jnp.int32), jnp.zeros(steps, p.dtype))
+        start = Walk(verdict, jnp.zeros(steps, jnp.int32), jnp.zeros(steps, p.dtype), jnp.full(steps, jnp.nan, p.dtype))
         return jax.lax.while_loop(lambda state: state.alive, visit, _State(start, jnp.int32(ROOT), jnp.bool_(True))).walk
 
     def verify(self, key: RandomKey, draft: Draft, p: Float[Array, "N V"]) -> Verdict:

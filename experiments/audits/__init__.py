@@ -1,0 +1,1 @@
+"""Whether a rule or a verifier is what it claims."""

@@ -1,0 +1,180 @@
+"""What rules and verifiers accept at the target's own contexts, beside what theory expects, and how fast a decode of each goes."""
+
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Array, Int
+
+from experiments.cli import pool, seeds
+from experiments.decoding import sequoia, target_texts
+from experiments.decoding.paired import Measured, measure
+from experiments.decoding.programs import Program, programs
+from experiments.inputs import prompt_files, scheme_choice
+from experiments.stats import consistency
+from experiments.stats.means import clustered_mean
+from specjax import decode
+from specjax._types import Rule
+from specjax.models import Pair, pairs
+from specjax.numerics import Sampling
+from specjax.verifiers import Verifier, node_rule
+
+DELTA = 3e-5  # chance that a sound row is inconsistent; it is the same in every company of rules
+DECODED = 4  # a rule's own decode makes one target call for so many contexts
+SMALL, MANY, FEW = 1024, 2048, 256  # contexts where V is at most SMALL; else
+
+
+class Asked(NamedTuple):
+    """What to compare.
+
+    Attributes:
+      pair: name of a pair of models.
+      rules: names of rules and verifiers, or paths of files; none stands for all that are usual.
+      trees: names of draft trees.
+      sampling: of target and draft alike.
+      contexts: at least; None for as many as suit V.
+      prompts: a file in place of the pair's own.
+      seed: of all random streams.
+    """
+
+    pair: str
+    rules: tuple[str, ...]
+    trees: tuple[str, ...]
+    sampling: Sampling
+    contexts: int | None
+    prompts: Path | None
+    seed: int
+
+
+class Plan(NamedTuple):
+    """What is asked, checked and loaded.
+
+    Attributes:
+      name: of the pair.
+      programs: to run.
+      prompts, lengths: padded, [B, P] and [B].
+      each: contexts after each prompt.
+    """
+
+    name: str
+    pair: Pair
+    sampling: Sampling
+    seed: int
+    programs: list[Program]
+    prompts: Int[Array, "B P"]
+    lengths: Int[Array, " B"]
+    each: int
+
+
+def plan(asked: Asked) -> Plan:
+    """Check and load what is asked.
+
+    Raises:
+      ValueError: a pair, rule, tree or file that cannot be used; a named rule that fits none of the trees.
+    """
+    if asked.contexts is not None and asked.contexts < 1:
+        raise ValueError(f"contexts: expected >= 1, got {asked.contexts}")
+    found = [] if sequoia.check(asked.trees) else programs(asked.rules, asked.trees)
+    texts = prompt_files.read(asked.prompts) if asked.prompts else ()
+    pair = pairs.load(asked.pair)
+    found = found or programs(asked.rules, sequoia.resolved(asked.trees, pair, asked.sampling, asked.seed))
+    prompts, lengths = prompt_files.padded([pair.tokenizer.encode(text) for text in texts or pair.prompts])
+    contexts = asked.contexts or (MANY if pair.target.vocabulary <= SMALL else FEW)
+    return Plan(asked.pair, pair, asked.sampling, asked.seed, found, prompts, lengths, math.ceil(contexts / len(prompts)))
+
+
+def rows(plan: Plan) -> list[dict]:
+    """One row per rule and tree, and per verifier, scheme and tree. What cannot be stated of a verifier is null."""
+    pair = plan.pair
+    of_contexts, of_drafts = (jax.random.fold_in(seeds.key(plan.seed), purpose) for purpose in range(2))
+    spoken = target_texts.drawn(pair, plan.sampling, of_contexts, plan.prompts, plan.lengths, plan.each)
+
+    def rows_of(program: Program) -> list[dict]:
+        tree = scheme_choice.drawable(program.tree)[program.scheme]
+        decoder = decode.decoder(pair, tree, program.scheme, plan.sampling)
+        verifiers = tuple(decode.verifier(one, tree.scheme, tree.topology) for one in program.verifiers)
+        measured = measure(decoder, verifiers, of_drafts, pair, spoken, math.ceil(plan.each / DECODED))
+        return [_row(plan, program, verifier, i, measured) for i, verifier in enumerate(verifiers)]
+
+    *others, first = sorted(plan.programs, key=lambda program: -len(program.verifiers))
+    order = [first, *others]  # a row is there soon, and no core waits at the end
+    done = dict(zip([program[:2] for program in order], pool.run(rows_of, order, plan.name, _told), strict=True))
+    return [row for program in plan.programs for row in done[program[:2]]]
+
+
+def _told(rows: list[dict]) -> str:
+    """The first figures of a program, for those who wait."""
+    spoken = [f"{row['rule']} {row['block_efficiency']:.3f}" for row in rows]
+    return f"{rows[0]['tree']} {rows[0]['scheme']}, tokens per call: {', '.join(spoken)}"
+
+
+def _row(plan: Plan, program: Program, verifier: Verifier, index: int, measured: Measured) -> dict:
+    """What verifier `index` did at the contexts, and how fast the decode that it led went."""
+    seen, own = measured.contexts, measured.led[index]
+    nodes = jax.tree.map(lambda table: table[:, :, index], seen.nodes)
+    used = seen.ran[:, :, None] & (nodes.proposed > 0)
+    mass, expected, alpha_star = (np.asarray(x, np.float64) for x in (nodes.law_mass, nodes.expected, nodes.alpha_star))
+    summaries = {
+        "acceptance_count": clustered_mean(nodes.hit.astype(float), used),
+        "acceptance_law_mass": clustered_mean(mass, used),
+        "expected": clustered_mean(expected, used),
+        "alpha_star": clustered_mean(alpha_star, used),
+        "gap": clustered_mean(alpha_star - mass, used),
+        "block_efficiency": clustered_mean(own.emitted.astype(float), own.ran),
+    }
+    depths = range(mass.shape[-1] - 1)  # nothing is proposed below depth D
+    by_depth = {
+        "alpha_token": [clustered_mean(mass[..., d], used[..., d]) for d in depths],
+        "alpha_star_token": [clustered_mean(alpha_star[..., d], used[..., d]) for d in depths],
+    }
+    rule = node_rule(verifier)
+    consistent, stated = _verdict(rule, mass[used], expected[used], alpha_star[used], DELTA)
+    return {
+        "pair": plan.name,
+        "rule": (rule or verifier).name,
+        "scheme": program.scheme,
+        "n": scheme_choice.drawable(program.tree)[program.scheme].topology.width,
+        "tree": program.tree,
+        "temperature": plan.sampling.temperature,
+        "top_p": plan.sampling.top_p,
+        "contexts": int(used.sum()),
+        "calls": int(own.ran.sum()),
+        **{name: _number(mean.value) for name, mean in summaries.items()},
+        **{f"{name}_se": _number(mean.error) for name, mean in summaries.items()},
+        **{name: [_number(mean.value) for mean in means] for name, means in by_depth.items()},
+        **{f"{name}_se": [_number(mean.error) for mean in means] for name, means in by_depth.items()},
+        "stated_error": _number(stated),
+        "consistent": consistent,
+        "by_prompt": _by_prompt(used, acceptance=mass, alpha_star=alpha_star),
+    }
+
+
+def _by_prompt(used: np.ndarray, acceptance: np.ndarray, alpha_star: np.ndarray) -> dict[str, list[float | None]]:
+    """The means over each prompt's nodes, and how many these are: the units of a bootstrap. Prompts without a node are left out."""
+    axes = tuple(range(1, used.ndim))
+    nodes = used.sum(axes)
+    held = nodes > 0
+    means = [np.where(used, values, 0).sum(axes)[held] / nodes[held] for values in (acceptance, alpha_star)]
+    first, second = ([_number(value) for value in values.tolist()] for values in means)
+    return {"nodes": nodes[held].tolist(), "acceptance": first, "alpha_star": second}
+
+
+def _verdict(rule: Rule | None, mass: np.ndarray, expected: np.ndarray, alpha_star: np.ndarray, delta: float) -> tuple[bool | None, float]:
+    """Whether the measured law mass agrees with theory, and the error within which it was held to; None where theory is silent."""
+    if rule is None:
+        return None, math.nan
+    if not np.isnan(expected).any():
+        stated = consistency.allowance(expected, delta)
+        above = consistency.exceeds(expected, alpha_star)
+        return bool(abs(np.mean(mass - expected)) <= stated and not above), stated
+    if not np.isnan(alpha_star).any():
+        stated = consistency.allowance_above(alpha_star, delta)
+        within = bool(np.mean(mass - alpha_star) <= stated)
+        return (within, stated) if rule.claims.lossless or not within else (None, math.nan)
+    return None, math.nan
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else value

@@ -1,0 +1,180 @@
+"""One decode that measures several verifiers: all judge the same drafts, and the target's own text or one of them leads."""
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, Key, PyTree
+from numpy.typing import NDArray
+
+from experiments.decoding.target_texts import Texts, per_prompt
+from specjax import decode
+from specjax.decode import Decoder, DecodeState, Params
+from specjax.models import Pair
+from specjax.trees import NO_NODE, ROOT, Draft, Verdict
+from specjax.verifiers import NodeReport, Verifier, Walk, node_reports
+
+BROKEN = ("", "the target's logits hold NaN, or no finite one", "the draft model's logits hold NaN, or no finite one")  # by status
+STREAM = 0  # who leads: the target's own text, then the verifiers in turn
+
+Record = Callable[[tuple[Verifier, ...], Draft, Float[Array, "N V"], list[Walk], list[Verdict]], PyTree]
+
+
+class Start(NamedTuple):
+    """Where the decodes after B prompts begin.
+
+    Attributes:
+      keys: [B].
+      params: of both models.
+      states: [B].
+      said: [B, T], the target's own text; not looked at where a verifier leads.
+    """
+
+    keys: Key[Array, " B"]
+    params: Params
+    states: DecodeState
+    said: Int[Array, "B T"]
+
+
+class Records(NamedTuple):
+    """What the verifiers saw; axes: B prompts, T target calls, R verifiers, D depths.
+
+    Attributes:
+      ran: [B, T], false once a text has ended.
+      emitted: [B, T, R], tokens of each verifier's walk that a text would keep.
+      nodes: [B, T, R, D + 1] each.
+    """
+
+    ran: NDArray[np.bool_]
+    emitted: NDArray[np.int32]
+    nodes: NodeReport
+
+
+class Calls(NamedTuple):
+    """Target calls of a decode: which were made [B, T], and the tokens that each emitted [B, T]."""
+
+    ran: NDArray[np.bool_]
+    emitted: NDArray[np.int32]
+
+
+class Measured(NamedTuple):
+    """What all verifiers did at the contexts of the texts, and what each emitted in the decode that it led."""
+
+    contexts: Records
+    led: list[Calls]
+
+
+def measure(decoder: Decoder, verifiers: tuple[Verifier, ...], key: Key[Array, ""], pair: Pair, texts: Texts, calls: int) -> Measured:
+    """Every verifier judges one draft at each context of the texts, then leads `calls` target calls after each prompt.
+
+    The draft and the uniforms of a position hang on the key, the prompt and the tree: decodes of verifiers are paired.
+
+    Raises:
+      ValueError: a model gave no law.
+    """
+    count = texts.said.shape[1]
+    begun = start(decoder, pair, key, texts.prompts, texts.lengths, count)._replace(said=texts.said)
+    ran, (emitted, nodes) = lead(decoder, verifiers, begun, STREAM, count, reports, True)
+    led = [lead(decoder, verifiers, begun, 1 + index, calls, reports, False) for index in range(len(verifiers))]
+    return Measured(Records(ran, emitted, nodes), [Calls(own, seen[0][:, :, i]) for i, (own, seen) in enumerate(led)])
+
+
+def efficiency(
+    decoder: Decoder,
+    verifiers: tuple[Verifier, ...],
+    key: Key[Array, ""],
+    pair: Pair,
+    prompts: Int[Array, "B P"],
+    lengths: Int[Array, " B"],
+    calls: int,
+) -> list[Calls]:
+    """What each verifier emits in the decode that it leads; all share the first drafts and the uniforms of each position."""
+    begun = start(decoder, pair, key, prompts, lengths, calls)
+    led = [lead(decoder, verifiers, begun, 1 + index, calls, None, False) for index in range(len(verifiers))]
+    return [Calls(ran, seen[0][:, :, i]) for i, (ran, seen) in enumerate(led)]
+
+
+def start(decoder: Decoder, pair: Pair, key: Key[Array, ""], prompts: Int[Array, "B P"], lengths: Int[Array, " B"], calls: int) -> Start:
+    """Both models after each prompt, with room for so many target calls."""
+    params, budget = Params(pair.target_params, pair.draft_params), calls * (decoder.drafter.topology.height + 1)
+    states = jax.vmap(functools.partial(decode.init, decoder, params, budget=budget))(prompts, lengths)
+    return Start(per_prompt(key, len(lengths)), params, states, jnp.zeros((len(lengths), calls), jnp.int32))
+
+
+def lead(
+    decoder: Decoder, verifiers: tuple[Verifier, ...], start: Start, leader: int, calls: int, record: Record | None, recording: bool
+) -> tuple[NDArray[np.bool_], tuple[NDArray[np.int32], PyTree]]:
+    """A decode that STREAM or a verifier leads: which calls ran [B, T], what each walk emitted [B, T, R], and what was recorded.
+
+    Programs are shared by all leaders, and whether or not it is recorded.
+
+    Raises:
+      ValueError: a model gave no law.
+    """
+    traced = jnp.int32(leader), jnp.int32(calls), jnp.bool_(recording)
+    status, made, seen = _run(decoder, record, verifiers, *traced, *start)
+    check_status(status)
+    return np.arange(start.said.shape[1]) < np.asarray(made)[:, None], jax.tree.map(np.asarray, seen)
+
+
+def check_status(status: Int[Array, " B"]) -> None:
+    """Refuse what was measured on models that gave no law.
+
+    Raises:
+      ValueError: a decode ended with a status.
+    """
+    bad = np.flatnonzero(np.asarray(status))
+    if len(bad):
+        raise ValueError(f"{BROKEN[int(status[bad[0]])]}, after prompt {bad[0]}")
+
+
+@functools.partial(jax.jit, static_argnames=("decoder", "record"))
+def _run(
+    decoder: Decoder,
+    record: Record | None,
+    verifiers: tuple[Verifier, ...],
+    leader: Int[Array, ""],
+    calls: Int[Array, ""],
+    recording: Bool[Array, ""],
+    keys: Key[Array, " B"],
+    params: Params,
+    starts: DecodeState,
+    said: Int[Array, "B T"],
+) -> tuple[Int[Array, " B"], Int[Array, " B"], tuple[Int[Array, "B T R"], PyTree]]:
+    def one(
+        key: Key[Array, ""], start: DecodeState, text: Int[Array, " T"]
+    ) -> tuple[Int[Array, ""], Int[Array, ""], tuple[Int[Array, "T R"], PyTree]]:
+        def step(state: DecodeState) -> tuple[DecodeState, tuple[Int[Array, " R"], PyTree]]:
+            draft, p, scored = decode.propose(decoder, key, params, state)
+            uniforms = decode.uniforms(key, state, draft)
+            walks = [verifier.walk(uniforms, draft, p) for verifier in verifiers]
+            kept = [decode.emitted(decoder, scored, walk.verdict) for walk in walks]
+            follow = _next(kept[0], text[state.length - start.length])
+            verdicts: Verdict = jax.tree.map(lambda *rows: jnp.stack(rows), follow, *kept)
+
+            def look() -> PyTree:
+                return record(verifiers, draft, p, walks, kept) if record else ()
+
+            blank = jax.tree.map(lambda row: jnp.zeros(row.shape, row.dtype), jax.eval_shape(look))
+            seen = jax.lax.cond(recording, look, lambda: blank)
+            leading: Verdict = jax.tree.map(lambda rows: rows[leader], verdicts)
+            return decode.commit(decoder, scored, leading), (verdicts.length[1:], seen)
+
+        end, count, records = decode.run(step, start, text.shape[0], calls)
+        return end.status, count, records
+
+    return jax.vmap(one)(keys, starts, said)
+
+
+def _next(like: Verdict, token: Int[Array, ""]) -> Verdict:
+    """The verdict that emits this token and no draft."""
+    tokens, path = jnp.zeros_like(like.tokens).at[0].set(token), jnp.full_like(like.path, NO_NODE).at[0].set(ROOT)
+    return Verdict(tokens, jnp.full_like(like.length, 1), path)
+
+
+def reports(verifiers: tuple[Verifier, ...], draft: Draft, p: Float[Array, "N V"], walks: list[Walk], kept: list[Verdict]) -> NodeReport:
+    """The walks of all verifiers beside theory, [R, D + 1]; the optimum of a node is sought once for all of them."""
+    return node_reports(verifiers, draft, p, walks, [verdict.length for verdict in kept])

@@ -1,0 +1,1 @@
+"""Laws by enumeration: of rules at every tuple of drafts, of verifiers on every tree."""

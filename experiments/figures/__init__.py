@@ -1,0 +1,1 @@
+"""Figures of stored rows, all in one style."""

@@ -1,0 +1,1 @@
+"""What a user names: verifiers, schemes, files of laws, logits and prompts."""

@@ -1,0 +1,1 @@
+"""The bound ladder: every optimum, and what each rule attains of it."""

@@ -1,0 +1,1 @@
+"""Means, and how far chance may carry them."""

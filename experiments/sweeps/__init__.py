@@ -1,0 +1,1 @@
+"""Grids of measurements, and the folders that hold them."""

@@ -1,0 +1,171 @@
+"""Verification of trees of 64 nodes as a multiple of one pass over their laws, and what drafting a tree costs beside the models."""
+
+import functools
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, PyTree
+
+from experiments.cli import seeds
+from experiments.cli.console import say
+from experiments.cli.tables import Table
+from experiments.timing.clock import Call, against, bind, medians, stated
+from experiments.timing.clock import table as figures
+from experiments.timing.large_laws import log_normal
+from specjax import decode, rules, trees
+from specjax._types import RandomKey
+from specjax.decode import Decoder, DecodeState, Params
+from specjax.drafters import ModelDrafter
+from specjax.models import Pair, pairs
+from specjax.trees import Draft, Topology, Verdict, growth
+from specjax.verifiers import Block, TopDown, Traversal, Verifier
+
+BEAM = "beam:9x7"  # RSD-S, where every node hangs under the first of its level: the most drafts that a walk can meet
+SHAPES = {"chain:63": "iid", "full:3,4,4": "iid", "full:1,2,2,2,2,2": "iid", BEAM: growth.STOPPED}  # 64 nodes each, with the root
+RULES = {"iid": ("recursive_rejection", "optimal"), growth.STOPPED: ("recursive_rejection_without_replacement",)}
+ON_A_PATH = {"block": 2.0, "traversal": 4.0, "top_down": 7.0}  # multiples of one pass
+BRANCHING = {"traversal": 4.0, "top_down": 1.5}
+GROWN, SHARE = "beam:8x4", 0.1  # RSD-S; the time beside the forwards as a share of theirs
+PAIRS = ("smollm2", "bytes")  # the first whose weights are there drafts
+TOKENS = 64  # of a prompt, at most
+
+
+def run(vocabulary: int, repeats: int, seed: int) -> dict:
+    """Medians in milliseconds and multiples of one fused pass sum(max(p - q, 0)): walks that accept a draft at every depth; drafting."""
+    shapes = {name: _shape(name) for name in SHAPES}
+    p, q = log_normal(vocabulary, seed, max(shape.nodes for shape in shapes.values()))
+    calls: dict[str, Call] = {"pass": bind(jax.jit(lambda p, q: jnp.sum(jnp.maximum(p - q, 0))), p, q)}
+    order = np.asarray(jnp.argsort(p / q, -1))
+    cells = [(name, verifier) for name, shape in shapes.items() for verifier in _verifiers(name, shape)]
+    for name, verifier in cells:
+        draft = Draft(shapes[name], _tokens(shapes[name], order), q, SHAPES[name])
+        calls[f"{name} {_label(verifier)}"] = bind(_verify, verifier, seeds.key(seed), draft, p)
+    times = medians(calls, repeats, "trees")
+    rows = [_row(name, shapes[name], verifier, vocabulary, times) for name, verifier in cells]
+    return {"tree_pass_ms": times["pass"], "trees": rows, "drafting": _drafting(_pair(), repeats, seed)}
+
+
+def _shape(name: str) -> Topology:
+    if name != BEAM:
+        return trees.parse(name)
+    sizes = growth.parse(BEAM, growth.STOPPED).topology
+    return trees.from_parents([trees.NO_NODE, *np.repeat(sizes.levels[:-2], np.diff(sizes.levels)[1:]).tolist()])
+
+
+def _verifiers(name: str, shape: Topology) -> list[Verifier]:
+    whole: list[Verifier] = [Block()] if shape.width == 1 else []
+    whole += [Traversal()] if SHAPES[name] in Traversal.claims.drafting else []
+    return [*(TopDown(rules.get(rule)()) for rule in RULES[SHAPES[name]]), *whole]
+
+
+def _tokens(shape: Topology, order: Int[np.ndarray, "N V"]) -> Int[Array, " N"]:
+    """First children of largest p/q, which every rule accepts; the others of smallest."""
+    tokens = np.zeros(shape.nodes, np.int32)
+    for node, children in enumerate(np.asarray(shape.children)):
+        for slot, child in enumerate(children[children != trees.NO_NODE]):
+            tokens[child] = order[node, slot - 1]
+    return jnp.asarray(tokens)
+
+
+@jax.jit
+def _verify(verifier: Verifier, key: RandomKey, draft: Draft, p: Float[Array, "N V"]) -> Verdict:
+    return verifier.verify(key, draft, p)
+
+
+def _label(verifier: Verifier) -> str:
+    return f"{verifier.name}:{verifier.rule.name}" if isinstance(verifier, TopDown) else verifier.name
+
+
+def _row(name: str, shape: Topology, verifier: Verifier, vocabulary: int, times: dict[str, float]) -> dict:
+    milliseconds = times[f"{name} {_label(verifier)}"]
+    return {
+        "tree": name,
+        "nodes": shape.nodes,
+        "verifier": _label(verifier),
+        "vocabulary": vocabulary,
+        "milliseconds": milliseconds,
+        "multiple_of_pass": milliseconds / times["pass"],
+        "limit": (ON_A_PATH if shape.width == 1 else BRANCHING)[verifier.name],
+    }
+
+
+def _pair() -> tuple[str, Pair]:
+    for name in PAIRS:
+        try:
+            return name, pairs.load(name)
+        except ValueError as missing:
+            say(f"left out: {missing}")
+    raise ValueError(f"expected the weights of one of {', '.join(PAIRS)}")
+
+
+def _drafting(named: tuple[str, Pair], repeats: int, seed: int) -> dict:
+    """A tree drafted and scored after a prompt, against the forwards of both models alone."""
+    name, pair = named
+    tree = growth.parse(GROWN, growth.STOPPED)
+    decoder = decode.decoder(pair, tree, tree.scheme)
+    params = Params(pair.target_params, pair.draft_params)
+    prompt = jnp.array(pair.tokenizer.encode(pair.prompts[0])[:TOKENS], jnp.int32)
+    state = decode.init(decoder, params, prompt, jnp.int32(len(prompt)), tree.topology.height + 1)
+    key = seeds.key(seed)
+    draft = _propose(decoder, key, params, state)[0]
+    calls: dict[str, Call] = {
+        "all": bind(_propose, decoder, key, params, state),
+        "forwards": bind(_forwards, decoder, params, state, draft.tokens, draft.topology),
+    }
+    times = medians(calls, repeats, "drafting")
+    return {
+        "pair": name,
+        "tree": GROWN,
+        "nodes": draft.topology.nodes,
+        "milliseconds": times["all"],
+        "forwards_ms": times["forwards"],
+        "share_beside_forwards": times["all"] / times["forwards"] - 1,
+        "limit": SHARE,
+    }
+
+
+_propose = functools.partial(jax.jit, static_argnums=0)(decode.propose)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _forwards(decoder: Decoder, params: Params, state: DecodeState, tokens: Int[Array, " N"], topology: Topology) -> PyTree:
+    """The logits of every level from the draft model, those of the tree from the target, and both caches."""
+    drafter, cache, logits = decoder.drafter, state.drafter.cache, []
+    assert isinstance(drafter, ModelDrafter)
+    for first, end in itertools.pairwise(topology.levels):
+        scores = drafter.model.score(params.drafter, cache, tokens, topology, slice(first, end))
+        cache = scores.cache
+        logits.append(scores.logits)
+    scores = decoder.target.score(params.target, state.target, tokens, topology)
+    return logits, cache, scores.logits, scores.cache
+
+
+def tables(content: dict) -> list[Table]:
+    """One line per tree and verifier; and one for drafting."""
+    rows, drafting = content["trees"], content["drafting"]
+    lines = [
+        (
+            row["tree"],
+            row["verifier"],
+            f"{row['milliseconds']:.2f}",
+            against(row["multiple_of_pass"], row["limit"], ".2f"),
+            stated(row["limit"]),
+        )
+        for row in rows
+    ]
+    size = f"{rows[0]['nodes']} nodes, V = {rows[0]['vocabulary']}"
+    title = f"trees of {size}, accepted to the last depth; one pass {content['tree_pass_ms']:.3f} ms"
+    share = (
+        drafting["pair"],
+        drafting["tree"],
+        f"{drafting['milliseconds']:.1f}",
+        f"{drafting['forwards_ms']:.1f}",
+        against(drafting["share_beside_forwards"], drafting["limit"], ".3f"),
+        stated(drafting["limit"]),
+    )
+    return [
+        figures(title, ("tree", "verifier", "ms", "x one pass", "limit"), lines, 2),
+        figures("drafting and scoring one tree", ("pair", "tree", "ms", "forwards, ms", "beside them", "limit"), [share], 2),
+    ]
