@@ -95,7 +95,7 @@ def run(config: Config) -> list[Row]:
 
 def _everything() -> Chosen:
     makes = [verifiers.get(name) for name in verifiers.names()]
-    return Chosen([rules.get(name) for name in rules.names()], [_candidates(make, verifier_audit.plain_rules()) for make in makes])
+    return Chosen(list(rules.all()), [_candidates(make, verifier_audit.plain_rules()) for make in makes])
 
 
 def _named(names: tuple[str, ...]) -> Chosen:

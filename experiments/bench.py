@@ -5,7 +5,7 @@ import dataclasses
 from rich.console import Console
 
 from experiments.cli.provenance import provenance
-from experiments.timing import nodes, optima, optimal_rules, throughput, trees
+from experiments.timing import decodes, nodes, optima, optimal_rules, throughput, trees
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +40,7 @@ def run(config: Config) -> dict:
         "bounds": optima.run(*grid),
         "optimal": optimal_rules.run(*grid),
         **trees.run(min(config.vocabulary), config.repeats, config.seed),
+        "decodes": decodes.run(config.repeats, config.seed),
         "throughput": throughput.run(min(config.vocabulary), sorted(config.n)[len(config.n) // 2], config.repeats, config.seed),
         "provenance": provenance(config),
     }
@@ -52,4 +53,5 @@ def show(content: dict, console: Console) -> None:
     if content["optimal"]:
         console.print(optimal_rules.table(content["optimal"]))
     console.print(*trees.tables(content))
+    console.print(decodes.table(content["decodes"]))
     console.print(throughput.table(content["throughput"]))

@@ -17,7 +17,6 @@ from experiments.cli.console import say
 from experiments.cli.provenance import provenance
 from experiments.cli.tables import Table, number
 from experiments.decoding import sequoia
-from experiments.decoding.paired import BROKEN
 from experiments.inputs import named_verifiers, prompt_files, scheme_choice, stop_strings
 from specjax import decode
 from specjax.decode import Decoded
@@ -100,7 +99,7 @@ def run(config: Config) -> dict:
         "scheme": scheme,
         "block_efficiency": float(np.mean([step["emitted"] for step in steps])),
         "steps": steps,
-        "status": BROKEN[int(decoded.status)],
+        "status": decode.STATUS[int(decoded.status)],
         "provenance": provenance(config),
     }
 

@@ -24,8 +24,8 @@ from experiments.cli.console import track
 from experiments.cli.provenance import provenance
 from experiments.cli.tables import Table, number
 from experiments.enumeration import rule_laws
-from experiments.inputs import named_verifiers, scheme_choice
-from specjax import bounds, rules
+from experiments.inputs import named_verifiers
+from specjax import bounds, drafting, rules
 from specjax.numerics import tiny
 from specjax.rules import Law, Rule, Scalar
 
@@ -100,7 +100,7 @@ def _cases(config: Config) -> list[Case]:
     for name in config.rules or named_verifiers.usual():
         make: type[Rule] = rules.get(name)
         claims = make.claims
-        scheme = scheme_choice.first(claims) or "independent"
+        scheme = drafting.first(claims) or "independent"
         for n in config.n:
             below = claims.lossless and claims.admits(n) and not claims.per_pair and not claims.optimal_at(n) and scheme in bounds.schemes()
             if below and _states(case := Case(make(), n, scheme)):

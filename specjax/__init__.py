@@ -1,4 +1,42 @@
 """specjax: verification rules of speculative sampling as conditional laws, their optimum, and decoding in one jitted program.
 
-Start at `specjax.rules`, `specjax.bounds.optimal_acceptance` and `specjax.decode.decode`; the float64 referee is the package `theory`.
+Start at `rules`, `optimal_acceptance` and `generate`; the float64 referee is the package `theory`.
 """
+
+import importlib.metadata
+
+from specjax import bounds, couplings, decode, drafting, families, models, rules, trees, verifiers
+from specjax._generate import Generated, generate
+from specjax.bounds import Bracket, bracket, optimal_acceptance
+from specjax.numerics import Sampling
+from specjax.rules import Certificate, Claims, Rule, register
+from specjax.verifiers import Verifier
+
+__version__ = importlib.metadata.version("specjax")
+__all__ = [
+    "Bracket",
+    "Certificate",
+    "Claims",
+    "Generated",
+    "Rule",
+    "Sampling",
+    "Verifier",
+    "__version__",
+    "bounds",
+    "bracket",
+    "couplings",
+    "decode",
+    "drafting",
+    "families",
+    "generate",
+    "models",
+    "optimal_acceptance",
+    "register",
+    "rules",
+    "trees",
+    "verifiers",
+]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import TypeVar, dataclass_transform
+from typing import Generic, TypeVar, cast, dataclass_transform
 
 import jax
 
@@ -42,21 +42,79 @@ def register(cls: type[T]) -> type[T]:
     return cls
 
 
+class Registry(Generic[T]):
+    """The registered classes of a package, one a file: a file dropped into its folder is one of them.
+
+    Attributes:
+      kind: what an error calls them.
+      mark: the attribute by which a class is told to be one, so that a stranger's need not be derived from the package's base.
+    """
+
+    def __init__(self, package: str, kind: str, mark: str) -> None:
+        self.kind, self.mark = kind, mark
+        self._classes: dict[str, type[T]] = {name: self.of(module) for name, module in discover(package).items()}
+
+    def names(self) -> tuple[str, ...]:
+        """The names of all, sorted: the names of their files."""
+        return tuple(self._classes)
+
+    def all(self) -> tuple[type[T], ...]:
+        """All classes, by name."""
+        return tuple(self._classes.values())
+
+    def get(self, name: str) -> type[T]:
+        """The class called `name`, or the one in the Python file at that path.
+
+        Raises:
+          ValueError: there is no such class or file.
+        """
+        if name not in self._classes and name.endswith(".py"):
+            return self.of(load_file(name))
+        return find(self._classes, self.kind, name, "a path to a .py file or one of")
+
+    def of(self, module: ModuleType) -> type[T]:
+        """The one class that a module defines.
+
+        Raises:
+          ValueError: there is none, or more than one.
+        """
+        found = self._found(module)
+        if len(found) != 1:
+            raise ValueError(f"{module.__file__}: expected one registered class with '{self.mark}', got {len(found)}")
+        return found[0]
+
+    def defined_in(self, module: ModuleType) -> bool:
+        """Whether a module defines one."""
+        return bool(self._found(module))
+
+    def _found(self, module: ModuleType) -> list[type[T]]:
+        classes = [c for _, c in inspect.getmembers(module, inspect.isclass) if c.__module__ == module.__name__]
+        return [cast("type[T]", c) for c in classes if hasattr(c, self.mark) and vars(c).get("name")]
+
+
+def parts(cls: type) -> tuple[dataclasses.Field, ...]:
+    """The fields of a registered class."""
+    return dataclasses.fields(cls)
+
+
 def discover(package: str) -> dict[str, ModuleType]:
     """Import every public module of a package: name -> module, sorted. Files that begin with `_` are not public."""
-    path = importlib.import_module(package).__path__
-    names = sorted(m.name for m in pkgutil.iter_modules(path) if not m.name.startswith("_"))
-    return {name: importlib.import_module(f"{package}.{name}") for name in names}
+    return {name: importlib.import_module(f"{package}.{name}") for name in public(importlib.import_module(package).__path__)}
 
 
-def find(held: Mapping[str, T], what: str, name: str) -> T:
+def public(path: Iterable[str]) -> tuple[str, ...]:
+    """The names of the public modules in folders, sorted."""
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(path) if not module.name.startswith("_")))
+
+
+def find(held: Mapping[str, T], what: str, name: str, expected: str = "one of") -> T:
     """What is held under a name.
 
     Raises:
       ValueError: nothing is.
     """
     if name not in held:
-        raise ValueError(f"unknown {what} {name!r}: expected one of {', '.join(held)}")
+        raise ValueError(f"unknown {what} {name!r}: expected {expected} {', '.join(held)}")
     return held[name]
 
 
@@ -79,38 +137,3 @@ def load_file(path: str | Path) -> ModuleType:
         del sys.modules[name]
         raise ValueError(f"{path}: does not import: {type(error).__name__}: {error}") from error
     return module
-
-
-def find_or_load(held: Mapping[str, type], what: str, name: str, mark: str) -> type:
-    """The class held under a name, or the one with the attribute `mark` in the Python file at that path.
-
-    Raises:
-      ValueError: there is no such class or file.
-    """
-    if name not in held and name.endswith(".py"):
-        return registered(load_file(name), mark)
-    if name not in held:
-        raise ValueError(f"unknown {what} {name!r}: expected a path to a .py file or one of {', '.join(held)}")
-    return held[name]
-
-
-def registered(module: ModuleType, mark: str) -> type:
-    """The one class that `module` defines and that has the attribute `mark` (e.g. "claims" for a rule).
-
-    Raises:
-      ValueError: there is none, or more than one.
-    """
-    found = _marked(module, mark)
-    if len(found) != 1:
-        raise ValueError(f"{module.__file__}: expected one registered class with '{mark}', got {len(found)}")
-    return found[0]
-
-
-def defines(module: ModuleType, mark: str) -> bool:
-    """Whether `module` defines a registered class that has the attribute `mark`."""
-    return bool(_marked(module, mark))
-
-
-def _marked(module: ModuleType, mark: str) -> list[type]:
-    classes = [c for _, c in inspect.getmembers(module, inspect.isclass) if c.__module__ == module.__name__]
-    return [c for c in classes if hasattr(c, mark) and hasattr(c, "name")]

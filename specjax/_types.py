@@ -82,7 +82,7 @@ class Rule(Protocol):
     """
 
     claims: ClassVar[Claims]
-    name: ClassVar[str]
+    name: ClassVar[str] = ""
 
     def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law: ...
 
@@ -111,6 +111,6 @@ class Solves(Rule, Protocol[S]):
 class Drafting(Protocol):
     """A scheme that draws the n drafts of one node: `sample(key, q[V], n) -> (tokens[n], mask[n])`."""
 
-    name: ClassVar[str]
+    name: ClassVar[str] = ""
 
     def sample(self, key: RandomKey, q: Law, n: int) -> tuple[Tokens, Mask]: ...

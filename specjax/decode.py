@@ -20,7 +20,8 @@ from specjax.trees import NO_NODE, Draft, Topology, TreeDrafting, Verdict, growt
 from specjax.verifiers import TopDown, Verifier, Walk, check_covers, node_rule
 
 DRAFT, VERIFY = range(2)  # purposes of the random streams
-FINE, NO_TARGET_LAW, NO_DRAFT_LAW = range(3)  # a decode's status: whose logits held NaN, or no finite one
+FINE, NO_TARGET_LAW, NO_DRAFT_LAW = range(3)  # a decode's status
+STATUS = ("", "the target's logits hold NaN, or no finite one", "the draft model's logits hold NaN, or no finite one")
 ROWS = 64  # caches come in multiples of this, so that trees of similar size share the prefill's trace
 
 Info = TypeVar("Info")

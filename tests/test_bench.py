@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from experiments import bench
-from experiments.timing import clock, nodes, optimal_rules, throughput, trees
+from experiments.timing import clock, decodes, nodes, optimal_rules, throughput, trees
 from experiments.timing.large_laws import log_normal
 from specjax import rules
 from specjax.rules import Certificate, Claims, register
@@ -42,12 +42,13 @@ def content():
         patch.delitem(trees.SHAPES, "full:3,4,4")
         patch.setitem(trees.RULES, "iid", ("recursive_rejection",))
         patch.setattr(trees, "PAIRS", ("absent", "markov"))
+        patch.setattr(decodes, "VOCABULARY", 26)
         patch.setattr(throughput, "_rules", lambda n: [rules.get("greedy")])
         return bench.run(bench.Config(vocabulary=(40, 60), n=(1, 2), repeats=2))
 
 
 def test_every_rule_that_decodes_is_timed():
-    made = [rules.get(name) for name in rules.names()]
+    made = rules.all()
     assert [rule.name for rule in nodes._rules(2)] == [make.name for make in made if not make.claims.per_pair and make.claims.admits(2)]
 
 
@@ -103,6 +104,13 @@ def test_the_throughput_has_a_ratio(content):
     assert [(row["what"], row["scheme"]) for row in rows] == [("alpha*", "iid"), ("alpha*", "without_replacement"), ("greedy", "greedy")]
     for row in rows:
         assert row["ratio"] == pytest.approx(row["contexts_a_second"] / row["numpy_contexts_a_second"])
+
+
+def test_a_decode_is_timed_beside_its_parts(content):
+    assert [row["rule"] for row in content["decodes"]] == ["kseq", "optimal"]
+    for row in content["decodes"]:
+        assert row["multiple_of_parts"] == pytest.approx(row["milliseconds"] / row["parts_ms"])
+        assert row["recorded_ms"] > 0
 
 
 def test_the_optimal_rules_are_those_that_certify_it():

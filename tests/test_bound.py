@@ -326,8 +326,8 @@ class TestFormats:
         texts = [values.reshape(3, 3, V) for values in logits]
         result = self.found(files, texts)[0].ladders[0].acceptance["kseq"]
         assert np.array_equal(result, flat.reshape(3, 3))
-        assert ladder.interval(result) == ladder.interval(flat.reshape(3, 3).mean(1)), "texts are the units"
-        assert ladder.interval(result[:1]) == ladder.interval(flat[:3])
+        assert interval(result) == interval(flat.reshape(3, 3).mean(1)), "texts are the units"
+        assert interval(result[:1]) == interval(flat[:3])
         shifted = self.found(files, texts, shift=True)[0].first_try
         assert np.array_equal(shifted, self.found(files, (texts[0][:, 1:], texts[1][:, :-1]))[0].first_try)
         assert not np.array_equal(shifted, self.found(files, (texts[0][:, :-1], texts[1][:, :-1]))[0].first_try), "planted: no shift"

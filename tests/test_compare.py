@@ -10,11 +10,11 @@ import pytest
 from experiments import compare
 from experiments.decoding import comparison, paired, target_texts
 from experiments.decoding.programs import programs
-from experiments.inputs import prompt_files, scheme_choice
+from experiments.inputs import prompt_files
 from experiments.stats import consistency
 from experiments.stats.means import clustered_mean
 from experiments.sweeps import grids, pair_cell
-from specjax import decode, rules
+from specjax import decode, drafting, rules
 from specjax.models import pairs
 from specjax.numerics import AS_IS
 from specjax.trees import chain
@@ -92,7 +92,7 @@ def test_a_text_ends_with_eos_and_nothing_below_it_counts():
 def test_without_names_every_rule_that_one_model_can_draft_for_is_compared():
     named = {rule.name for program in programs((), ("star:1", "star:2")) for rule in program.verifiers}
     claims = {name: rules.get(name).claims for name in rules.names()}
-    drawable = {name for name, of in claims.items() if not of.per_pair and not of.searches and scheme_choice.first(of)}
+    drawable = {name for name, of in claims.items() if not of.per_pair and not of.searches and drafting.first(of)}
     assert named == drawable
     assert "optimal" in named
 

@@ -47,7 +47,7 @@ def stated(name, n):
 @pytest.mark.key_reuse
 @pytest.mark.parametrize(("name", "n"), CASES)
 def test_drafts_have_law_q_and_the_token_law_p(name, n, key):
-    drafts, tokens = coupled(couplings.get(name), n, key)
+    drafts, tokens = coupled(couplings.get(name)(), n, key)
     assert worst_marginal(tokens, P) <= 0
     for slot in range(n):
         assert worst_marginal(drafts[..., slot], Q) <= 0
@@ -55,7 +55,7 @@ def test_drafts_have_law_q_and_the_token_law_p(name, n, key):
 
 @pytest.mark.parametrize("n", [2, 4])
 def test_the_drafts_of_a_list_are_independent(n, key):
-    drafts, _ = coupled(couplings.get("gumbel_list"), n, key)
+    drafts, _ = coupled(couplings.get("gumbel_list")(), n, key)
     joint = np.asarray(Q)[:, :, None] * np.asarray(Q)[:, None]
     assert worst_marginal(drafts[..., 0] * VOCABULARY + drafts[..., -1], joint.reshape(len(PAIRS), -1)) <= 0
 
@@ -63,7 +63,7 @@ def test_the_drafts_of_a_list_are_independent(n, key):
 @pytest.mark.parametrize(("name", "n"), CASES)
 def test_a_hit_is_as_likely_as_theory_says(name, n, key):
     """Exactly for one draft, at least for a list; and no coupling exceeds the optimum."""
-    rate, formula = hit_rate(*coupled(couplings.get(name), n, key)), stated(name, n)
+    rate, formula = hit_rate(*coupled(couplings.get(name)(), n, key)), stated(name, n)
     best = np.array([theory.subsets.optimum(theory.Problem(*pair[1:], n, "iid")).value for pair in PAIRS])
     print(f"rate - formula from {(rate - formula).min():+.4f} to {(rate - formula).max():+.4f}, allowed {MARGIN:.4f}")
     assert (rate >= formula - MARGIN).all()
@@ -100,7 +100,7 @@ def moved(coupling, n, key):
 
 @pytest.mark.parametrize(("name", "n"), CASES)
 def test_the_token_never_changes_with_the_drafter(name, n, key):
-    assert moved(couplings.get(name), n, key) == (0, 0)
+    assert moved(couplings.get(name)(), n, key) == (0, 0)
 
 
 @pytest.mark.parametrize("name", couplings.names())
@@ -109,7 +109,7 @@ def test_a_large_vocabulary(name, key):
     p = 1 / jnp.arange(1.0, 4097)
     p = p / p.sum()
     keys = jax.random.split(key, 1000)
-    tokens = jax.jit(lambda keys: jax.lax.map(lambda key: couplings.get(name).couple(key, p, p[::-1], 1)[1], keys))(keys)
+    tokens = jax.jit(lambda keys: jax.lax.map(lambda key: couplings.get(name)().couple(key, p, p[::-1], 1)[1], keys))(keys)
     share, margin = float(jnp.mean(p[tokens] < 1e-3)), math.sqrt(math.log(2 / DELTA) / (2 * 1000))
     exact = float(jnp.sum(jnp.where(p < 1e-3, p, 0)))
     print(f"mass of the tokens below 1e-3: {share:.3f}, exactly {exact:.3f}, allowed {margin:.3f}")
@@ -119,11 +119,11 @@ def test_a_large_vocabulary(name, key):
 @pytest.mark.parametrize("name", ["gumbel", "minhash"])
 def test_more_drafts_than_it_couples_are_refused(name, key):
     with pytest.raises(ValueError, match="couples one draft, expected n = 1, got n = 2"):
-        couplings.get(name).couple(key, P[0], Q[0], 2)
+        couplings.get(name)().couple(key, P[0], Q[0], 2)
 
 
 def test_an_unknown_coupling_is_refused():
-    with pytest.raises(ValueError, match="unknown coupling 'telepathy': expected one of gumbel, gumbel_list, minhash"):
+    with pytest.raises(ValueError, match=r"unknown coupling 'telepathy': expected .* gumbel, gumbel_list, minhash"):
         couplings.get("telepathy")
 
 
@@ -164,5 +164,5 @@ def test_a_token_that_depends_on_the_drafter_is_caught(key):
 
 
 def test_a_biased_coupling_is_caught(key):
-    drafts, _ = coupled(couplings.get("gumbel"), 1, key)
+    drafts, _ = coupled(couplings.get("gumbel")(), 1, key)
     assert worst_marginal(drafts[..., 0], P) > 0

@@ -56,13 +56,13 @@ CASES = [(scheme, n) for scheme in drafting.names() for n in (1, 2, 3) if rule_l
 @pytest.mark.key_reuse
 @pytest.mark.parametrize(("scheme", "n"), CASES)
 def test_sampler_draws_from_the_joint_law(scheme, n, key):
-    excess, _, name = worst_error(scheme, drafting.get(scheme), n, key)
+    excess, _, name = worst_error(scheme, drafting.get(scheme)(), n, key)
     assert excess <= 0, name
 
 
 @pytest.mark.parametrize(("scheme", "n"), [(s, n) for s, n in CASES if s in ("without_replacement", "greedy", "top_n")])
 def test_slots_beyond_the_vocabulary_are_masked(scheme, n, key):
-    tokens, mask = drafting.get(scheme).sample(key, jnp.array([0.5, 0.5, 0.0, 0.0]), n + 4)
+    tokens, mask = drafting.get(scheme)().sample(key, jnp.array([0.5, 0.5, 0.0, 0.0]), n + 4)
     assert tokens.shape == (n + 4,)
     assert mask.tolist() == [True, True] + [False] * (n + 2)
 
@@ -76,7 +76,7 @@ class AnotherDraftLaw:
     """Drafts from a sharpened q and returns the plain one."""
 
     def sample(self, key, q, n):
-        return drafting.get("iid").sample(key, q**2 / jnp.sum(q**2), n)
+        return drafting.get("iid")().sample(key, q**2 / jnp.sum(q**2), n)
 
 
 @register
@@ -84,7 +84,7 @@ class LastOfTies:
     """Greedy drafts with ties to the highest index."""
 
     def sample(self, key, q, n):
-        tokens, mask = drafting.get("greedy").sample(key, q[::-1], n)
+        tokens, mask = drafting.get("greedy")().sample(key, q[::-1], n)
         return q.shape[0] - 1 - tokens, mask
 
 
@@ -93,7 +93,7 @@ class SortedOrder:
     """Drafts without replacement, handed over most likely first."""
 
     def sample(self, key, q, n):
-        tokens, mask = drafting.get("without_replacement").sample(key, q, n)
+        tokens, mask = drafting.get("without_replacement")().sample(key, q, n)
         return tokens[jnp.argsort(jnp.where(mask, -q[tokens], 1))], mask
 
 
@@ -102,7 +102,7 @@ class NothingMasked:
     """Leaves slots live that were never drawn."""
 
     def sample(self, key, q, n):
-        tokens, mask = drafting.get("without_replacement").sample(key, q, n)
+        tokens, mask = drafting.get("without_replacement")().sample(key, q, n)
         return tokens, jnp.ones_like(mask)
 
 
@@ -111,7 +111,7 @@ class WithReplacement:
     """Forgets to leave out what was drawn."""
 
     def sample(self, key, q, n):
-        return drafting.get("iid").sample(key, q, n)
+        return drafting.get("iid")().sample(key, q, n)
 
 
 @register
@@ -119,7 +119,7 @@ class OneUniform:
     """All drafts share the noise."""
 
     def sample(self, key, q, n):
-        tokens, mask = drafting.get("iid").sample(key, q, n)
+        tokens, mask = drafting.get("iid")().sample(key, q, n)
         return jnp.full_like(tokens, tokens[0]), mask
 
 

@@ -14,7 +14,7 @@ from experiments.enumeration import rule_laws
 from specjax import rules
 from theory import Problem, battery, closed_form, expectation
 
-ALL = [rules.get(name) for name in rules.names()]
+ALL = rules.all()
 STATED = [make for make in ALL if hasattr(make, "expected_acceptance")]
 PAIRS_ONLY = rules.get("recursive_rejection_without_replacement")
 CASES = [

@@ -107,7 +107,7 @@ def test_verifiers(name, vocabulary):
 def test_drafts(name, n):
     if name == "hub" and n != 2:
         return
-    check("sample", functools.partial(drafting.get(name).sample, jax.random.key(0), n=n), of_q(name, LARGE, n))
+    check("sample", functools.partial(drafting.get(name)().sample, jax.random.key(0), n=n), of_q(name, LARGE, n))
 
 
 @pytest.mark.parametrize("name", growth.names())
@@ -119,7 +119,7 @@ def test_grown_trees(name):
 
 @pytest.mark.parametrize("name", couplings.names())
 def test_couplings(name):
-    couple = functools.partial(couplings.get(name).couple, jax.random.key(0), n=1)
+    couple = functools.partial(couplings.get(name)().couple, jax.random.key(0), n=1)
     check("couple", couple, law(LARGE), law(LARGE))
 
 

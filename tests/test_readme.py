@@ -10,7 +10,7 @@ import pytest
 from experiments.__main__ import main
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
-QUICKSTART, OWN_RULE = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+QUICKSTART, GENERATE, OWN_RULE = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 def test_the_quickstart_prints_the_numbers_it_names():
@@ -19,6 +19,15 @@ def test_the_quickstart_prints_the_numbers_it_names():
         exec(compile(QUICKSTART, "quickstart", "exec"), {"__name__": "quickstart"})
     assert len(QUICKSTART.splitlines()) <= 20
     assert printed.getvalue().split() == re.findall(r"# (\d\.\d+):", QUICKSTART)
+
+
+def test_the_decode_runs_and_calls_the_target_less_often_than_it_emits(capsys):
+    exec(compile(GENERATE, "generate", "exec"), {"__name__": "generate"})
+    *text, counts = capsys.readouterr().out.splitlines()
+    print(*text, counts, sep="\n")
+    emitted, calls = map(int, re.findall(r"\d+", counts))
+    assert emitted == 64 == len("\n".join(text).encode())
+    assert calls < 50
 
 
 @pytest.mark.newest

@@ -17,7 +17,7 @@ from experiments.enumeration import rule_laws
 from specjax import drafting, numerics, rules
 
 ROOT = Path(__file__).parents[1]
-ALL = [rules.get(name) for name in rules.names()]
+ALL = rules.all()
 STATED = [
     pytest.param(make, scheme, marks=thorough(make.name))
     for make in ALL
@@ -44,7 +44,7 @@ def draws(rule, scheme, p, q, key, count):
 
     def one(key):
         draft_key, rule_key = jax.random.split(key)
-        tokens, mask = drafting.get(scheme).sample(draft_key, q, 2)
+        tokens, mask = drafting.get(scheme)().sample(draft_key, q, 2)
         return numerics.draw(rule.law(tokens, p, q, mask), numerics.uniforms(rule_key, (), p.dtype))
 
     return jax.jit(jax.vmap(one))(jax.random.split(key, count))

@@ -35,7 +35,7 @@ def test_names_become_trees_and_are_said(measured, capsys):
 
 
 def test_what_is_not_named_is_not_measured(monkeypatch):
-    monkeypatch.setattr(efficiency, "profile", None)
+    monkeypatch.setattr(pair_profile, "profile", None)
     assert sequoia.resolved(("chain:2",), pairs.load("markov"), AS_IS, 0) == ("chain:2",)
 
 

@@ -140,7 +140,7 @@ def _groups(p: np.ndarray, q: np.ndarray, seed: int) -> np.ndarray:
 @functools.partial(jax.jit, static_argnames=("n", "scheme", "draws", "batch"))
 def _seen(rule: Rule, key: RandomKey, p: jax.Array, q: jax.Array, groups: jax.Array, n: int, scheme: str, draws: int, batch: int) -> Seen:
     def at(key: RandomKey) -> Seen:
-        tokens, mask = drafting.get(scheme).sample(key, q, n)
+        tokens, mask = drafting.get(scheme)().sample(key, q, n)
         law = rule.law(tokens, p, q, mask)
         hits = jnp.where(mask & ~repeated(tokens, mask), law[tokens], 0)
         sums = jnp.dot(law, groups, precision=jax.lax.Precision.HIGHEST)

@@ -86,8 +86,7 @@ def lifted(make: Callable[[Rule], Verifier], rule: type[Rule]) -> Candidate:
 
 def every_rule() -> list[type[Rule]]:
     """The lossless rules that serve any pair of laws."""
-    made: list[type[Rule]] = [rules.get(name) for name in rules.names()]
-    return [make for make in made if make.claims.lossless and not make.claims.per_pair]
+    return [make for make in rules.all() if make.claims.lossless and not make.claims.per_pair]
 
 
 def plain_rules() -> list[type[Rule]]:

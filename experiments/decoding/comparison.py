@@ -12,13 +12,14 @@ from experiments.cli import pool, seeds
 from experiments.decoding import sequoia, target_texts
 from experiments.decoding.paired import Measured, measure
 from experiments.decoding.programs import Program, programs
-from experiments.inputs import prompt_files, scheme_choice
+from experiments.inputs import prompt_files
 from experiments.stats import consistency
 from experiments.stats.means import clustered_mean
 from specjax import decode
 from specjax._types import Rule
 from specjax.models import Pair, pairs
 from specjax.numerics import Sampling
+from specjax.trees import growth
 from specjax.verifiers import Verifier, node_rule
 
 DELTA = 3e-5  # chance that a sound row is inconsistent; it is the same in every company of rules
@@ -92,7 +93,7 @@ def rows(plan: Plan) -> list[dict]:
     spoken = target_texts.drawn(pair, plan.sampling, of_contexts, plan.prompts, plan.lengths, plan.each)
 
     def rows_of(program: Program) -> list[dict]:
-        tree = scheme_choice.drawable(program.tree)[program.scheme]
+        tree = growth.drawable(program.tree)[program.scheme]
         decoder = decode.decoder(pair, tree, program.scheme, plan.sampling)
         verifiers = tuple(decode.verifier(one, tree.scheme, tree.topology) for one in program.verifiers)
         measured = measure(decoder, verifiers, of_drafts, pair, spoken, math.ceil(plan.each / DECODED))
@@ -135,7 +136,7 @@ def _row(plan: Plan, program: Program, verifier: Verifier, index: int, measured:
         "pair": plan.name,
         "rule": (rule or verifier).name,
         "scheme": program.scheme,
-        "n": scheme_choice.drawable(program.tree)[program.scheme].topology.width,
+        "n": growth.drawable(program.tree)[program.scheme].topology.width,
         "tree": program.tree,
         "temperature": plan.sampling.temperature,
         "top_p": plan.sampling.top_p,

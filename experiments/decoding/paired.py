@@ -17,7 +17,6 @@ from specjax.models import Pair
 from specjax.trees import NO_NODE, ROOT, Draft, Verdict
 from specjax.verifiers import NodeReport, Verifier, Walk, node_reports
 
-BROKEN = ("", "the target's logits hold NaN, or no finite one", "the draft model's logits hold NaN, or no finite one")  # by status
 STREAM = 0  # who leads: the target's own text, then the verifiers in turn
 
 Record = Callable[[tuple[Verifier, ...], Draft, Float[Array, "N V"], list[Walk], list[Verdict]], PyTree]
@@ -128,7 +127,7 @@ def check_status(status: Int[Array, " B"]) -> None:
     """
     bad = np.flatnonzero(np.asarray(status))
     if len(bad):
-        raise ValueError(f"{BROKEN[int(status[bad[0]])]}, after prompt {bad[0]}")
+        raise ValueError(f"{decode.STATUS[int(status[bad[0]])]}, after prompt {bad[0]}")
 
 
 @functools.partial(jax.jit, static_argnames=("decoder", "record"))

@@ -4,7 +4,7 @@ import warnings
 from typing import NamedTuple
 
 from experiments.inputs import named_verifiers, scheme_choice
-from specjax import decode, rules, verifiers
+from specjax import decode, drafting, rules, verifiers
 from specjax._types import Claims, Rule
 from specjax.trees import TreeDrafting, growth
 from specjax.verifiers import Verifier
@@ -49,7 +49,7 @@ def _chosen(names: tuple[str, ...]) -> Chosen:
     """What is named; otherwise the rules that one model can draft for, and all verifiers of whole paths."""
     if not names:
         makes: list[type[Rule]] = [rules.get(name) for name in named_verifiers.usual()]
-        plain = [make() for make in makes if not make.claims.per_pair and scheme_choice.first(make.claims)]
+        plain = [make() for make in makes if not make.claims.per_pair and drafting.first(make.claims)]
         return Chosen(plain, [make() for make in map(verifiers.get, verifiers.names()) if not named_verifiers.lifts_rules(make)])
     found = [named_verifiers.made(name) for name in names]
     return Chosen([one for one in found if not isinstance(one, Verifier)], [one for one in found if isinstance(one, Verifier)])
@@ -60,7 +60,7 @@ def _programs_of(tree: str, chosen: Chosen, named: bool) -> list[Program]:
 
     On one level nobody sees more than a node rule does: there verifiers are left out unless named.
     """
-    drawable = scheme_choice.drawable(tree)
+    drawable = growth.drawable(tree)
     held: dict[str, list[Rule | Verifier]] = {scheme: [] for scheme in drawable}
     for rule in chosen.rules:
         _check_drawn(rule)
@@ -85,7 +85,7 @@ def _refusal(one: Verifier, tree: TreeDrafting) -> str:
 
 
 def _check_drawn(rule: Rule) -> None:
-    if scheme_choice.first(rule.claims) is None:
+    if drafting.first(rule.claims) is None:
         raise ValueError(f"rule {rule.name}: covers {', '.join(sorted(rule.claims.drafting))}, none of which one draft model can draw")
 
 

@@ -3,15 +3,14 @@
 import inspect
 
 from specjax import rules, verifiers
-from specjax._registry import defines, load_file, registered
+from specjax._registry import load_file
 from specjax.rules import Rule
 from specjax.verifiers import Verifier
 
 
 def usual() -> tuple[str, ...]:
     """The rules that are taken where none is named."""
-    makes: dict[str, type[Rule]] = {name: rules.get(name) for name in rules.names()}
-    return tuple(name for name, make in makes.items() if not make.claims.searches)
+    return tuple(make.name for make in rules.all() if not make.claims.searches)
 
 
 def find(name: str) -> type:
@@ -28,7 +27,7 @@ def find(name: str) -> type:
         known = ", ".join((*rules.names(), *verifiers.names()))
         raise ValueError(f"unknown rule or verifier {name!r}: expected a path to a .py file or one of {known}")
     module = load_file(name)
-    return registered(module, "verify" if defines(module, "verify") else "claims")
+    return (verifiers.VERIFIERS if verifiers.VERIFIERS.defined_in(module) else rules.RULES).of(module)
 
 
 def made(name: str) -> Rule | Verifier:

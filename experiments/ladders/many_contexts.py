@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from experiments.audits.file_audit import Findings, refuted
 from experiments.cli.console import track
 from experiments.enumeration import rule_laws
-from experiments.inputs import logit_files, named_verifiers, scheme_choice
+from experiments.inputs import logit_files, named_verifiers
 from experiments.ladders.ladder import Ladder, Study, say_absent
 from experiments.stats.consistency import ROUNDING
 from experiments.stats.means import Values
-from specjax import bounds, rules
+from specjax import bounds, drafting, rules
 from specjax._types import Count
 from specjax.numerics import Sampling, total
 from specjax.rules import Law, Rule, Scalar
@@ -134,7 +134,7 @@ def _plan(n: int, chosen: list[type[Rule]], named: bool, vocabulary: int) -> Pla
 
     A rule is absent that takes no such drafts, serves one pair of laws only, or fails; why is noted of those that fail or are named.
     """
-    drafted = [scheme for scheme in scheme_choice.from_one_law() if rule_laws.drafts(scheme, n)]
+    drafted = [scheme for scheme in drafting.from_one_law() if rule_laws.drafts(scheme, n)]
     plan = Plan(n, tuple(scheme for scheme in drafted if scheme in bounds.schemes()), {}, {}, {}, {})
     for make in chosen:
         claims = make.claims
@@ -225,8 +225,8 @@ def _ladder(plan: Plan, columns: dict, chosen: list[type[Rule]], audits: Finding
     return Ladder(
         n=plan.n,
         singleton=columns["singleton"],
-        alpha_star={scheme: columns["alpha_star"].get(scheme) for scheme in scheme_choice.from_one_law()},
-        subset_size=dict.fromkeys(scheme_choice.from_one_law()),
+        alpha_star={scheme: columns["alpha_star"].get(scheme) for scheme in drafting.from_one_law()},
+        subset_size=dict.fromkeys(drafting.from_one_law()),
         acceptance={make.name: columns["acceptance"].get(make.name) for make in chosen},
         under={make.name: plan.under.get(make.name) for make in chosen},
         lossless=frozenset(make.name for make in chosen if make.claims.lossless).difference(refuted(audits)),

@@ -12,10 +12,10 @@ import theory
 from experiments.audits.file_audit import Findings, refuted
 from experiments.cli.console import track
 from experiments.enumeration import rule_laws
-from experiments.inputs import law_files, scheme_choice
+from experiments.inputs import law_files
 from experiments.ladders.ladder import Ladder, Study, say_absent
 from experiments.stats.means import Values
-from specjax import bounds, rules
+from specjax import bounds, drafting, rules
 from specjax.rules import Rule
 
 CHECKED = 4096  # up to this V theory computes every optimum again
@@ -50,7 +50,7 @@ class _Asked(NamedTuple):
 
 
 def _ask(pool: ThreadPoolExecutor, p: law_files.Law, q: law_files.Law, n: int, names: tuple[str, ...]) -> _Asked:
-    problems = {scheme: theory.Problem(p, q, n, scheme) for scheme in scheme_choice.from_one_law() if rule_laws.drafts(scheme, n)}
+    problems = {scheme: theory.Problem(p, q, n, scheme) for scheme in drafting.from_one_law() if rule_laws.drafts(scheme, n)}
     chosen: list[type[Rule]] = [rules.get(name) for name in names or rules.names()]
     singleton = pool.submit(rule_laws.expectations, functools.partial(bounds.singleton, n=n), p[None], q[None])
     optima = {scheme: pool.submit(_optimum, problem) for scheme, problem in problems.items()}
@@ -60,7 +60,7 @@ def _ask(pool: ThreadPoolExecutor, p: law_files.Law, q: law_files.Law, n: int, n
 def _ladder(asked: _Asked, audits: Findings) -> Ladder:
     lossless = frozenset(make.name for make in asked.attained if make.claims.lossless).difference(refuted(audits))
     ladder = Ladder(asked.n, asked.singleton.result(), {}, {}, {}, {}, lossless, audits=audits)
-    for scheme in scheme_choice.from_one_law():
+    for scheme in drafting.from_one_law():
         value, ladder.subset_size[scheme] = asked.optima[scheme].result() if scheme in asked.optima else (None, None)
         ladder.alpha_star[scheme] = None if value is None else np.array([value])
     for make, future in asked.attained.items():

@@ -11,12 +11,13 @@ from pathlib import Path
 from experiments.cli import seeds
 from experiments.decoding.programs import fitting
 from experiments.enumeration import rule_laws
-from experiments.inputs import named_verifiers, scheme_choice
+from experiments.inputs import named_verifiers
 from specjax import drafting, families, rules
 from specjax._registry import find, load_file
 from specjax._types import Rule
 from specjax.models import pairs
 from specjax.numerics import Sampling
+from specjax.trees import growth
 
 ID_DIGITS = 16
 
@@ -193,11 +194,11 @@ def _judged(grid: Grid) -> list[Judged]:
     """Every rule under each listed scheme, or its first, with each n that both take."""
     for scheme in grid.scheme:
         drafting.get(scheme)
-        if scheme not in scheme_choice.from_one_law():
+        if scheme not in drafting.from_one_law():
             raise ValueError(f"scheme {scheme}: does not draft from one law")
     found: list[Judged] = []
     for name, source, make in _rules(grid):
-        own = scheme_choice.first(make.claims)
+        own = drafting.first(make.claims)
         schemes = [scheme for scheme in grid.scheme or (own,) if scheme in make.claims.drafting]
         fits = [(scheme, n) for scheme in schemes for n in grid.n if make.claims.admits(n) and rule_laws.drafts(scheme, n)]
         if grid.rule and not fits:
@@ -209,7 +210,7 @@ def _judged(grid: Grid) -> list[Judged]:
 def _decoded(grid: Grid) -> list[Judged]:
     """Every rule on each tree that it fits."""
     shapes = grid.tree or tuple(f"star:{n}" for n in grid.n)
-    drawn = {tree: scheme_choice.drawable(tree) for tree in shapes}
+    drawn = {tree: growth.drawable(tree) for tree in shapes}
     found: list[Judged] = []
     for name, source, make in _rules(grid):
         fits = [tree for tree in shapes if fitting(make.claims, drawn[tree])]
@@ -226,7 +227,7 @@ def _rules(grid: Grid) -> list[tuple[str, str | None, type[Rule]]]:
         make: type[Rule] = rules.get(name)
         if grid.rule:
             rules.check_decodes(make)
-        if not make.claims.per_pair and (grid.rule or scheme_choice.first(make.claims)):
+        if not make.claims.per_pair and (grid.rule or drafting.first(make.claims)):
             source = None if name in rules.names() else hashlib.sha256(Path(name).read_bytes()).hexdigest()[:ID_DIGITS]
             found.append((name, source, make))
     return found

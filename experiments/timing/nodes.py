@@ -37,8 +37,7 @@ def run(vocabulary: int, n: int, repeats: int, seed: int) -> dict:
 
 
 def _rules(n: int) -> list[Rule]:
-    classes: list[type[Rule]] = [rules.get(name) for name in rules.names()]
-    return [cls() for cls in classes if not cls.claims.per_pair and cls.claims.admits(n)]
+    return [cls() for cls in rules.all() if not cls.claims.per_pair and cls.claims.admits(n)]
 
 
 @jax.jit

@@ -38,8 +38,7 @@ def run(vocabularies: tuple[int, ...], lengths: tuple[int, ...], repeats: int, s
 
 
 def _rules() -> list[Rule]:
-    classes: list[type[Rule]] = [rules.get(name) for name in rules.names()]
-    return [cls() for cls in classes if hasattr(cls, "certificate")]
+    return [cls() for cls in rules.all() if hasattr(cls, "certificate")]
 
 
 def _times(chosen: list[tuple[Rule, int]], pairs: dict[str, Laws], repeats: int) -> dict[str, float]:

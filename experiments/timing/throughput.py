@@ -13,10 +13,9 @@ import theory
 from experiments.cli.console import track
 from experiments.cli.tables import Table
 from experiments.enumeration import rule_laws
-from experiments.inputs import scheme_choice
 from experiments.timing.clock import table as figures
 from experiments.timing.large_laws import log_normal
-from specjax import bounds, rules
+from specjax import bounds, drafting, rules
 from specjax._types import Rule, Scalar
 
 CONTEXTS = 64
@@ -52,7 +51,7 @@ def _measured(n: int) -> list[Measured]:
     for scheme in (scheme for scheme in BOUNDS if rule_laws.drafts(scheme, n)):
         plain = functools.partial(lambda p, q, scheme: theory.subsets.optimum(theory.Problem(p, q, n, scheme)), scheme=scheme)
         found.append(("alpha*", scheme, functools.partial(bounds.optimal_acceptance, n=n, scheme=scheme), plain))
-    drawn = [scheme for scheme in scheme_choice.from_one_law() if rule_laws.drafts(scheme, n)]
+    drawn = [scheme for scheme in drafting.from_one_law() if rule_laws.drafts(scheme, n)]
     for make in _rules(n):
         under = next((scheme for scheme in drawn if scheme in make.claims.drafting), None)
         fast = rules.closed_form(make(), n, under) if under else None
@@ -63,8 +62,7 @@ def _measured(n: int) -> list[Measured]:
 
 def _rules(n: int) -> list[type[Rule]]:
     """The rules that take n drafts at any pair of laws, and whose closed form `theory` has as well."""
-    classes: list[type[Rule]] = [rules.get(name) for name in rules.names()]
-    return [make for make in classes if not make.claims.per_pair and make.claims.admits(n) and hasattr(theory.closed_form, make.name)]
+    return [make for make in rules.all() if not make.claims.per_pair and make.claims.admits(n) and hasattr(theory.closed_form, make.name)]
 
 
 def _mapped(fast: Callable[..., Scalar]) -> Callable[..., jax.Array]:

@@ -1,23 +1,25 @@
 """Couplings of drafts and token without communication, one per file; a file dropped in here is a coupling everywhere."""
 
-from specjax._registry import discover, find, registered
+from specjax._registry import Registry
 from specjax.couplings._base import Coupling, register
+from specjax.couplings.gumbel import Gumbel
+from specjax.couplings.gumbel_list import GumbelList
+from specjax.couplings.minhash import Minhash
 
-_COUPLINGS: dict[str, Coupling] = {name: registered(module, "couple")() for name, module in discover(__name__).items()}
+COUPLINGS: Registry[Coupling] = Registry(__name__, "coupling", "couple")
+names, get, all = COUPLINGS.names, COUPLINGS.get, COUPLINGS.all
+
+__all__ = [
+    "Coupling",
+    "Gumbel",
+    "GumbelList",
+    "Minhash",
+    "all",
+    "get",
+    "names",
+    "register",
+]
 
 
-def names() -> tuple[str, ...]:
-    """The names of all couplings, sorted: the names of their files."""
-    return tuple(_COUPLINGS)
-
-
-def get(name: str) -> Coupling:
-    """The coupling called `name`.
-
-    Raises:
-      ValueError: there is no such coupling.
-    """
-    return find(_COUPLINGS, "coupling", name)
-
-
-__all__ = ["Coupling", "get", "names", "register"]
+def __dir__() -> list[str]:
+    return sorted(__all__)

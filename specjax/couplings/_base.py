@@ -18,7 +18,7 @@ class Coupling(Protocol):
     in references.bib.
     """
 
-    name: ClassVar[str]
+    name: ClassVar[str] = ""
     n_range: ClassVar[tuple[int, int | None]]
     source: ClassVar[str]
 

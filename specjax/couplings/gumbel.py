@@ -4,12 +4,12 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Int
 
-from specjax.couplings._base import Law, RandomKey, Tokens, check_one, register
+from specjax.couplings._base import Coupling, Law, RandomKey, Tokens, check_one, register
 from specjax.numerics import arrivals, exponential
 
 
 @register
-class Gumbel:
+class Gumbel(Coupling):
     """Draft and token win the same race: with E iid Exp(1), the draft is argmin E/q and the token argmin E/p.
 
     In logarithms, argmax(log q + g) and argmax(log p + g) with g = -log E a Gumbel noise; E itself has more digits.

@@ -4,12 +4,12 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Int
 
-from specjax.couplings._base import Law, RandomKey, Tokens, register
+from specjax.couplings._base import Coupling, Law, RandomKey, Tokens, register
 from specjax.numerics import arrivals, exponential
 
 
 @register
-class GumbelList:
+class GumbelList(Coupling):
     """n races for n drafts, and the token wins them taken together: x_k = argmin E^k / q, Y = argmin min_k E^k / p.
 
     E^k iid Exp(1); min_k E^k is Exp(n), a race as well. P(hit) >= sum_j n / (sum_i max(p_i / p_j, q_i / q_j) + (n - 1) / p_j), with

@@ -5,12 +5,12 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, Int
 
-from specjax.couplings._base import Law, RandomKey, Tokens, check_one, register
+from specjax.couplings._base import Coupling, Law, RandomKey, Tokens, check_one, register
 from specjax.numerics import exponential, fine, uniforms
 
 
 @register
-class Minhash:
+class Minhash(Coupling):
     """Points fall on tokens x [0, 1] one after another: the draft is the token of the first below q, the token that of the first below p.
 
     The first point below max(p, q) is below both with probability sum min(p, q) / sum max(p, q), where drafter and target agree on

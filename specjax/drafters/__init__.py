@@ -4,3 +4,7 @@ from specjax.drafters._base import Drafter
 from specjax.drafters.model import ModelDrafter
 
 __all__ = ["Drafter", "ModelDrafter"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,23 +1,47 @@
 """Drafting schemes: how the n drafts of a node are drawn from q. One scheme per file; its joint law is theory/drafting/<name>.py."""
 
-from specjax._registry import discover, find, registered
+from specjax._registry import Registry
+from specjax._types import Claims
 from specjax.drafting._base import Drafting, register
+from specjax.drafting.greedy import Greedy
+from specjax.drafting.hub import Hub
+from specjax.drafting.iid import Iid
+from specjax.drafting.independent import Independent
+from specjax.drafting.top_n import TopN
+from specjax.drafting.without_replacement import WithoutReplacement
 
-_SCHEMES = {name: registered(module, "sample")() for name, module in discover(__name__).items()}
-
-
-def names() -> tuple[str, ...]:
-    """The names of all schemes, sorted: the names of their files."""
-    return tuple(_SCHEMES)
-
-
-def get(name: str) -> Drafting:
-    """The scheme called `name`.
-
-    Raises:
-      ValueError: there is no such scheme.
-    """
-    return find(_SCHEMES, "drafting scheme", name)
+SCHEMES: Registry[Drafting] = Registry(__name__, "drafting scheme", "sample")
+names, get, all = SCHEMES.names, SCHEMES.get, SCHEMES.all
+PREFERRED = ("iid", "without_replacement", "greedy", "hub", "top_n")  # the public order; schemes dropped in later follow
 
 
-__all__ = ["Drafting", "get", "names", "register"]
+def from_one_law() -> tuple[str, ...]:
+    """The schemes that draft from one law q, in the order of preference."""
+    others = [name for name in names() if name not in (*PREFERRED, "independent")]
+    return (*PREFERRED, *others)
+
+
+def first(claims: Claims) -> str | None:
+    """The preferred scheme of those that a rule's proof covers; None if it covers none that drafts from one law."""
+    return next((scheme for scheme in from_one_law() if scheme in claims.drafting), None)
+
+
+__all__ = [
+    "Drafting",
+    "Greedy",
+    "Hub",
+    "Iid",
+    "Independent",
+    "TopN",
+    "WithoutReplacement",
+    "all",
+    "first",
+    "from_one_law",
+    "get",
+    "names",
+    "register",
+]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -3,12 +3,12 @@
 import jax
 import jax.numpy as jnp
 
-from specjax.drafting._base import Law, Mask, RandomKey, Tokens, register
+from specjax.drafting._base import Drafting, Law, Mask, RandomKey, Tokens, register
 from specjax.numerics import draw, uniforms
 
 
 @register
-class Template:
+class Template(Drafting):
     """One true sentence. Which slots are masked, and when. Cost. Source."""
 
     def sample(self, key: RandomKey, q: Law, n: int) -> tuple[Tokens, Mask]:

@@ -2,12 +2,12 @@
 
 import jax.numpy as jnp
 
-from specjax.drafting._base import Law, Mask, RandomKey, Tokens, register
+from specjax.drafting._base import Drafting, Law, Mask, RandomKey, Tokens, register
 from specjax.numerics import draw, uniforms
 
 
 @register
-class Hub:
+class Hub(Drafting):
     """Two drafts, one of them always the most likely token a: (i, a) with mass q_i, (a, i) with mass q_a q_i / (1 - q_a).
 
     Where q is one-hot both drafts are a. Cost: two passes over V. Source: sun2024spechub.

@@ -3,12 +3,12 @@
 import jax
 import jax.numpy as jnp
 
-from specjax.drafting._base import Law, Mask, RandomKey, Tokens, register
+from specjax.drafting._base import Drafting, Law, Mask, RandomKey, Tokens, register
 from specjax.numerics import draw, uniforms
 
 
 @register
-class Iid:
+class Iid(Drafting):
     """n independent draws from q. Cost: n passes over V."""
 
     def sample(self, key: RandomKey, q: Law, n: int) -> tuple[Tokens, Mask]:

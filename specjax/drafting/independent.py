@@ -4,12 +4,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from specjax.drafting._base import Mask, RandomKey, Tokens, register
+from specjax.drafting._base import Drafting, Mask, RandomKey, Tokens, register
 from specjax.numerics import draw, uniforms
 
 
 @register
-class Independent:
+class Independent(Drafting):
     """Draft i is an independent draw from its own law q[i]. Cost: n passes over V."""
 
     def sample(self, key: RandomKey, q: Float[Array, "n V"], n: int) -> tuple[Tokens, Mask]:

@@ -3,11 +3,11 @@
 import jax
 import jax.numpy as jnp
 
-from specjax.drafting._base import Law, Mask, RandomKey, Tokens, register
+from specjax.drafting._base import Drafting, Law, Mask, RandomKey, Tokens, register
 
 
 @register
-class TopN:
+class TopN(Drafting):
     """The n most likely tokens of q (ties to the lowest index): nothing is drawn. Slots beyond the support of q are masked."""
 
     def sample(self, key: RandomKey, q: Law, n: int) -> tuple[Tokens, Mask]:

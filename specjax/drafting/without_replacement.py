@@ -2,12 +2,12 @@
 
 import jax.numpy as jnp
 
-from specjax.drafting._base import Law, Mask, RandomKey, Tokens, register
+from specjax.drafting._base import Drafting, Law, Mask, RandomKey, Tokens, register
 from specjax.numerics import first_arrivals
 
 
 @register
-class WithoutReplacement:
+class WithoutReplacement(Drafting):
     """n draws from q without replacement, in order; slots beyond the support of q are masked.
 
     Cost: one pass of noise over V and one top_k. Source: kool2019stochastic.

@@ -1,16 +1,15 @@
 """Synthetic laws of target and draft with a known answer, one family per file; a file dropped in here is a family everywhere."""
 
-import dataclasses
-
-from specjax._registry import discover, find, registered
+from specjax._registry import Registry, parts
 from specjax.families._base import Family, Laws, register
+from specjax.families.dirichlet import Dirichlet
+from specjax.families.log_normal import LogNormal
+from specjax.families.markov import Markov
+from specjax.families.temperature import Temperature
+from specjax.families.zipf import Zipf
 
-_CLASSES = {name: registered(module, "sample") for name, module in discover(__name__).items()}
-
-
-def names() -> tuple[str, ...]:
-    """The names of all families, sorted: the names of their files."""
-    return tuple(_CLASSES)
+FAMILIES: Registry[Family] = Registry(__name__, "family", "sample")
+names, get, all = FAMILIES.names, FAMILIES.get, FAMILIES.all
 
 
 def parse(text: str) -> Family:
@@ -20,8 +19,8 @@ def parse(text: str) -> Family:
       ValueError: there is no such family or parameter, or a value is out of its range.
     """
     name, _, given = text.partition(":")
-    make = find(_CLASSES, "family", name)
-    kinds: dict[str, type] = {field.name: type(field.default) for field in dataclasses.fields(make)}
+    make = get(name)
+    kinds: dict[str, type] = {field.name: type(field.default) for field in parts(make)}
     values = {}
     for part in given.split(",") if given else ():
         parameter, _, value = part.partition("=")
@@ -39,4 +38,22 @@ def parameters(family: Family) -> str:
     return ",".join(f"{name}={value}" for name, value in vars(family).items())
 
 
-__all__ = ["Family", "Laws", "names", "parameters", "parse", "register"]
+__all__ = [
+    "Dirichlet",
+    "Family",
+    "Laws",
+    "LogNormal",
+    "Markov",
+    "Temperature",
+    "Zipf",
+    "all",
+    "get",
+    "names",
+    "parameters",
+    "parse",
+    "register",
+]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

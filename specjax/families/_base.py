@@ -22,7 +22,7 @@ class Family(Protocol):
     true, as V grows.
     """
 
-    name: ClassVar[str]
+    name: ClassVar[str] = ""
     limit: ClassVar[bool]
 
     def sample(self, key: RandomKey, vocabulary: int) -> Laws: ...

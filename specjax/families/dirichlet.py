@@ -6,11 +6,11 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from specjax.families._base import Law, Laws, RandomKey, Scalar, expect, register
+from specjax.families._base import Family, Law, Laws, RandomKey, Scalar, expect, register
 
 
 @register
-class Dirichlet:
+class Dirichlet(Family):
     """p and q are independent draws from Dirichlet(a, .., a): peaked for small a, flat for large; exchangeable.
 
     A coordinate is Beta(a, b), b = (V - 1) a, so E TV is V/2 times the mean difference of two of these,

@@ -4,11 +4,11 @@ from typing import ClassVar
 
 import jax
 
-from specjax.families._base import Laws, RandomKey, expect, register, tail
+from specjax.families._base import Family, Laws, RandomKey, expect, register, tail
 
 
 @register
-class LogNormal:
+class LogNormal(Family):
     """p and q have the logits z + e/2 and z - e/2, z ~ N(0, spread^2), e ~ N(0, noise^2) for each token: exchangeable.
 
     E TV goes to 1 - 2 Phi(-noise / 2) as V grows, whatever the spread: the overlap E min / E of two log-normal weights. Below

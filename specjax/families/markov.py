@@ -5,12 +5,12 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from specjax.families._base import Laws, RandomKey, expect, register
+from specjax.families._base import Family, Laws, RandomKey, expect, register
 from specjax.numerics import normalise, total
 
 
 @register
-class Markov:
+class Markov(Family):
     """A row of the target chain has logits N(0, spread^2); the draft chain moves `distance` of its mass: TV(p, q) = distance exactly.
 
     q = p + distance (r - p) / TV(p, r), where r is a second such row on that half of the tokens that holds less of p, so that

@@ -4,11 +4,11 @@ from typing import ClassVar
 
 import jax
 
-from specjax.families._base import Laws, RandomKey, expect, register, tail
+from specjax.families._base import Family, Laws, RandomKey, expect, register, tail
 
 
 @register
-class Temperature:
+class Temperature(Family):
     """p = softmax(z) and q = softmax(z / ratio), z ~ N(0, spread^2) for each token: both order the tokens alike.
 
     E TV goes to 1 - 2 Phi(-spread |1 - 1 / ratio| / 2) as V grows: under p and q the logits are normal, so far apart. Below

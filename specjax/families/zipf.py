@@ -6,12 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from specjax.families._base import Law, Laws, RandomKey, expect, register
+from specjax.families._base import Family, Law, Laws, RandomKey, expect, register
 from specjax.numerics import total
 
 
 @register
-class Zipf:
+class Zipf(Family):
     """p ~ rank^-exponent; in q each pair of ranks (r, r + shift), r in the first half of a block of 2 shift, trades places with `chance`.
 
     p and q hold the same masses in another order. Each trade moves w_r - w_{r + shift}, so E TV is `chance` times the sum of these; at

@@ -11,26 +11,27 @@ from jaxtyping import Float
 
 from specjax import drafting
 from specjax._laws import check_laws
-from specjax._registry import discover, find_or_load, registered
+from specjax._registry import Registry
 from specjax._types import RandomKey
 from specjax.numerics import repeated
 from specjax.rules._base import Certificate, Claims, Law, Mask, Rule, Scalar, Solves, Tokens, register
+from specjax.rules.greedy import Greedy
+from specjax.rules.hub import Hub
+from specjax.rules.importance_weighted import ImportanceWeighted
+from specjax.rules.kseq import KSeq
+from specjax.rules.multi_drafter import MultiDrafter
+from specjax.rules.naive_first import NaiveFirst
+from specjax.rules.naive_membership import NaiveMembership
+from specjax.rules.one_hot import OneHot
+from specjax.rules.optimal import Optimal
+from specjax.rules.optimal_without_replacement import OptimalWithoutReplacement
+from specjax.rules.recursive_rejection import RecursiveRejection
+from specjax.rules.recursive_rejection_without_replacement import RecursiveRejectionWithoutReplacement
+from specjax.rules.single import Single
+from specjax.rules.transport import Transport
 
-_CLASSES = {name: registered(module, "claims") for name, module in discover(__name__).items()}
-
-
-def names() -> tuple[str, ...]:
-    """The names of all rules, sorted: the names of their files."""
-    return tuple(_CLASSES)
-
-
-def get(name: str) -> type:
-    """The rule class called `name`, or the one in the Python file at that path.
-
-    Raises:
-      ValueError: there is no such rule or file.
-    """
-    return find_or_load(_CLASSES, "rule", name, "claims")
+RULES: Registry[Rule] = Registry(__name__, "rule", "claims")
+names, get, all = RULES.names, RULES.get, RULES.all
 
 
 def expected_acceptance(rule: Rule, p: Law, q: Float[Array, "*slots V"], n: int, scheme: str) -> Scalar | None:
@@ -99,7 +100,7 @@ def estimate_acceptance(key: RandomKey, rule: Rule, p: Law, q: Float[Array, "*sl
 @functools.partial(jax.jit, static_argnames=("n", "scheme", "samples"))
 def _estimate(key: RandomKey, rule: Rule, p: Law, q: Float[Array, "*slots V"], n: int, scheme: str, samples: int) -> Estimate:
     def mass(key: RandomKey) -> Scalar:
-        tokens, mask = drafting.get(scheme).sample(key, q, n)
+        tokens, mask = drafting.get(scheme)().sample(key, q, n)
         live = mask & ~repeated(tokens, mask)
         return jnp.sum(jnp.where(live, rule.law(tokens, p, q, mask)[tokens], 0))
 
@@ -135,11 +136,26 @@ __all__ = [
     "Certificate",
     "Claims",
     "Estimate",
+    "Greedy",
+    "Hub",
+    "ImportanceWeighted",
+    "KSeq",
     "Law",
     "Mask",
+    "MultiDrafter",
+    "NaiveFirst",
+    "NaiveMembership",
+    "OneHot",
+    "Optimal",
+    "OptimalWithoutReplacement",
+    "RecursiveRejection",
+    "RecursiveRejectionWithoutReplacement",
     "Rule",
     "Scalar",
+    "Single",
     "Tokens",
+    "Transport",
+    "all",
     "certificate",
     "check_decodes",
     "check_scheme",
@@ -150,3 +166,7 @@ __all__ = [
     "names",
     "register",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

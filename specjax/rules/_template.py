@@ -3,11 +3,11 @@
 import jax.numpy as jnp
 
 from specjax.numerics import acceptance_probability, deposit, residual, total
-from specjax.rules._base import Claims, Law, Mask, Scalar, Tokens, register
+from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, register
 
 
 @register
-class Template:
+class Template(Rule):
     """One true sentence: what it accepts, and what it draws otherwise.
 
     The maths. Cost in V and n. Source: key in references.bib, algorithm number.

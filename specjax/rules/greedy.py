@@ -5,11 +5,11 @@ import jax.numpy as jnp
 from specjax import bounds
 from specjax._types import Count
 from specjax.numerics import acceptance_probability, deposit, likeliest, normalise, residual
-from specjax.rules._base import Claims, Law, Mask, Scalar, Tokens, register
+from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, register
 
 
 @register
-class Greedy:
+class Greedy(Rule):
     """Runs the one-draft rule on the drawn token against q restricted to the tokens outside Top, the n-1 most likely ones.
 
     Top is always drafted, so its mass p(Top) is accepted whenever the residual lands there. Acceptance

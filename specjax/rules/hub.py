@@ -4,11 +4,11 @@ import jax.numpy as jnp
 
 from specjax import bounds
 from specjax.numerics import acceptance_probability, deposit, normalise, rounding, total
-from specjax.rules._base import Claims, Law, Mask, Scalar, Tokens, register
+from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, register
 
 
 @register
-class Hub:
+class Hub(Rule):
     """Accepts the pair's other token first, as first draft before as second one, and the hub with what the target leaves for it.
 
     With a = argmax q, Q(i, a) = q_i and Q(a, i) = q_a q_i / (1 - q_a): token i != a is accepted from (i, a) with probability

@@ -7,13 +7,13 @@ from jax import Array
 from jaxtyping import Float
 
 from specjax.numerics import acceptance_probability, deposit, residual, rounding, tiny, total
-from specjax.rules._base import Claims, Law, Mask, Scalar, Tokens, register
+from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, register
 from specjax.solvers import fixed_point
 from specjax.solvers.selection import CELLS, Selection, pick_chances, select
 
 
 @register
-class ImportanceWeighted:
+class ImportanceWeighted(Rule):
     """Picks the draft of largest p/q with probability w, else the first one; then runs the one-draft rule with the pick's law r for q.
 
     p/q counts in cells of a factor e^(1/64); of drafts in one cell the first is picked. r = q + w (r_1 - q), r_1 = q (T^n - U^n) / (T - U)

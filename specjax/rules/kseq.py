@@ -3,12 +3,12 @@
 import jax.numpy as jnp
 
 from specjax.numerics import acceptance_probability, deposit, residual, rounding, total
-from specjax.rules._base import Claims, Law, Mask, Scalar, Tokens, register
+from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, register
 from specjax.solvers.threshold import threshold
 
 
 @register
-class KSeq:
+class KSeq(Rule):
     """Accepts the first draft with rho U_i < p/q, at the smallest rho that stays lossless; else draws from the residual.
 
     With R = sum (p - rho q)+ and S = P(one draft is rejected) = (R + rho - 1) / rho, the residual

@@ -5,11 +5,11 @@ from jax import Array
 from jaxtyping import Float
 
 from specjax.numerics import acceptance_probability, deposit, residual, total
-from specjax.rules._base import Claims, Law, Mask, Scalar, Tokens, register
+from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, register
 
 
 @register
-class MultiDrafter:
+class MultiDrafter(Rule):
     """Tries the drafts in turn, each against its own law: accepts x_i with probability min(1, r_i/q_i); r_1 = p, r_{i+1} ~ (r_i - q_i)+.
 
     Every residual is (p - c_i)+ / Z_i with c_1 = 0, c_{i+1} = c_i + Z_i q_i, so that acceptance is 1 - Z_{n+1}, the product of the

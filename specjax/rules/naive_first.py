@@ -3,11 +3,11 @@
 import jax.numpy as jnp
 
 from specjax.numerics import acceptance_probability, deposit, residual, total
-from specjax.rules._base import Claims, Law, Mask, Scalar, Tokens, register
+from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, register
 
 
 @register
-class NaiveFirst:
+class NaiveFirst(Rule):
     """Runs the one-draft rule on the first live draft; its residual may still land on a later one.
 
     Acceptance sum min(p, q) + sum (p - q)+ (1 - (1 - q)^(n-1)). Cost: one pass over V. Source: chen2024sequoia (naive tree).

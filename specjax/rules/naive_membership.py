@@ -4,11 +4,11 @@ from jax import Array
 from jaxtyping import Float
 
 from specjax.numerics import total
-from specjax.rules._base import Claims, Law, Mask, Scalar, Tokens, register
+from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, register
 
 
 @register
-class NaiveMembership:
+class NaiveMembership(Rule):
     """Draws Y from p without looking at the drafts and accepts if Y is one of them.
 
     Acceptance under iid drafts sum p (1 - (1 - q)^n). Cost: none beyond the draw. Source: miao2024specinfer (naive sampling).

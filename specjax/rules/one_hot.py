@@ -1,11 +1,11 @@
 """EAGLE's recursion on deterministic drafts."""
 
 from specjax import bounds
-from specjax.rules._base import Claims, Law, Mask, Scalar, Tokens, register
+from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, register
 
 
 @register
-class OneHot:
+class OneHot(Rule):
     """Recursive rejection in which the law of each draft counts as one-hot: accepts x_1 with probability p(x_1), else drops it from p.
 
     The i-th draft is accepted with probability p(x_i) / (1 - p(x_1) - .. - p(x_{i-1})), given that it is reached with

@@ -5,13 +5,13 @@ import jax.numpy as jnp
 
 from specjax import bounds
 from specjax.numerics import rounding, total
-from specjax.rules._base import Certificate, Claims, Count, Law, Mask, Scalar, Tokens, register
+from specjax.rules._base import Certificate, Claims, Count, Law, Mask, Rule, Scalar, Tokens, register
 from specjax.solvers import exchange, iid, levels, nodes
 from specjax.solvers.levels import Levels
 
 
 @register
-class Optimal:
+class Optimal(Rule):
     """Lets every draft draw a level, high as its p/q is; the highest level wins and is accepted if it is high enough.
 
     The levels are uniform on [0, 1] and independent, so that a unit of q mass at level m is given n m^(n-1). Tokens that would be given

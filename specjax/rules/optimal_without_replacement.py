@@ -5,13 +5,13 @@ import jax.numpy as jnp
 
 from specjax import bounds
 from specjax.numerics import total
-from specjax.rules._base import Certificate, Claims, Count, Law, Mask, Scalar, Tokens, register
+from specjax.rules._base import Certificate, Claims, Count, Law, Mask, Rule, Scalar, Tokens, register
 from specjax.solvers import levels, softmax_without_replacement
 from specjax.solvers.levels import Levels
 
 
 @register
-class OptimalWithoutReplacement:
+class OptimalWithoutReplacement(Rule):
     """Picks a draft with a probability proportional to its weight; Newton's method fits the weights to the race of the drafts.
 
     At most 120 kernels a look, three looks, one up to V = 512. Lossless whatever the weights are; the certificate says how far the search

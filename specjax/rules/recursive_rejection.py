@@ -3,11 +3,11 @@
 import jax.numpy as jnp
 
 from specjax.numerics import acceptance_probability, deposit, residual, total
-from specjax.rules._base import Claims, Law, Mask, Scalar, Tokens, register
+from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, register
 
 
 @register
-class RecursiveRejection:
+class RecursiveRejection(Rule):
     """Tries the drafts in turn: accepts x_i with probability min(1, r_i/q); r_1 = p, r_{i+1} ~ (r_i - q)+; then draws from the last r.
 
     Every residual is (p - c_i q)+ / Z_i with c_{i+1} = c_i + Z_i, so only two scalars travel from draft to draft.

@@ -4,12 +4,12 @@ import jax.numpy as jnp
 
 from specjax import bounds
 from specjax.numerics import acceptance_probability, deposit, divide, normalise, repeated, rounding, total
-from specjax.rules._base import Claims, Law, Mask, Scalar, Tokens, register
+from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, register
 from specjax.solvers.pairs import acceptance_of_pairs
 
 
 @register
-class RecursiveRejectionWithoutReplacement:
+class RecursiveRejectionWithoutReplacement(Rule):
     """Recursive rejection in which q loses every rejected draft and is renormalised before the next is tried.
 
     A token that was never drafted has the residual (p - c_i q)+ / Z_i with c_{i+1} = c_i + Z_i / (q mass left); a rejected

@@ -4,11 +4,11 @@ import jax.numpy as jnp
 
 from specjax import bounds
 from specjax.numerics import acceptance_probability, deposit, residual
-from specjax.rules._base import Claims, Law, Mask, Scalar, Tokens, register
+from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, register
 
 
 @register
-class Single:
+class Single(Rule):
     """Accepts the draft with probability min(1, p/q), else draws from the residual (p - q)+.
 
     Acceptance sum min(p, q), the optimum for one draft. Cost: one pass over V. Source: leviathan2023fast, algorithm 1.

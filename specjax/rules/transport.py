@@ -3,11 +3,11 @@
 from jax import Array
 from jaxtyping import Float
 
-from specjax.rules._base import Claims, Law, Mask, Tokens, register
+from specjax.rules._base import Claims, Law, Mask, Rule, Tokens, register
 
 
 @register
-class Transport:
+class Transport(Rule):
     """Reads the law of the emitted token off an optimal plan that was solved for this (p, q, n, scheme).
 
     `plan` [V, ..., V, V] holds the law for every tuple of drafts, as `theory.plan` computes it. Attains the optimum; n is the

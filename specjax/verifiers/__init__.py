@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from specjax._registry import discover, find_or_load, registered
+from specjax._registry import Registry
 from specjax.trees import Draft, Topology, Verdict
 from specjax.verifiers._base import Verifier, Walk, check_scheme, register
 from specjax.verifiers._report import NodeReport, node_report, node_reports, node_rule, visited
@@ -12,21 +12,8 @@ from specjax.verifiers.top_down import TopDown
 from specjax.verifiers.traversal import Traversal
 
 SOME = 3  # tokens to trace a verifier with: not as many as a uniform has words, so that one is not taken for the other
-_CLASSES = {name: registered(module, "verify") for name, module in discover(__name__).items()}
-
-
-def names() -> tuple[str, ...]:
-    """The names of all verifiers, sorted: the names of their files."""
-    return tuple(_CLASSES)
-
-
-def get(name: str) -> type:
-    """The verifier class called `name`, or the one in the Python file at that path.
-
-    Raises:
-      ValueError: there is no such verifier or file.
-    """
-    return find_or_load(_CLASSES, "verifier", name, "verify")
+VERIFIERS: Registry[Verifier] = Registry(__name__, "verifier", "verify")
+names, get, all = VERIFIERS.names, VERIFIERS.get, VERIFIERS.all
 
 
 def check_covers(verifier: Verifier, scheme: str, topology: Topology) -> None:
@@ -76,6 +63,7 @@ __all__ = [
     "Traversal",
     "Verifier",
     "Walk",
+    "all",
     "check_covers",
     "get",
     "names",
@@ -85,3 +73,7 @@ __all__ = [
     "register",
     "visited",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -33,7 +33,7 @@ class Verifier(Protocol):
     One that lifts a node rule to the tree holds it as `rule` and promises what the rule does.
     """
 
-    name: ClassVar[str]
+    name: ClassVar[str] = ""
 
     @property
     def claims(self) -> Claims:

@@ -12,11 +12,11 @@ from specjax._types import Claims, RandomKey, Scalar
 from specjax.numerics import divide, tiny, total
 from specjax.trees import Draft, Verdict
 from specjax.verifiers import _paths
-from specjax.verifiers._base import Walk, check_scheme, register
+from specjax.verifiers._base import Verifier, Walk, check_scheme, register
 
 
 @register
-class Block:
+class Block(Verifier):
     """Accepts the longest prefix of one path that the joint law of its tokens allows: no verifier of one path accepts more.
 
     w_0 = 1, w_i = min(1, w_{i-1} p_i(x_i) / q_i(x_i)): prefix i is kept with probability E_Q[w_i], whatever follows. Tried from the

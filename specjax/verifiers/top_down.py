@@ -12,12 +12,12 @@ from specjax._types import Claims, RandomKey, Rule
 from specjax.numerics import draw
 from specjax.rules import law_and_acceptance
 from specjax.trees import NO_NODE, ROOT, Draft, Verdict
-from specjax.verifiers._base import Walk, register
+from specjax.verifiers._base import Verifier, Walk, register
 from specjax.verifiers._nodes import at, draft_mass, first_hit
 
 
 @register
-class TopDown:
+class TopDown(Verifier):
     """Runs a node rule at the root, then at the accepted child, until no child is hit: lossless wherever the rule is.
 
     Cost: one law per accepted token and one more; a walk under vmap takes as long as its longest row.

@@ -13,12 +13,12 @@ from specjax._types import Claims, Law, RandomKey, Scalar
 from specjax.numerics import acceptance_probability, divide, tiny, total
 from specjax.trees import ROOT, Draft, Verdict
 from specjax.verifiers import _paths
-from specjax.verifiers._base import Walk, check_scheme, register
+from specjax.verifiers._base import Verifier, Walk, check_scheme, register
 from specjax.verifiers._nodes import Node, at
 
 
 @register
-class Traversal:
+class Traversal(Verifier):
     """Tries every subtree before its root: a child x starts with weight min(1, w r(x) / d(x)); if all below it and it fail, r ~ (w r - d)+.
 
     A node starts with the weight w that its parent gave it, r = p, and the law d of its next draft: q, or, without replacement, q

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from experiments.figures import lines
 from experiments.figures.stored_rows import Row
-from experiments.inputs import scheme_choice
+from specjax.trees import growth
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,4 +23,4 @@ def draw(points: list[Row]) -> "Figure":
 def _budget(row: Row) -> int:
     if not row.get("tree"):
         return int(row["n"])
-    return next(iter(scheme_choice.drawable(row["tree"]).values())).topology.nodes - 1
+    return next(iter(growth.drawable(row["tree"]).values())).topology.nodes - 1

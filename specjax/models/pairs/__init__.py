@@ -1,14 +1,16 @@
 """Pairs of target and draft model, one per file; a file dropped in here can be named on the command line."""
 
-from specjax._registry import discover
+import importlib
+
+from specjax._registry import find, public
 from specjax.models._base import Pair
 
-_MODULES = discover(__name__)
+_NAMES = public(__path__)
 
 
 def names() -> tuple[str, ...]:
     """The names of all pairs, sorted: the names of their files."""
-    return tuple(_MODULES)
+    return _NAMES
 
 
 def load(name: str) -> Pair:
@@ -17,6 +19,6 @@ def load(name: str) -> Pair:
     Raises:
       ValueError: there is no such pair, or its weights are not installed.
     """
-    if name not in _MODULES:
-        raise ValueError(f"unknown pair {name!r}: expected one of {', '.join(_MODULES)}")
-    return _MODULES[name].load()
+    module = importlib.import_module(find({held: f"{__name__}.{held}" for held in _NAMES}, "pair", name))
+    pair: Pair = module.load()
+    return pair

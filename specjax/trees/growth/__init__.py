@@ -1,32 +1,24 @@
 """Trees grown level by level while drafting. One scheme per file; the law of its trees is theory/growth/<name>.py."""
 
-import dataclasses
 import functools
+from collections.abc import Callable
 from pathlib import Path
 
-from specjax._registry import discover, find, load_file, registered
+from specjax._registry import Registry, load_file, parts
 from specjax._types import Claims
+from specjax.drafting import from_one_law
 from specjax.trees.growth._base import STOPPED, Grown, Level, TreeDrafting, blank, grown, register
 from specjax.trees.growth._fixed import Fixed
+from specjax.trees.growth.beam import Beam
+from specjax.trees.growth.best_first import BestFirst
+from specjax.trees.growth.paths import Paths
+from specjax.trees.growth.sampled_best_first import SampledBestFirst
 from specjax.trees.topology import Topology
 from specjax.trees.topology import parse as parse_fixed
 
-_SCHEMES = {name: registered(module, "expand") for name, module in discover(__name__).items()}
+TREES: Registry[TreeDrafting] = Registry(__name__, "tree scheme", "expand")
+names, get, all = TREES.names, TREES.get, TREES.all
 _NODE = {STOPPED: "without_replacement"}
-
-
-def names() -> tuple[str, ...]:
-    """The names of all schemes, sorted: the names of their files."""
-    return tuple(_SCHEMES)
-
-
-def get(name: str) -> type:
-    """The scheme called `name`; its fields are its sizes.
-
-    Raises:
-      ValueError: there is no such scheme.
-    """
-    return find(_SCHEMES, "tree scheme", name)
 
 
 def drafting(tree: Topology | TreeDrafting, scheme: str) -> TreeDrafting:
@@ -51,17 +43,34 @@ def parse(text: str, scheme: str) -> TreeDrafting:
       ValueError: the text is none of these, or `scheme` is not how the tree's nodes are drawn.
     """
     kind, numbers = _split(text)
-    if kind not in _SCHEMES and not kind.endswith(".py"):
+    if kind not in names() and not kind.endswith(".py"):
         return drafting(parse_fixed(text), scheme)
-    make = _SCHEMES.get(kind) or _from_file(kind, Path(kind).stat().st_mtime_ns if Path(kind).is_file() else 0)
+    make = get(kind) if kind in names() else _from_file(kind, Path(kind).stat().st_mtime_ns if Path(kind).is_file() else 0)
     sizes = [int(size) if size.isdecimal() else 0 for size in numbers.split("x")] if numbers else []
-    fields = [field.name for field in dataclasses.fields(make)]
+    fields = [field.name for field in parts(make)]
     if len(sizes) != len(fields) or min(sizes, default=1) < 1:
         raise ValueError(f"tree: expected {kind}:{'x'.join(field.upper() for field in fields)} with numbers >= 1, got {text!r}")
     return drafting(_made(make, sizes), scheme)
 
 
-def _made(make: type, sizes: list[int]) -> TreeDrafting:
+def drawable(text: str) -> dict[str, TreeDrafting]:
+    """The tree of a name, as `parse` reads it, under every scheme that it can be drawn by, in the order of preference.
+
+    Raises:
+      ValueError: there is no such tree.
+    """
+    found: dict[str, TreeDrafting] = {}
+    for scheme in from_one_law():
+        try:
+            found[scheme] = parse(text, scheme)
+        except ValueError as error:
+            complaint = error
+    if not found:
+        raise complaint
+    return found
+
+
+def _made(make: Callable[..., TreeDrafting], sizes: list[int]) -> TreeDrafting:
     """A tree, whose parts are seen not to fail.
 
     Raises:
@@ -73,7 +82,7 @@ def _made(make: type, sizes: list[int]) -> TreeDrafting:
     except ValueError:
         raise
     except Exception as error:
-        raise ValueError(f"tree scheme {make.__name__}: raises {type(error).__name__}: {error}") from error
+        raise ValueError(f"tree scheme {getattr(make, '__name__', make)}: raises {type(error).__name__}: {error}") from error
     return tree
 
 
@@ -87,13 +96,13 @@ def _split(text: str) -> tuple[str, str]:
 
 
 @functools.lru_cache
-def _from_file(path: str, changed: int) -> type:
+def _from_file(path: str, changed: int) -> type[TreeDrafting]:
     """The scheme in a file, loaded once for each time that it changed: trees of one name are equal, and share their programs.
 
     Raises:
       ValueError: the file defines no tree scheme, or one that lacks a part.
     """
-    make = registered(load_file(path), "expand")
+    make = TREES.of(load_file(path))
     lacking = [part for part in ("scheme", "widths", "topology", "start", "finish") if not hasattr(make, part)]
     if lacking:
         raise ValueError(f"{path}: expected a tree scheme with scheme, widths, topology, start, expand and finish, it has no {lacking[0]}")
@@ -115,12 +124,18 @@ def node_scheme(judge: str, claims: Claims, scheme: str) -> str:
 
 __all__ = [
     "STOPPED",
+    "Beam",
+    "BestFirst",
     "Fixed",
     "Grown",
     "Level",
+    "Paths",
+    "SampledBestFirst",
     "TreeDrafting",
+    "all",
     "blank",
     "drafting",
+    "drawable",
     "get",
     "grown",
     "names",
@@ -128,3 +143,7 @@ __all__ = [
     "parse",
     "register",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -48,7 +48,7 @@ class TreeDrafting(Protocol):
       topology: the sizes of the tree to verify, N at most the sum of the widths; `arities` are all that may occur.
     """
 
-    name: ClassVar[str]
+    name: ClassVar[str] = ""
 
     @property
     def scheme(self) -> str: ...

@@ -40,7 +40,7 @@ class Fixed:
         for n in sorted(set(arity[arity > 0].tolist())):
             rows = np.flatnonzero(arity == n)
             keys = jax.vmap(jax.random.fold_in, (None, 0))(key, first + rows)
-            drawn, live = jax.vmap(lambda key, q, n=n: drafting.get(self.scheme).sample(key, q, n))(keys, q[rows])
+            drawn, live = jax.vmap(lambda key, q, n=n: drafting.get(self.scheme)().sample(key, q, n))(keys, q[rows])
             places = children[rows, :n] - end
             tokens = tokens.at[places].set(drawn.astype(jnp.int32))
             active = active.at[places].set(live & state[rows][:, None])

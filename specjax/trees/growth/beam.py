@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from specjax._types import RandomKey
 from specjax.numerics import exponential
-from specjax.trees.growth._base import STOPPED, Grown, Level, blank, grown, register
+from specjax.trees.growth._base import STOPPED, Grown, Level, TreeDrafting, blank, grown, register
 from specjax.trees.growth._turns import take
 from specjax.trees.topology import AnyArray, Topology
 
@@ -23,7 +23,7 @@ class State(NamedTuple):
 
 
 @register
-class Beam:
+class Beam(TreeDrafting):
     """Level d holds the `width` first prefixes of sequences drawn without replacement, in the order in which they come.
 
     A race: a sequence arrives at rate Q, a prefix with the first sequence through it. The next child of a node comes at

@@ -9,12 +9,12 @@ from jaxtyping import Array, Bool, Float, Int
 
 from specjax._types import RandomKey
 from specjax.numerics import draw, uniforms
-from specjax.trees.growth._base import Grown, Level, blank, grown, register
+from specjax.trees.growth._base import Grown, Level, TreeDrafting, blank, grown, register
 from specjax.trees.topology import AnyArray, Topology
 
 
 @register
-class Paths:
+class Paths(TreeDrafting):
     """`count` independent paths of `depth` tokens; those that share a prefix draw their next tokens at one node.
 
     Equal siblings stay as so many slots, and what follows any of them hangs under the first: given how many paths reach a node, its
