@@ -3,7 +3,7 @@
 A static tree is chosen by the acceptance of each slot, measured in a decode of its own; Sequoia's are printed as `branching:..`, and
 `specjax compare --tree sequoia:NxDEPTH` chooses in the same way. Where a method leaves the width open, it is
 chosen for each half of the prompts by the other half. Intervals are paired by prompt. The limit is that of trees which are no function
-of chance (`theory.shapes.random_walk_limit`, without its constant): best first is one, the others are not bound by it.
+of chance (`theory.tree_shapes.random_walk_limit`, without its constant): best first is one, the others are not bound by it.
 """
 
 import collections
@@ -29,7 +29,7 @@ from specjax.models import Pair, pairs
 from specjax.numerics import Sampling
 from specjax.trees import growth
 from specjax.verifiers import Verifier
-from theory.shapes import LogMoments, random_walk_limit
+from theory.tree_shapes import LogMoments, random_walk_limit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

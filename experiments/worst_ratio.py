@@ -1,6 +1,6 @@
 """The worst ratio of each rule's acceptance to the optimum, over all pairs of laws: found by gradient search, proven where it can be.
 
-The proofs stand in `theory.worst`. Nothing better than 1/n holds for naive_first, whose
+The proofs stand in `theory.worst_pairs`. Nothing better than 1/n holds for naive_first, whose
 alpha >= sum min(p, q) >= sum min(p, n q) / n >= alpha* / n (p even on many tokens that q hardly drafts), and nothing at all for
 naive_membership (p = q, flat).
 """
@@ -199,9 +199,9 @@ def referee(rule: Rule, problem: theory.Problem) -> tuple[float, float]:
 
 def floor(rule: str, n: int) -> float | None:
     """The proven minimum of the ratio over all pairs of laws; None where there is no proof."""
-    if not hasattr(theory.worst, rule) or n < 2:
+    if not hasattr(theory.worst_pairs, rule) or n < 2:
         return None
-    problem = getattr(theory.worst, rule)(n)
+    problem = getattr(theory.worst_pairs, rule)(n)
     return getattr(theory.closed_form, rule)(problem.p, problem.q, n, problem.drafting)
 
 
@@ -234,7 +234,7 @@ def plot(content: dict) -> "Figure":
         colour = style.colour(rule)
         mine = [row for row in worst if row["rule"] == rule]
         left.plot([row["n"] for row in mine], [row["ratio"] for row in mine], "o", color=colour, label=rule)
-        if hasattr(theory.worst, rule):
+        if hasattr(theory.worst_pairs, rule):
             ns = np.unique(np.geomspace(2, 512, 60).astype(int))
             left.plot(ns, np.array([floor(rule, int(n)) for n in ns], float), color=colour)
         deepest = [row for row in rows if row["rule"] == rule and row["n"] == mine[-1]["n"]]

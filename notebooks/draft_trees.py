@@ -29,7 +29,7 @@ from matplotlib.figure import Figure
 import experiments
 import theory
 from experiments import tree_gap
-from theory import paths, shapes, trees
+from theory import tree_shapes, trees, verifiers
 
 RESULTS = Path(experiments.__file__).parent / "results"
 
@@ -41,16 +41,16 @@ RESULTS = Path(experiments.__file__).parent / "results"
 
 # %%
 VERIFIERS = {
-    "recursive rejection, top-down": paths.top_down(paths.recursive_rejection),
-    "optimal plan, top-down": paths.top_down(paths.optimal("iid")),
-    "traversal": paths.traversal,
+    "recursive rejection, top-down": verifiers.top_down(verifiers.recursive_rejection),
+    "optimal plan, top-down": verifiers.top_down(verifiers.optimal("iid")),
+    "traversal": verifiers.traversal,
 }
 
 
-def table(parents, verifiers):
+def table(parents, compared):
     drawn = trees.drawn(trees.random(parents, 3, "iid", seed=0))
     best = theory.tree_lp.solve(drawn)
-    for name, verifier in verifiers.items():
+    for name, verifier in compared.items():
         laws = drawn.laws(verifier)
         accepted, loss = trees.expected_accepted(drawn, laws), trees.loss(drawn, laws)
         print(f"{name:30} E[ell] {accepted:.4f}, {accepted / best.value:6.1%} of the optimum, loss {loss:.0e}")
@@ -63,7 +63,7 @@ table((-1, 0, 0, 1, 1, 2, 2), VERIFIERS)
 # On a single path block verification and traversal attain the optimum:
 
 # %%
-table((-1, 0, 1, 2), VERIFIERS | {"block": paths.block})
+table((-1, 0, 1, 2), VERIFIERS | {"block": verifiers.block})
 
 # %% [markdown]
 # Over many trees and laws, from the stored rows of `specjax tree_gap`:
@@ -80,7 +80,7 @@ tree_gap.plot(json.loads((RESULTS / "tree_gap.json").read_text()))
 # %%
 chances = 0.6 * 0.5 ** np.arange(8)
 sizes = 2 ** np.arange(1, 9)
-best = shapes.sequoia(chances, int(sizes[-1]), 24)
+best = tree_shapes.sequoia(chances, int(sizes[-1]), 24)
 figure = Figure(figsize=(5, 3.2), layout="constrained")
 panel = figure.subplots()
 panel.plot(sizes - 1, [best.accepted[24, size] for size in sizes], "o-", label="best tree")

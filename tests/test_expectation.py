@@ -12,7 +12,7 @@ from stats import DELTA
 from experiments.audits import rule_checks
 from experiments.enumeration import rule_laws
 from specjax import rules
-from theory import Problem, battery, closed_form, expectation
+from theory import Problem, battery, closed_form, selection
 
 ALL = rules.all()
 STATED = [make for make in ALL if hasattr(make, "expected_acceptance")]
@@ -93,7 +93,7 @@ def test_two_drafts_without_replacement_are_exact():
         device = jax.jit(acceptance(PAIRS_ONLY, 2))
         for pair in KNOWN:
             exact = rule_laws.acceptance(rule, Problem(pair.p, pair.q, 2, "without_replacement"))
-            errors["theory"] = max(errors["theory"], abs(expectation.pairs_without_replacement(pair.p, pair.q) - exact))
+            errors["theory"] = max(errors["theory"], abs(selection.pairs_without_replacement(pair.p, pair.q) - exact))
             errors["device"] = max(errors["device"], abs(device(pair.p, pair.q) - exact))
     print(errors)
     assert max(errors.values()) < 1e-12

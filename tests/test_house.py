@@ -10,12 +10,14 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FLOORS = [
-    {"_types", "_registry", "_laws", "numerics"},
-    {"bounds", "solvers"},
+    {"_types", "_registry", "_laws", "numerics", "exact_sums"},
+    {"bounds"},
+    {"solvers"},
     {"trees", "drafting", "rules", "couplings", "families"},
     {"verifiers"},
     {"models", "drafters"},
     {"decode"},
+    {"_generate"},
     {"training", "sharding"},
 ]
 ROOMS = [
@@ -27,7 +29,7 @@ ROOMS = [
     {"figures"},
 ]
 RULE_SEES = {"jax", "jaxtyping", "typing", "math", "functools", "dataclasses"}
-RULE_SEES |= {f"specjax.{room}" for room in ("_types", "numerics", "bounds", "solvers", "rules._base")}
+RULE_SEES |= {f"specjax.{room}" for room in ("_types", "numerics", "exact_sums", "bounds", "solvers", "rules._base")}
 TEXTS = [
     path
     for path in ROOT.rglob("*")

@@ -11,7 +11,7 @@ import theory
 from specjax import rules
 from specjax.numerics import rounding
 from specjax.rules import optimal
-from specjax.solvers.levels import Levels
+from specjax.solvers.levels.level_rule import Levels
 
 V, DRAFTS = 2048, (1, 2, 8)
 PAIRS = theory.battery.laws(V, seed=0)

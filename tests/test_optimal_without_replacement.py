@@ -12,8 +12,8 @@ import theory
 from specjax import bounds
 from specjax._types import Certificate
 from specjax.rules.optimal_without_replacement import OptimalWithoutReplacement
-from specjax.solvers import levels, low_race, race_masses, softmax_without_replacement
-from specjax.solvers.levels import Levels
+from specjax.solvers.levels import level_rule, level_weights, low_race, race_masses
+from specjax.solvers.levels.level_rule import Levels
 
 WIDE, NARROW = 2048, 80  # V at which pairs are enumerated, where tokens share nodes, and larger sets
 SCHEME = "without_replacement"
@@ -35,7 +35,7 @@ def solved(vocabulary: int, n: int) -> tuple[Levels, Certificate]:
 def solve_all(p: np.ndarray, q: np.ndarray, n: int) -> tuple[Levels, Certificate]:
     def solve(p, q):
         tables = OptimalWithoutReplacement().solve(p, q, n, jnp.asarray(n))
-        return tables, levels.certificate(tables, bounds.bracket(p, q, n, SCHEME).upper, n)
+        return tables, level_rule.certificate(tables, bounds.bracket(p, q, n, SCHEME).upper, n)
 
     return jax.jit(jax.vmap(solve))(p, q)
 
@@ -98,7 +98,7 @@ def chance(law: np.ndarray, sets: np.ndarray) -> np.ndarray:
 def test_sets_emit_the_target(n):
     (names, p, q), (tables, certificate) = laws(NARROW), solved(NARROW, n)
     sets = np.array(list(itertools.combinations(range(NARROW), n)), np.int32)
-    win = jax.jit(lambda tables, tokens: jax.lax.map(lambda x: levels.wins(tables, x, jnp.ones(n, bool)), tokens, batch_size=4096))
+    win = jax.jit(lambda tables, tokens: jax.lax.map(lambda x: level_rule.wins(tables, x, jnp.ones(n, bool)), tokens, batch_size=4096))
     for index in [names.index(name) for name in ("dirichlet", "peaked_p", "peaked_q")]:
         law = q[index].astype(float) / q[index].sum(dtype=float)
         won = np.asarray(win(jax.tree.map(jnp.asarray, row(tables, index)), sets), float)
@@ -290,5 +290,5 @@ def test_surplus_slots_change_nothing_at_a_large_vocabulary(live):
 
 def test_a_search_that_stops_early_is_seen(monkeypatch):
     """Planted: three steps of Newton's method."""
-    monkeypatch.setattr(softmax_without_replacement, "STEPS", 3)
+    monkeypatch.setattr(level_weights, "STEPS", 3)
     assert gaps(tie, 1500, 2, 9).max() > 1e-4

@@ -10,8 +10,8 @@ from experiments.__main__ import main
 from experiments.decoding import pair_profile, sequoia
 from specjax.models import pairs
 from specjax.numerics import AS_IS
-from theory import shapes
-from theory.shapes import LogMoments
+from theory import tree_shapes
+from theory.tree_shapes import LogMoments
 
 ACCEPTANCE = np.array([0.6, 0.3, 0.05])
 
@@ -22,7 +22,7 @@ def measured(monkeypatch):
 
 
 def of(nodes, depth):
-    parents = shapes.sequoia(ACCEPTANCE, nodes, depth).parents(nodes, depth)
+    parents = tree_shapes.sequoia(ACCEPTANCE, nodes, depth).parents(nodes, depth)
     return f"branching:{','.join(map(str, np.bincount(parents[1:])))}"
 
 

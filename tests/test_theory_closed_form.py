@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from theory import Problem, battery, closed_form, expectation, is_lossless, subsets
+from theory import Problem, battery, closed_form, is_lossless, selection, subsets
 
 
 def residual(weights, fallback):
@@ -108,7 +108,7 @@ def importance_weighted(x, p, q):
     largest = np.zeros_like(q)
     for drawn in itertools.product(range(len(q)), repeat=len(x)):
         largest[max(drawn, key=level.__getitem__)] += q[list(drawn)].prod()
-    weight = expectation.selection_weight(p, q, largest)
+    weight = selection.selection_weight(p, q, largest)
     law = q + weight * (largest - q)
     best = max(x, key=level.__getitem__)  # the first of equals
     return weight * single([best], p, law) + (1 - weight) * single(x[:1], p, law)
@@ -215,18 +215,18 @@ def test_the_closed_form_for_different_drafters(n):
 def test_the_weight_of_the_selection_is_the_best_one(seed):
     """sum min(p, q + w (largest - q)) is nowhere on a fine grid larger by more than the slope that is let go."""
     for pair in battery.laws(6, seed=seed):
-        largest = expectation.picks(pair.q, expectation.cells(pair.p, pair.q), 3).law
-        weight = expectation.selection_weight(pair.p, pair.q, largest)
+        largest = selection.picks(pair.q, selection.cells(pair.p, pair.q), 3).law
+        weight = selection.selection_weight(pair.p, pair.q, largest)
         grid = np.append(np.linspace(0, 1, 501), weight)[:, None]
         accepted = np.minimum(pair.p, pair.q + grid * (largest - pair.q)).sum(axis=1)
-        assert accepted[-1] >= accepted.max() - 1.001 * expectation.SLOPE, pair.name
+        assert accepted[-1] >= accepted.max() - 1.001 * selection.SLOPE, pair.name
 
 
 @pytest.mark.parametrize("kept", [1, 3, 5])
 def test_the_truncated_program_reaches_its_guarantee_and_the_optimum_where_nothing_is_left_out(kept):
     for pair in battery.laws(5, seed=kept):
         optimum = subsets.optimum(Problem(pair.p, pair.q, 2, "iid")).value
-        found = expectation.truncated_linear(pair.p, pair.q, kept, optimum)
+        found = selection.truncated_linear(pair.p, pair.q, kept, optimum)
         assert found.guarantee - 1e-7 <= found.acceptance <= optimum + 1e-7, pair.name
         assert kept < 5 or abs(found.acceptance - optimum) < 1e-6, pair.name
 
@@ -237,7 +237,7 @@ def test_on_a_long_tail_the_truncated_program_is_below_one_draft():
     logits = -1.1 * np.log1p(np.arange(32000.0))
     p, q = (np.exp(x) / np.exp(x).sum() for x in (logits, logits + rng.normal(0, 1, logits.shape)))
     one, optimum = 1 - closed_form.total_variation(p, q), subsets.optimum(Problem(p, q, 2, "iid")).value
-    found = expectation.truncated_linear(p, q, 15, optimum)
+    found = selection.truncated_linear(p, q, 15, optimum)
     weighted, kseq = (getattr(closed_form, rule)(p, q, 2, "iid") for rule in ("importance_weighted", "kseq"))
     print(f"one draft {one:.4f}, guarantee {found.guarantee:.4f}, the program {found.acceptance:.4f}, K-SEQ {kseq:.4f}", end=", ")
     print(f"one weight {weighted:.4f}, optimum {optimum:.4f}")

@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 import pytest
 
-from theory import TreeProblem, drafting, growth, paths, trees
+from theory import TreeProblem, drafting, growth, trees, verifiers
 from theory.trees import ABSENT, ROOT
 
 SIZES = {
@@ -17,8 +17,8 @@ SIZES = {
 }
 CASES = [(name, sizes) for name, found in SIZES.items() for sizes in found]
 NODE_RULES = {
-    "iid": [paths.recursive_rejection, paths.optimal("iid")],
-    "without_replacement": [paths.recursive_rejection_without_replacement],
+    "iid": [verifiers.recursive_rejection, verifiers.optimal("iid")],
+    "without_replacement": [verifiers.recursive_rejection_without_replacement],
     "top_n": [lambda tokens, p, q: p.copy()],
 }
 TOLERANCE = 1e-12
@@ -39,9 +39,9 @@ def loss(tree, verifier):
     return trees.loss(tree, tree.laws(verifier))
 
 
-def verifiers(scheme):
-    found = [paths.top_down(rule) for rule in NODE_RULES[scheme]]
-    return found if scheme == "top_n" else [*found, paths.traversal]
+def covering(scheme):
+    found = [verifiers.top_down(rule) for rule in NODE_RULES[scheme]]
+    return found if scheme == "top_n" else [*found, verifiers.traversal]
 
 
 def test_every_scheme_is_judged():
@@ -67,7 +67,7 @@ def test_trees_are_trees(name, sizes):
 @pytest.mark.parametrize(("name", "sizes"), CASES)
 def test_verifiers_that_take_drafts_one_by_one_are_lossless(name, sizes):
     found = drawn(name, sizes)
-    worst = [max(loss(tree, verifier) for tree in found) for verifier in verifiers(found[0].scheme)]
+    worst = [max(loss(tree, verifier) for tree in found) for verifier in covering(found[0].scheme)]
     print(f"{name} {sizes}: {max(len(tree.mass) for tree in found)} trees, total variation {', '.join(f'{x:.1e}' for x in worst)}")
     assert max(worst) < TOLERANCE
 
@@ -76,7 +76,7 @@ def test_verifiers_that_take_drafts_one_by_one_are_lossless(name, sizes):
 def test_a_rule_that_reads_how_many_drafts_there_are_is_caught(name):
     """The plan that is optimal for as many drafts as there are."""
     for sizes in SIZES[name][1:]:
-        losses = [loss(tree, paths.top_down(paths.optimal("without_replacement"))) for tree in drawn(name, sizes)]
+        losses = [loss(tree, verifiers.top_down(verifiers.optimal("without_replacement"))) for tree in drawn(name, sizes)]
         print(f"{name} {sizes}: loses up to {max(losses):.3f}")
         assert max(losses) > 1e-3
 
@@ -126,7 +126,7 @@ def test_merged_paths_without_their_multiplicity_are_caught():
         for node in (2, 4):
             twin = (contexts[:, node] == contexts[:, node - 1]) & (tree.parents[:, node] == tree.parents[:, node - 1])
             contexts[twin, node] = ABSENT
-        losses.append(loss(dataclasses.replace(tree, contexts=contexts), paths.top_down(paths.recursive_rejection)))
+        losses.append(loss(dataclasses.replace(tree, contexts=contexts), verifiers.top_down(verifiers.recursive_rejection)))
     print(f"loses up to {max(losses):.3f}")
     assert max(losses) > 1e-3
 
@@ -140,7 +140,9 @@ def test_a_tree_trimmed_by_what_was_drawn_is_caught():
         last = np.argsort(-mass, axis=1, kind="stable")[:, 3:]
         contexts = tree.contexts.copy()
         np.put_along_axis(contexts, last, ABSENT, axis=1)
-        losses.append(loss(dataclasses.replace(tree, contexts=contexts), paths.top_down(paths.recursive_rejection_without_replacement)))
+        losses.append(
+            loss(dataclasses.replace(tree, contexts=contexts), verifiers.top_down(verifiers.recursive_rejection_without_replacement))
+        )
     print(f"loses up to {max(losses):.3f}")
     assert max(losses) > 1e-3
 
@@ -165,7 +167,7 @@ def test_the_likeliest_tree_is_the_likeliest_of_all():
 
 
 def test_a_rule_for_drawn_drafts_on_fixed_ones_is_caught():
-    losses = [loss(tree, paths.top_down(paths.recursive_rejection_without_replacement)) for tree in drawn("best_first", (4, 3, 2))]
+    losses = [loss(tree, verifiers.top_down(verifiers.recursive_rejection_without_replacement)) for tree in drawn("best_first", (4, 3, 2))]
     assert max(losses) > 1e-3
 
 

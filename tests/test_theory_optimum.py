@@ -5,8 +5,8 @@ import pytest
 from test_theory_drafting import lengths, problem
 
 from theory import Problem, battery, drafting, is_coupling, is_law, is_lossless, lp, subsets
-from theory.coupling import feasible, merge
 from theory.drafting import without_replacement
+from theory.transport import feasible, merge
 
 
 def solved() -> list[str]:

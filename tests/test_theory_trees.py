@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
-from theory import Drawn, Problem, TreeProblem, battery, drafting, lp, paths, tree_lp, trees
+from theory import Drawn, Problem, TreeProblem, battery, drafting, lp, tree_lp, trees, verifiers
 
 P, Q = (1 / 3, 2 / 3), (2 / 3, 1 / 3)
 SHAPES = {
@@ -17,11 +17,11 @@ SHAPES = {
     "ragged": (-1, 0, 0, 1, 1, 2),
     "lopsided": (-1, 0, 0, 0, 1, 1),
 }
-NODE_RULES = {"iid": paths.recursive_rejection, "without_replacement": paths.recursive_rejection_without_replacement}
+NODE_RULES = {"iid": verifiers.recursive_rejection, "without_replacement": verifiers.recursive_rejection_without_replacement}
 VERIFIERS = {
-    "top_down": lambda scheme: paths.top_down(NODE_RULES[scheme]),
-    "top_down_optimal": lambda scheme: paths.top_down(paths.optimal(scheme)),
-    "traversal": lambda _: paths.traversal,
+    "top_down": lambda scheme: verifiers.top_down(NODE_RULES[scheme]),
+    "top_down_optimal": lambda scheme: verifiers.top_down(verifiers.optimal(scheme)),
+    "traversal": lambda _: verifiers.traversal,
 }
 CASES = [(shape, scheme) for shape in SHAPES for scheme in NODE_RULES]
 
@@ -88,10 +88,10 @@ GOLDENS = [(1, 2 / 3, 2 / 3), (2, 11 / 9, 10 / 9), (3, 5 / 3, 38 / 27), (4, 166 
 @pytest.mark.parametrize(("depth", "by_block", "by_token"), GOLDENS)
 def test_goldens_of_one_path(depth, by_block, by_token):
     problem = trees.everywhere(chain(depth), P, Q, "iid")
-    assert abs(paths.block_accepted(problem) - by_block) < 1e-15 * 4
-    assert abs(paths.token_by_token_accepted(problem) - by_token) < 1e-15 * 4
-    assert judged(problem, paths.block) == pytest.approx((0, by_block), abs=1e-14)
-    assert judged(problem, paths.top_down(paths.recursive_rejection)) == pytest.approx((0, by_token), abs=1e-14)
+    assert abs(verifiers.block_accepted(problem) - by_block) < 1e-15 * 4
+    assert abs(verifiers.token_by_token_accepted(problem) - by_token) < 1e-15 * 4
+    assert judged(problem, verifiers.block) == pytest.approx((0, by_block), abs=1e-14)
+    assert judged(problem, verifiers.top_down(verifiers.recursive_rejection)) == pytest.approx((0, by_token), abs=1e-14)
     assert abs(tree_lp.solve(trees.drawn(problem)).value - by_block) < 1e-12
 
 
@@ -99,14 +99,14 @@ def test_goldens_of_one_path(depth, by_block, by_token):
 def test_block_is_the_joint_optimum_of_one_path_and_traversal_is_block(depth):
     for problem in problems(chain(depth), "iid"):
         drawn = trees.drawn(problem)
-        laws, bound = drawn.laws(paths.block), tree_lp.solve(drawn)
+        laws, bound = drawn.laws(verifiers.block), tree_lp.solve(drawn)
         assert trees.is_lossless(drawn, laws, 1e-12)
-        assert abs(bound.value - paths.block_accepted(problem)) < 1e-9
-        assert abs(trees.expected_accepted(drawn, laws) - paths.block_accepted(problem)) < 1e-12
-        assert abs(tree_lp.inclusion_bound(drawn) - paths.block_accepted(problem)) < 1e-12
-        np.testing.assert_allclose(drawn.laws(paths.traversal), laws, atol=1e-12)
-        by_token = trees.expected_accepted(drawn, drawn.laws(paths.top_down(paths.recursive_rejection)))
-        assert abs(by_token - paths.token_by_token_accepted(problem)) < 1e-12
+        assert abs(bound.value - verifiers.block_accepted(problem)) < 1e-9
+        assert abs(trees.expected_accepted(drawn, laws) - verifiers.block_accepted(problem)) < 1e-12
+        assert abs(tree_lp.inclusion_bound(drawn) - verifiers.block_accepted(problem)) < 1e-12
+        np.testing.assert_allclose(drawn.laws(verifiers.traversal), laws, atol=1e-12)
+        by_token = trees.expected_accepted(drawn, drawn.laws(verifiers.top_down(verifiers.recursive_rejection)))
+        assert abs(by_token - verifiers.token_by_token_accepted(problem)) < 1e-12
 
 
 @pytest.mark.parametrize("scheme", ["iid", "without_replacement", "greedy", "hub", "top_n"])
@@ -228,7 +228,7 @@ def test_trees_whose_shape_is_drawn():
         path.draft,
         "iid",
     )
-    laws, bound = drawn.laws(paths.traversal), tree_lp.solve(drawn)
+    laws, bound = drawn.laws(verifiers.traversal), tree_lp.solve(drawn)
     assert trees.is_lossless(drawn, laws, 1e-12)
     apart = tree_lp.solve(path).value / 2 + tree_lp.solve(star).value / 2
     assert trees.expected_accepted(drawn, laws) <= apart <= bound.value + 1e-12
@@ -241,12 +241,12 @@ def test_accepted_by_branching_equals_enumeration(shape, scheme):
     p, q = rng.dirichlet(np.ones(3), 2)
 
     def branch(siblings):
-        return paths.branching(rule, Problem(p, q, siblings, scheme))
+        return verifiers.branching(rule, Problem(p, q, siblings, scheme))
 
-    _, accepted = judged(trees.everywhere(SHAPES[shape], p, q, scheme), paths.top_down(rule))
-    assert abs(paths.accepted_by_branching(SHAPES[shape], branch) - accepted) < 1e-12
+    _, accepted = judged(trees.everywhere(SHAPES[shape], p, q, scheme), verifiers.top_down(rule))
+    assert abs(verifiers.accepted_by_branching(SHAPES[shape], branch) - accepted) < 1e-12
     if shape == "lopsided":  # elsewhere the slots are alike from above
-        assert abs(paths.accepted_by_branching(SHAPES[shape], lambda siblings: branch(siblings)[::-1]) - accepted) > 1e-3
+        assert abs(verifiers.accepted_by_branching(SHAPES[shape], lambda siblings: branch(siblings)[::-1]) - accepted) > 1e-3
 
 
 def below(table, context, depth):
@@ -263,7 +263,7 @@ def rejections(problem, context, left):
         return 0.0
     rest = TreeProblem(chain(left), below(problem.target, context, left), below(problem.draft, context, left), "iid")
     drawn = trees.drawn(rest)
-    laws = drawn.laws(paths.top_down(paths.recursive_rejection))
+    laws = drawn.laws(verifiers.top_down(verifiers.recursive_rejection))
     total, vocabulary = 0.0, problem.vocabulary
     for tokens, law, mass in zip(drawn.tokens, laws, drawn.mass, strict=True):
         here = context
@@ -278,44 +278,44 @@ def test_rejections_of_a_whole_decode():
     for seed in range(3):
         problem = trees.random(chain(3), 2, "iid", seed)
         counted = rejections(problem, 0, 3)
-        assert abs(paths.expected_rejections(problem) - counted) < 1e-12
+        assert abs(verifiers.expected_rejections(problem) - counted) < 1e-12
         swapped = TreeProblem(problem.parents, problem.draft, problem.target, "iid")  # the draft's prefixes in place of the target's
-        assert abs(paths.expected_rejections(swapped) - counted) > 1e-3
+        assert abs(verifiers.expected_rejections(swapped) - counted) > 1e-3
 
 
 def uncapped_last(tree):
     """Accepts the last draft with min(1, P/Q) of the whole path."""
-    law, node = paths.block(tree), len(tree.p) - 1
+    law, node = verifiers.block(tree), len(tree.p) - 1
     steps = [tree.p[i][tree.tokens[i + 1]] / tree.q[i][tree.tokens[i + 1]] for i in range(node)]
     accept = min(1.0, float(np.prod(steps)))
     return np.vstack((law[:node] / law[:node].sum() * (1 - accept) if law[:node].any() else law[:node], accept * tree.p[node:]))
 
 
 def prefix_off_by_one(tree):
-    return paths.traversal(tree._replace(p=tree.p[np.maximum(tree.parents, 0)]))
+    return verifiers.traversal(tree._replace(p=tree.p[np.maximum(tree.parents, 0)]))
 
 
 def bonus_of_another_node(tree):
-    law = paths.traversal(tree)
+    law = verifiers.traversal(tree)
     leaves = [node for node in range(len(law)) if not len(tree.below(node))]
     law[leaves] = law[leaves].sum(axis=1, keepdims=True) * tree.p[tree.parents[leaves]]
     return law
 
 
 def another_draft_law(tree):
-    return paths.traversal(tree._replace(q=tree.q[::-1]))
+    return verifiers.traversal(tree._replace(q=tree.q[::-1]))
 
 
 def with_replacement(tree):
-    return paths.traversal(tree._replace(scheme="iid"))
+    return verifiers.traversal(tree._replace(scheme="iid"))
 
 
 def absent_nodes_as_drawn(tree):
-    return paths.traversal(tree._replace(active=np.ones_like(tree.active)))
+    return verifiers.traversal(tree._replace(active=np.ones_like(tree.active)))
 
 
 def equal_siblings_twice(tree):
-    law = paths.top_down(paths.recursive_rejection)(tree)
+    law = verifiers.top_down(verifiers.recursive_rejection)(tree)
     twins = [j for i in range(len(law)) for j in tree.below(i)[1:] if tree.tokens[j] == tree.tokens[tree.below(i)[0]]]
     law[twins] += law[tree.parents[twins] + 1]
     return law
@@ -341,7 +341,7 @@ def test_a_mistaken_verifier_is_caught(mistake, shape, scheme):
 def test_a_mask_that_is_ignored_is_caught():
     drawn = trees.drawn(trees.everywhere((-1, 0, 0, 1), (0.2, 0.3, 0.5), (0.6, 0.4, 0.0), "without_replacement"))
     absent = Drawn(drawn.parents, np.where(np.arange(4) < 2, drawn.contexts, trees.ABSENT), drawn.mass, drawn.target, drawn.draft, "iid")
-    assert trees.is_lossless(absent, absent.laws(paths.traversal), 1e-12)
+    assert trees.is_lossless(absent, absent.laws(verifiers.traversal), 1e-12)
     assert trees.loss(absent, absent.laws(absent_nodes_as_drawn)) > 1e-3
 
 
@@ -352,7 +352,7 @@ def test_the_uncapped_last_position_is_caught():
 
 def test_what_is_no_law_is_caught():
     drawn = trees.drawn(trees.everywhere((-1, 0), P, Q, "iid"))
-    check = trees.is_lossless(drawn, 0.9 * drawn.laws(paths.block))
+    check = trees.is_lossless(drawn, 0.9 * drawn.laws(verifiers.block))
     assert not check
     assert "not a law" in check.reason
 
@@ -383,7 +383,7 @@ def test_what_is_too_large():
     with pytest.raises(ValueError, match="at most 500000 trees"):
         trees.drawn(trees.random((-1, *[0] * 3, *[1] * 3, *[2] * 3), 6, "iid", 0))
     with pytest.raises(ValueError, match="expected one path"):
-        paths.block_accepted(trees.random(SHAPES["star"], 2, "iid", 0))
+        verifiers.block_accepted(trees.random(SHAPES["star"], 2, "iid", 0))
 
 
 def test_a_program_that_is_too_large(monkeypatch):

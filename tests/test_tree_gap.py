@@ -17,7 +17,7 @@ from experiments.enumeration.padded_trees import Judged, Size
 from specjax import rules, trees
 from specjax.trees import Draft
 from specjax.verifiers import Block, TopDown, Traversal
-from theory import paths
+from theory import verifiers
 
 STORED = json.loads((Path(__file__).parents[1] / "experiments" / "results" / "tree_gap.json").read_text())
 CONFIG = tree_gap.Config(
@@ -30,11 +30,11 @@ CONFIG = tree_gap.Config(
 )
 EXACT = 1e-12
 REFEREES = {
-    "block": paths.block,
-    "traversal": paths.traversal,
-    "top_down:single": paths.top_down(paths.recursive_rejection),
-    "top_down:recursive_rejection": paths.top_down(paths.recursive_rejection),
-    "top_down:recursive_rejection_without_replacement": paths.top_down(paths.recursive_rejection_without_replacement),
+    "block": verifiers.block,
+    "traversal": verifiers.traversal,
+    "top_down:single": verifiers.top_down(verifiers.recursive_rejection),
+    "top_down:recursive_rejection": verifiers.top_down(verifiers.recursive_rejection),
+    "top_down:recursive_rejection_without_replacement": verifiers.top_down(verifiers.recursive_rejection_without_replacement),
 }
 SMALL = [row for row in STORED["rows"] if row["tree"] in ("chain:3", "full:2,1") and row["vocabulary"] == 3 and row["verifier"] in REFEREES]
 
@@ -126,9 +126,9 @@ def test_room_for_more_changes_no_law(tree, verifier):
 @pytest.mark.thorough
 @pytest.mark.parametrize(("tree", "scheme"), [("full:2,1", "iid"), ("full:2,2", "without_replacement")])
 def test_laws_for_trees_that_are_alike_are_the_laws_of_each(tree, scheme):
-    rule = {"iid": paths.recursive_rejection, "without_replacement": paths.optimal(scheme)}[scheme]
+    rule = {"iid": verifiers.recursive_rejection, "without_replacement": verifiers.optimal(scheme)}[scheme]
     topology, drawn = problem_of(tree, scheme)
-    np.testing.assert_allclose(padded_trees.top_down_laws(rule, topology, drawn), drawn.laws(paths.top_down(rule)), atol=EXACT)
+    np.testing.assert_allclose(padded_trees.top_down_laws(rule, topology, drawn), drawn.laws(verifiers.top_down(rule)), atol=EXACT)
 
 
 def plain(verifier):
@@ -143,7 +143,7 @@ def resampled(tokens, p, q):
 
 @pytest.mark.parametrize(
     ("laws", "referee"),
-    [(plain(paths.top_down(resampled)), None), (plain(paths.traversal), paths.top_down(paths.recursive_rejection))],
+    [(plain(verifiers.top_down(resampled)), None), (plain(verifiers.traversal), verifiers.top_down(verifiers.recursive_rejection))],
     ids=["biased", "another"],
 )
 def test_a_verifier_that_theory_does_not_confirm_is_refused(laws, referee):

@@ -15,7 +15,7 @@ STORED = json.loads((Path(__file__).parents[1] / "experiments" / "results" / "wo
 CONFIG = worst_ratio.Config(rules=("kseq", "recursive_rejection"), n=(2,), vocabulary=(2, 3), starts=4, steps=250)
 EXACT, REACHED = 1e-9, 1e-5
 PROVEN = [
-    (rule, n) for rule in rules.names() if hasattr(theory.worst, rule) for n in (2, 3, 4, 8, 64) if n <= 8 or rule != "multi_drafter"
+    (rule, n) for rule in rules.names() if hasattr(theory.worst_pairs, rule) for n in (2, 3, 4, 8, 64) if n <= 8 or rule != "multi_drafter"
 ]  # theory's LP
 
 
@@ -58,7 +58,7 @@ def test_planted_errors_in_a_row_are_caught():
 
 @pytest.mark.parametrize(("rule", "n"), PROVEN)
 def test_what_is_proven_is_attained_and_nothing_drawn_undercuts_it(rule, n, seed):
-    worst, least = getattr(theory.worst, rule)(n), worst_ratio.floor(rule, n)
+    worst, least = getattr(theory.worst_pairs, rule)(n), worst_ratio.floor(rule, n)
     assert abs(theory.subsets.optimum(worst).value - 1) < EXACT
     independent = worst.drafting == "independent"
     for _, p, q in theory.battery.laws(5, seed):

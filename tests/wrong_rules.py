@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from specjax.numerics import acceptance_probability, deposit, divide, normalise, residual, total
 from specjax.rules import Certificate, Claims, Law, Mask, Scalar, Tokens, get, register
-from specjax.solvers.selection import CELLS, cells
+from specjax.solvers.importance_weights import CELLS, cells
 
 RecursiveRejection, KSeq = get("recursive_rejection"), get("kseq")
 REASONS: dict[type, str] = {}

@@ -1,12 +1,27 @@
 """The referee: the theory of speculative sampling in float64 NumPy and SciPy. It imports neither JAX nor specjax."""
 
-from theory import battery, closed_form, drafting, growth, lp, paths, shapes, speed, subsets, tree_lp, trees, validate, worst
-from theory.coupling import Coupling
+from theory import (
+    battery,
+    checks,
+    closed_form,
+    couplings,
+    drafting,
+    growth,
+    lp,
+    speed,
+    subsets,
+    tree_lp,
+    tree_shapes,
+    trees,
+    verifiers,
+    worst_pairs,
+)
+from theory.checks import Check, is_coupling, is_law, is_lossless
 from theory.drafting import Joint
 from theory.problem import Bound, Problem
+from theory.transport import Coupling
 from theory.tree_lp import TreeBound
 from theory.trees import Drawn, TreeProblem
-from theory.validate import Check, is_coupling, is_law, is_lossless
 
 __all__ = [
     "Bound",
@@ -18,19 +33,20 @@ __all__ = [
     "TreeBound",
     "TreeProblem",
     "battery",
+    "checks",
     "closed_form",
+    "couplings",
     "drafting",
     "growth",
     "is_coupling",
     "is_law",
     "is_lossless",
     "lp",
-    "paths",
-    "shapes",
     "speed",
     "subsets",
     "tree_lp",
+    "tree_shapes",
     "trees",
-    "validate",
-    "worst",
+    "verifiers",
+    "worst_pairs",
 ]

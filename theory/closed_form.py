@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 
-from theory import drafting, expectation
+from theory import drafting, selection
 from theory.problem import Problem, as_law
 
 Law = NDArray[np.float64]
@@ -126,13 +126,13 @@ def multi_drafter(problem: Problem) -> float:
 
 @_under("iid")
 def importance_weighted(problem: Problem) -> float:
-    """The draft of largest p/q, or the first, before the one-draft rule: see `theory.expectation`. Source: khisti2024multidraft."""
-    return expectation.importance_weighted(problem.p, problem.q, problem.n)
+    """The draft of largest p/q, or the first, before the one-draft rule: see `theory.selection`. Source: khisti2024multidraft."""
+    return selection.importance_weighted(problem.p, problem.q, problem.n)
 
 
 @_under("without_replacement")
 def recursive_rejection_without_replacement(problem: Problem) -> float:
-    """Of one draft 1 - sum (p - q)+, of two `theory.expectation.pairs_without_replacement`. Source: jeon2024recursive.
+    """Of one draft 1 - sum (p - q)+, of two `theory.selection.pairs_without_replacement`. Source: jeon2024recursive.
 
     Raises:
       ValueError: n is above 2.
@@ -141,7 +141,7 @@ def recursive_rejection_without_replacement(problem: Problem) -> float:
         raise ValueError(f"n: recursive_rejection_without_replacement has a closed form for at most 2 drafts, got {problem.n}")
     if problem.n == 1:
         return 1.0 - total_variation(problem.p, problem.q)
-    return expectation.pairs_without_replacement(problem.p, problem.q)
+    return selection.pairs_without_replacement(problem.p, problem.q)
 
 
 @_under()

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from scipy.optimize import linprog
 from scipy.sparse import coo_array
 
-from theory.coupling import ABSENT, Coupling, DraftSets, feasible, merge
 from theory.problem import Bound, Problem
+from theory.transport import ABSENT, Coupling, DraftSets, feasible, merge
 
 TOLERANCE = 1e-10
 PLAN_CELLS = 100_000

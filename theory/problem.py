@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from theory import drafting
-from theory.coupling import Coupling
 from theory.drafting import Joint
+from theory.transport import Coupling
 
 RENORMALISED, NOTED = 1e-3, 1e-6
 

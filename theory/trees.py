@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from theory import battery, drafting
+from theory.checks import TOLERANCE, Check, is_law
 from theory.drafting import Joint
 from theory.problem import as_law
-from theory.validate import TOLERANCE, Check, is_law
 
 Law = NDArray[np.float64]
 Indices = NDArray[np.int64]

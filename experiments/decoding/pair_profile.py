@@ -13,7 +13,7 @@ from specjax.models import Pair
 from specjax.numerics import Sampling, total
 from specjax.trees import ROOT, Draft, Verdict, star
 from specjax.verifiers import TopDown, Verifier, Walk
-from theory.shapes import LogMoments
+from theory.tree_shapes import LogMoments
 
 SCHEME, RULE = "without_replacement", "recursive_rejection_without_replacement"
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from theory import shapes
+from theory import tree_shapes
 
 WIDTHS = (2, 4, 8)  # of beams and numbers of paths
 GROWN = 8  # the width of trees of which the best nodes are verified
@@ -46,13 +46,13 @@ def _chain(limits: Limits) -> tuple[str, ...]:
 
 
 def _constant(limits: Limits) -> tuple[str, ...]:
-    return (f"full:{_joined(shapes.constant_branching(limits.acceptance, limits.budget, limits.depth))}",)
+    return (f"full:{_joined(tree_shapes.constant_branching(limits.acceptance, limits.budget, limits.depth))}",)
 
 
 def sequoia(limits: Limits) -> tuple[str, ...]:
     """The best tree where a child's chance depends on its slot alone."""
     nodes = limits.budget + 1
-    parents = shapes.sequoia(limits.acceptance, nodes, limits.depth).parents(nodes, limits.depth)
+    parents = tree_shapes.sequoia(limits.acceptance, nodes, limits.depth).parents(nodes, limits.depth)
     return (f"branching:{_joined(np.bincount(parents[1:]).tolist())}",)
 
 

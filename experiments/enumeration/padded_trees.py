@@ -18,7 +18,7 @@ from specjax.rules import Rule
 from specjax.trees import NO_NODE, ROOT, Draft, Topology
 from specjax.trees.topology import from_parents
 from specjax.verifiers import Block, TopDown, Traversal
-from theory import paths
+from theory import verifiers
 
 Laws = NDArray[np.float64]
 
@@ -26,9 +26,9 @@ EXACT = 1e-12
 ASKED = 8  # trees of a problem on which a law is compared with theory's
 TOGETHER = 128  # trees side by side
 REFEREES = {
-    "single": paths.recursive_rejection,
-    "recursive_rejection": paths.recursive_rejection,
-    "recursive_rejection_without_replacement": paths.recursive_rejection_without_replacement,
+    "single": verifiers.recursive_rejection,
+    "recursive_rejection": verifiers.recursive_rejection,
+    "recursive_rejection_without_replacement": verifiers.recursive_rejection_without_replacement,
 }
 
 
@@ -93,9 +93,9 @@ def judged(scheme: str, node_rules: Sequence[str], size: Size) -> list[Judged]:
     chosen: list[type[Rule]] = [rules.get(name) for name in node_rules]
     found = []
     if scheme in Block.claims.drafting:
-        found.append(Judged("block", _is_path, _compiled(Block().law, scheme, size), paths.block))
+        found.append(Judged("block", _is_path, _compiled(Block().law, scheme, size), verifiers.block))
     if scheme in Traversal.claims.drafting:
-        found.append(Judged("traversal", lambda _: True, _compiled(Traversal().law, scheme, size), paths.traversal))
+        found.append(Judged("traversal", lambda _: True, _compiled(Traversal().law, scheme, size), verifiers.traversal))
     for rule in chosen:
         if scheme in rule.claims.drafting:
             found.append(_planned(rule, scheme) if rule.claims.per_pair else _top_down(rule(), scheme, size))
@@ -112,18 +112,18 @@ def _top_down(rule: Rule, scheme: str, size: Size) -> Judged:
     def covers(topology: Topology) -> bool:
         return _is_path(topology) == (rule.name == "single") and all(rule.claims.admits(n) for n in topology.arities if n)
 
-    referee = paths.top_down(REFEREES[rule.name]) if rule.name in REFEREES else None
+    referee = verifiers.top_down(REFEREES[rule.name]) if rule.name in REFEREES else None
     return Judged(f"top_down:{rule.name}", covers, _compiled(TopDown(rule).law, scheme, size), referee)
 
 
 def _planned(rule: type[Rule], scheme: str) -> Judged:
-    node_rule = paths.optimal(scheme)
-    name, referee = f"top_down:{rule.name}", paths.top_down(node_rule)
+    node_rule = verifiers.optimal(scheme)
+    name, referee = f"top_down:{rule.name}", verifiers.top_down(node_rule)
     return Judged(name, lambda topology: not _is_path(topology), lambda topology, drawn: top_down_laws(node_rule, topology, drawn), referee)
 
 
-def top_down_laws(rule: paths.NodeRule, topology: Topology, drawn: theory.Drawn) -> Laws:
-    """`theory.paths.top_down` on all trees of one shape, with one law for all trees that are alike at a node."""
+def top_down_laws(rule: verifiers.NodeRule, topology: Topology, drawn: theory.Drawn) -> Laws:
+    """`theory.verifiers.top_down` on all trees of one shape, with one law for all trees that are alike at a node."""
     laws, reach = np.zeros((*drawn.contexts.shape, drawn.target.shape[1])), np.zeros(drawn.contexts.shape)
     reach[:, ROOT] = 1.0
     every, vocabulary = np.arange(len(reach)), drawn.target.shape[1]

@@ -2,8 +2,8 @@
 
 import jax.numpy as jnp
 
-from specjax import bounds
 from specjax._types import Count
+from specjax.bounds import greedy as optimum
 from specjax.numerics import acceptance_probability, deposit, likeliest, normalise, residual
 from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, register
 
@@ -28,7 +28,7 @@ class Greedy(Rule):
         return jnp.where(any_drawn, tried, p)
 
     def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:
-        return bounds.greedy(p, q, n)
+        return optimum.acceptance(p, q, n)
 
 
 def _outside_top(q: Law, n: int, live: Count) -> Law:

@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from specjax import bounds
+from specjax.bounds import hub as optimum
 from specjax.numerics import acceptance_probability, deposit, normalise, rounding, total
 from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, register
 
@@ -39,4 +39,4 @@ class Hub(Rule):
         return jnp.where(jnp.all(mask), law, p)
 
     def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:
-        return bounds.hub(p, q, n)
+        return optimum.acceptance(p, q, n)

@@ -6,10 +6,10 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
+from specjax import exact_sums
 from specjax.numerics import acceptance_probability, deposit, residual, rounding, tiny, total
 from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, register
-from specjax.solvers import fixed_point
-from specjax.solvers.selection import CELLS, Selection, pick_chances, select
+from specjax.solvers.importance_weights import CELLS, Selection, pick_chances, select
 
 
 @register
@@ -39,7 +39,7 @@ class ImportanceWeighted(Rule):
         r, weight = selection.law, selection.weight
         held = r > math.sqrt(tiny(r))  # the gradient divides by r^2, and less than that is never drawn
         refused = jnp.where(held, jnp.maximum(r - p, 0) / jnp.where(held, r, 1), 0) * q
-        by_pick = jnp.stack(_unseen(selection, fixed_point.sums(selection.cell, CELLS, refused)[0], n), 1)[selection.cell]
+        by_pick = jnp.stack(_unseen(selection, exact_sums.sums(selection.cell, CELLS, refused)[0], n), 1)[selection.cell]
         unseen = (1 - weight) * total(refused) * (1 - q) ** (n - 1)  # y was not drafted, and the first draft was refused
         unseen += weight * sum(by_pick[:, k] * (-q) ** k for k in range(n))
         rest = jnp.maximum(p - r, 0)

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 
 from specjax.numerics import acceptance_probability, deposit, residual, rounding, total
 from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, register
-from specjax.solvers.threshold import threshold
+from specjax.solvers.kseq_threshold import threshold
 
 
 @register

@@ -1,6 +1,6 @@
 """EAGLE's recursion on deterministic drafts."""
 
-from specjax import bounds
+from specjax.bounds import top_n
 from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, register
 
 
@@ -19,4 +19,4 @@ class OneHot(Rule):
         return p
 
     def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:
-        return bounds.top_n(p, q, n)
+        return top_n.acceptance(p, q, n)

@@ -6,8 +6,8 @@ import jax.numpy as jnp
 from specjax import bounds
 from specjax.numerics import total
 from specjax.rules._base import Certificate, Claims, Count, Law, Mask, Rule, Scalar, Tokens, register
-from specjax.solvers import levels, softmax_without_replacement
-from specjax.solvers.levels import Levels
+from specjax.solvers.levels import level_rule, level_weights
+from specjax.solvers.levels.level_rule import Levels
 
 
 @register
@@ -17,7 +17,7 @@ class OptimalWithoutReplacement(Rule):
     At most 120 kernels a look, three looks, one up to V = 512. Lossless whatever the weights are; the certificate says how far the search
     came. It claims no optimum: nothing proves that the search ends there (`specjax bench` shows where it does on real contexts).
     Cost: an evaluation of the race, C x H x n x nodes, and C = 39 linear equations for each kernel. Source: specjax2026,
-    softmax_without_replacement.
+    solvers/levels/level_weights.py.
     """
 
     claims = Claims(lossless=True, drafting=frozenset({"without_replacement"}), source="specjax2026", searches=True)
@@ -26,21 +26,21 @@ class OptimalWithoutReplacement(Rule):
         return self.law_of(self.solve(p, q, len(tokens), jnp.sum(mask)), tokens, p, mask)
 
     def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:
-        return levels.acceptance(self.solve(p, q, n, jnp.asarray(n)), bounds.optimal_acceptance(p, q, n, "without_replacement"))
+        return level_rule.acceptance(self.solve(p, q, n, jnp.asarray(n)), bounds.optimal_acceptance(p, q, n, "without_replacement"))
 
     def certificate(self, p: Law, q: Law, n: int) -> Certificate:
-        return levels.certificate(self.solve(p, q, n, jnp.asarray(n)), bounds.bracket(p, q, n, "without_replacement").upper, n)
+        return level_rule.certificate(self.solve(p, q, n, jnp.asarray(n)), bounds.bracket(p, q, n, "without_replacement").upper, n)
 
     def solve(self, p: Law, q: Law, n: int, live: Count) -> Levels:
         """The levels of `live` of n drafts."""
         p, q = jax.lax.stop_gradient((p, q))
         if n == 1:
-            return levels.single(p, q)
-        return softmax_without_replacement.levels(p, q, n, jnp.clip(live, 1, jnp.sum(q > 0)))
+            return level_rule.single(p, q)
+        return level_weights.levels(p, q, n, jnp.clip(live, 1, jnp.sum(q > 0)))
 
     def law_of(self, solved: Levels, tokens: Tokens, p: Law, mask: Mask) -> Law:
         """The law of the emitted token given the drafts."""
-        return levels.law(solved, tokens, p, mask)
+        return level_rule.law(solved, tokens, p, mask)
 
     def accepted(self, solved: Levels) -> Scalar:
         """The acceptance of the solved levels."""

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from specjax import bounds
 from specjax.numerics import acceptance_probability, deposit, divide, normalise, repeated, rounding, total
 from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, register
-from specjax.solvers.pairs import acceptance_of_pairs
+from specjax.solvers.rejection_pairs import acceptance_of_pairs
 
 
 @register

@@ -1,1 +1,1 @@
-"""Numerical work that bounds and rules share; knows no rule."""
+"""Numerical work behind single rules, and behind the optimal ones; knows no rule."""

@@ -6,6 +6,7 @@ functions of u, hence concave; at its maximum e^(u_i) is proportional to 1 / q_i
 of the other q_j(H), unless two sets tie there. Every set met on the way is an upper bound. What lies between is reported.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -14,11 +15,13 @@ from jax import Array
 from jaxtyping import Bool, Float
 
 from specjax._types import Count, Law, Scalar
+from specjax.bounds import _prefix_search
+from specjax.bounds._base import SORTED, Bracket, envelope, rounded, ulps
+from specjax.bounds._prefix_search import Below, Edges, Found
+from specjax.bounds.iid import CELLS
 from specjax.numerics import dot, tiny, total
-from specjax.solvers import bins
-from specjax.solvers.bins import Below, Edges, Found
-from specjax.solvers.iid import CELLS, SORTED
 
+MIXTURE = 8  # ulp of 1: rounding of a mixture's powers
 STEPS = 48
 STEEP = 30.0  # a mixture e^30 steeper than the other is one of the two laws
 
@@ -33,8 +36,30 @@ class _Ascent(NamedTuple):
     steps: Count
 
 
-def search(p: Law, q: Laws, tolerance: float) -> Found:
-    """The best set met, and the best dual bound, after at most 48 mixtures; equal laws take one. Cost: that of `iid.search` for each."""
+@partial(jax.custom_jvp, nondiff_argnums=(2,))
+def bracket(p: Law, q: Float[Array, "*slots V"], n: int) -> Bracket:
+    """1 + min over H of p(H) - prod_i q_i(H), enclosed: at small V the best mixture's order can miss the optimum.
+
+    Raises:
+      ValueError: q is not [n, V].
+    """
+    if q.ndim != 2 or q.shape[0] != n:
+        raise ValueError(f"q: scheme independent draws slot i from q[i], expected shape ({n}, V), got {q.shape}")
+    return rounded(*best_set(p, q)[:2], MIXTURE)
+
+
+@bracket.defjvp
+def _slope(n: int, laws: tuple[Law, Laws], tangents: tuple[Law, Laws]) -> tuple[Bracket, Bracket]:
+    p, q = laws
+    inside = best_set(p, q).inside
+    held = total(jnp.where(inside, q, 0))
+    others = jnp.stack([jnp.prod(jnp.delete(held, i)) for i in range(n)])
+    return bracket(p, q, n), envelope(inside, jnp.where(inside, others[:, None], 0), tangents)
+
+
+def best_set(p: Law, q: Laws) -> Found:
+    """The best set met, and the best dual bound, after at most 48 mixtures; equal laws take one. Cost: that of `iid.best_set` for each."""
+    tolerance = ulps(4, p)
     p, q = p / total(p), q / total(q)[:, None]
     n = q.shape[0]
 
@@ -76,6 +101,8 @@ def _binned(p: Law, q: Laws, weights: Float[Array, " n"], tolerance: float) -> t
     def measure(below: Below) -> Edges:
         return Edges(below.p, below.inside * scale, below.outside * scale, 1 - (below.inside * scale) ** n)
 
-    dual = bins.search(p, bins.keys(p, mixture), mixture / scale, bins.no_moments(p), measure, CELLS, tolerance / 4)
+    dual = _prefix_search.search(
+        p, _prefix_search.keys(p, mixture), mixture / scale, _prefix_search.no_moments(p), measure, CELLS, tolerance / 4
+    )
     mass = total(jnp.where(dual.inside, q, 0))
     return dual.lower, mass, Found(1 + total(jnp.where(dual.inside, p, 0)) - jnp.prod(mass), dual.lower, dual.inside)

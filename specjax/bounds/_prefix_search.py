@@ -16,9 +16,9 @@ import numpy as np
 from jax import Array
 from jaxtyping import Bool, Float, Int, UInt
 
+from specjax import exact_sums
 from specjax._types import Law, Scalar
 from specjax.numerics import divide, largest
-from specjax.solvers import fixed_point
 
 SPARE = 8  # rows for the tokens in no open cell, in turn: a sum that waits for the one before takes twice as long
 OCTAVES = 32  # ratios below 2^-32 share a cell with p = 0, and those beyond 2^32 the last one: the bound is then looser, not wrong
@@ -122,14 +122,14 @@ def search(
     """
     dtype, kind = p.dtype, key.dtype.type
     fine, coarse = cells.split.bit_length() - 1, (cells.opened * cells.split).bit_length() - 1
-    columns = fixed_point.side_by_side(p, tail), moments
+    columns = exact_sums.side_by_side(p, tail), moments
     key, columns = jax.lax.optimization_barrier((key, columns))  # computed once, not in each scatter
     low, high = _range(dtype)
     shift, one = int(high - low).bit_length() - coarse, jnp.ones((), dtype)
     whole = kind(1 << (shift + fine))  # the width of the cells that are open at first: side by side, they are everything
 
     def mass(words: Array) -> Array:
-        return fixed_point.value(words[..., 0], words[..., 1], p.shape[0], dtype)
+        return exact_sums.value(words[..., 0], words[..., 1], p.shape[0], dtype)
 
     def step(level: _Level) -> _Level:
         index = jax.lax.optimization_barrier(_cell(key, level, cells.split))

@@ -16,8 +16,8 @@ from jaxtyping import Float, Int
 
 from specjax._types import Law, Scalar
 from specjax.numerics import divide
-from specjax.solvers.levels import Levels, capped
-from specjax.solvers.nodes import Nodes
+from specjax.solvers.levels.grid import Nodes
+from specjax.solvers.levels.level_rule import Levels, capped
 
 
 class Moves(NamedTuple):

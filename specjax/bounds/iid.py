@@ -1,20 +1,37 @@
 """alpha* of independent drafts from one law: 1 + min over prefixes H of p(H) - q(H)^n."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
+from specjax import exact_sums
 from specjax._types import Law, Scalar
+from specjax.bounds import _prefix_search
+from specjax.bounds._base import SORTED, Bracket, envelope, rounded, ulps
+from specjax.bounds._prefix_search import Below, Cells, Edges, Found
 from specjax.numerics import divide, total
-from specjax.solvers import bins, fixed_point
-from specjax.solvers.bins import Below, Cells, Edges, Found
 
-SORTED = 4096  # up to this V a sort is cheaper
 CELLS = Cells(8, 64)
 
 
-def search(p: Law, q: Law, n: int, tolerance: float) -> Found:
+@partial(jax.custom_jvp, nondiff_argnums=(2,))
+def bracket(p: Law, q: Law, n: int) -> Bracket:
+    """1 + min over prefixes H of p(H) - q(H)^n."""
+    return rounded(*best_set(p, q, n)[:2])
+
+
+@bracket.defjvp
+def _slope(n: int, laws: tuple[Law, Law], tangents: tuple[Law, Law]) -> tuple[Bracket, Bracket]:
+    p, q = laws
+    found = best_set(p, q, n)
+    held = total(jnp.where(found.inside, q, 0))
+    return bracket(p, q, n), envelope(found.inside, jnp.where(found.inside, n * held ** (n - 1), 0), tangents)
+
+
+def best_set(p: Law, q: Law, n: int) -> Found:
     """The best set H for n independent drafts; `inside` is H, and p(H) - q(H)^n its slack.
 
     Cost: a sort up to V = 4096; beyond, two or three levels of a radix search.
@@ -24,7 +41,7 @@ def search(p: Law, q: Law, n: int, tolerance: float) -> Found:
         return Found(value, value, p < q)
     if p.shape[0] <= SORTED:
         return _sorted(p, q, n)
-    return binned(p, q, n, tolerance)
+    return binned(p, q, n, ulps(2, p))
 
 
 def binned(p: Law, q: Law, n: Scalar | int, tolerance: float) -> Found:
@@ -33,7 +50,7 @@ def binned(p: Law, q: Law, n: Scalar | int, tolerance: float) -> Found:
     def measure(below: Below) -> Edges:
         return Edges(below.p, below.inside, below.outside, missed(below.outside / (below.inside + below.outside), n))
 
-    return bins.search(p, bins.keys(p, q), q, bins.no_moments(q), measure, CELLS, tolerance)
+    return _prefix_search.search(p, _prefix_search.keys(p, q), q, _prefix_search.no_moments(q), measure, CELLS, tolerance)
 
 
 def missed(outside: Float[Array, "..."], n: Scalar | int) -> Float[Array, "..."]:
@@ -43,11 +60,11 @@ def missed(outside: Float[Array, "..."], n: Scalar | int) -> Float[Array, "..."]
 
 def _sorted(p: Law, q: Law, n: int) -> Found:
     ratio = jnp.where(p > 0, p / q, 0)
-    order, *columns = jax.lax.sort((ratio, *fixed_point.words(p), *fixed_point.words(q)), num_keys=1, is_stable=False)
+    order, *columns = jax.lax.sort((ratio, *exact_sums.words(p), *exact_sums.words(q)), num_keys=1, is_stable=False)
     sums = [jnp.pad(jnp.cumsum(column), (1, 0)) for column in columns]
 
     def mass(high: Array, low: Array) -> Array:
-        return fixed_point.value(high, low, p.shape[0], p.dtype)
+        return exact_sums.value(high, low, p.shape[0], p.dtype)
 
     outside = mass(sums[2][-1] - sums[2], sums[3][-1] - sums[3])
     values = divide(mass(*sums[:2]), mass(sums[0][-1], sums[1][-1])) + missed(outside / outside[0], n)

@@ -14,9 +14,9 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float, Int
 
+from specjax import exact_sums
 from specjax._types import Count, Law, Scalar
 from specjax.numerics import divide, likeliest
-from specjax.solvers import fixed_point
 
 SMALL = 512  # a vocabulary no larger is its own set of nodes, and nothing is lost
 COUNT = 256  # nodes of a larger one
@@ -101,5 +101,5 @@ def _below(at_nodes: Float[Array, " B"], ratio: Law) -> Int[Array, " V"]:
 def masses(weight: Law, left: Int[Array, " V"], share: Law, count: int) -> Float[Array, " B"]:
     """The weight at each node, summed exactly."""
     above = weight * share
-    here, there = fixed_point.sums(left, count, weight - above, above)
+    here, there = exact_sums.sums(left, count, weight - above, above)
     return here + jnp.pad(there[:-1], (1, 0))

@@ -14,12 +14,13 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
+from specjax import exact_sums
 from specjax._types import Count, Law, Scalar, Tokens
 from specjax.numerics import divide, dot, likeliest, total
-from specjax.solvers import fixed_point, low_race
-from specjax.solvers.levels import gauss
-from specjax.solvers.low_race import Low, Race
-from specjax.solvers.nodes import Nodes
+from specjax.solvers.levels import low_race
+from specjax.solvers.levels.grid import Nodes
+from specjax.solvers.levels.level_rule import gauss
+from specjax.solvers.levels.low_race import Low, Race
 
 ALL = 512  # up to this V every token enters by itself
 HEADS = 16  # beyond, so many for each draft: a race of n drafts is then over at q t = 1/16 for the fastest of the others
@@ -107,7 +108,7 @@ def moments(field: Field, nodes: Nodes, count: int) -> Moments:
     """Sums over the tokens after each of `count` nodes of the powers of rate and share; of the first power without rounding."""
     whole = total(field.tail)
     part = divide(field.tail, whole)
-    first = whole * jnp.stack(fixed_point.sums(nodes.left, count, part, part * nodes.share))
+    first = whole * jnp.stack(exact_sums.sums(nodes.left, count, part, part * nodes.share))
     rows = jnp.stack([field.tail**power * nodes.share**k for power, k in _columns(field.order, field.n)[2:]], 1)
     return jnp.concatenate([first, jnp.zeros((count, rows.shape[1]), rows.dtype).at[nodes.left].add(rows).T])
 

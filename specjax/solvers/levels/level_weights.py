@@ -29,11 +29,11 @@ from jaxtyping import Bool, Float
 
 from specjax._types import Count, Law, Scalar
 from specjax.numerics import divide, dot, total
-from specjax.solvers import low_race, race_masses
-from specjax.solvers.levels import Levels, capped
-from specjax.solvers.low_race import Low
-from specjax.solvers.nodes import Nodes, between, even, masses
-from specjax.solvers.race_masses import Field, Moments
+from specjax.solvers.levels import low_race, race_masses
+from specjax.solvers.levels.grid import Nodes, between, even, masses
+from specjax.solvers.levels.level_rule import Levels, capped
+from specjax.solvers.levels.low_race import Low
+from specjax.solvers.levels.race_masses import Field, Moments
 
 OWN = race_masses.ALL  # up to this V every token is a node
 HEADS = 64  # likeliest tokens, which enter the race one by one; beyond V = OWN only they are nodes of their own

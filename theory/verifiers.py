@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from theory import lp
-from theory.coupling import normalised
 from theory.problem import Problem
+from theory.transport import normalised
 from theory.trees import ROOT, Tree, TreeProblem, Verifier, children, levels
 
 Law = NDArray[np.float64]

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Float, Int
 
+from specjax import exact_sums
 from specjax._types import Count, Law, Scalar
 from specjax.numerics import tiny
-from specjax.solvers import fixed_point
 
 STEPS = 64  # cells for a factor e of p/q
 FARTHEST = 22  # factors e on either side of p = q; ratios beyond are tied
@@ -46,7 +46,7 @@ def select(p: Law, q: Law, n: int, live: Count) -> Selection:
     some forty passes.
     """
     cell = cells(p, q)
-    onward = jnp.cumsum(fixed_point.sums(cell, CELLS, q)[0][::-1])[::-1]
+    onward = jnp.cumsum(exact_sums.sums(cell, CELLS, q)[0][::-1])[::-1]
     after = jnp.append(onward[1:], 0)
     chances = jnp.stack([polynomial[0] for polynomial in pick_chances(onward, after, n)])
     largest = q * chances[jnp.maximum(live, 1) - 1, cell]

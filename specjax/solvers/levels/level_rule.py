@@ -15,7 +15,7 @@ from jaxtyping import Float
 
 from specjax._types import Certificate, Law, Mask, Scalar, Tokens
 from specjax.numerics import deposit, divide, normalise, rounding, total
-from specjax.solvers.nodes import Nodes
+from specjax.solvers.levels.grid import Nodes
 
 
 class Levels(NamedTuple):
