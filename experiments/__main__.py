@@ -1,4 +1,6 @@
-"""The command line: every file of this folder is a command, every folder a room that commands share."""
+"""The command line: every file of this folder is a command, every folder a room that commands
+share.
+"""
 
 import ast
 import contextlib
@@ -19,7 +21,7 @@ import tyro
 from rich.console import Console
 
 from experiments.cli import experiment, seeds, whole_files
-from experiments.cli.console import say
+from experiments.cli.console import first_paragraph, say
 from experiments.cli.experiment import Draws, Ends, Experiment, Stores
 
 FOLDER = Path(__file__).parent
@@ -27,7 +29,9 @@ WRONG_INPUT, INTERRUPTED = 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 2 and one line on stderr where the input is wrong."""
+    """Run one command and return its exit code: 2 and one line on stderr where the input is
+    wrong.
+    """
     try:
         return _dispatch(list(sys.argv[1:] if arguments is None else arguments))
     except ModuleNotFoundError as error:
@@ -44,8 +48,10 @@ def commands() -> dict[str, str]:
     """The name of every command and the first line of its help, without importing it."""
     modules = [module for module in pkgutil.iter_modules([str(FOLDER)]) if not module.ispkg]
     names = sorted(module.name for module in modules if module.name != "__main__")
-    documents = {name: ast.get_docstring(ast.parse((FOLDER / f"{name}.py").read_text())) for name in names}
-    return {name: (text or "").partition("\n")[0] for name, text in documents.items()}
+    documents = {
+        name: ast.get_docstring(ast.parse((FOLDER / f"{name}.py").read_text())) for name in names
+    }
+    return {name: first_paragraph(text) for name, text in documents.items()}
 
 
 def usage(name: str) -> str:
@@ -65,7 +71,9 @@ def _dispatch(arguments: list[str]) -> int:
         print("usage: specjax COMMAND [OPTIONS]\n")
         width = max(map(len, known))
         print("\n".join(f"  {name:<{width}} {text}" for name, text in known.items()))
-        print("\nspecjax COMMAND --help has the options of a command; specjax --version the version.")
+        print(
+            "\nspecjax COMMAND --help has the options of a command; specjax --version the version."
+        )
         return 0
     if name == "--version":
         print(f"specjax {importlib.metadata.version('specjax')}")
@@ -83,7 +91,9 @@ def _run(name: str, arguments: list[str]) -> int:
     figure = _figure_path(options.figure, default) if default else None
     for path in filter(None, (options.json, figure)):
         whole_files.check_writable(path)
-    config = module.Config(**{field.name: getattr(options, field.name) for field in dataclasses.fields(module.Config)})
+    config = module.Config(
+        **{field.name: getattr(options, field.name) for field in dataclasses.fields(module.Config)}
+    )
     with warnings.catch_warnings(record=True) as notes:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", UserWarning)
@@ -91,9 +101,13 @@ def _run(name: str, arguments: list[str]) -> int:
     for note in dict.fromkeys(str(warning.message) for warning in notes):
         say(f"note: {note}")
     module.show(content, Console())
-    image = _render(module, content, figure.suffix[1:]) if figure and isinstance(module, Draws) else b""
+    image = (
+        _render(module, content, figure.suffix[1:]) if figure and isinstance(module, Draws) else b""
+    )
     if options.json:
-        whole_files.write_json(options.json, module.document(content) if isinstance(module, Stores) else content)
+        whole_files.write_json(
+            options.json, module.document(content) if isinstance(module, Stores) else content
+        )
     if figure:
         whole_files.write(figure, image)
         print(f"figure: {figure}")
@@ -112,16 +126,24 @@ class _Output(Protocol):
 
 
 def _parse(module: Experiment, name: str, figure: Path | None, arguments: list[str]) -> _Output:
-    """The experiment's Config together with the options that every command has; a parser's complaint becomes a ValueError."""
-    added: list[tuple[str, object, object]] = [("json", Annotated[Path | None, tyro.conf.arg(help="write the result there")], None)]
+    """The experiment's Config together with the options that every command has; a parser's
+    complaint becomes a ValueError.
+    """
+    added: list[tuple[str, object, object]] = [
+        ("json", Annotated[Path | None, tyro.conf.arg(help="write the result there")], None)
+    ]
     if figure:
-        added.append(("figure", Annotated[Path, tyro.conf.arg(help="write the figure there")], figure))
+        added.append(
+            ("figure", Annotated[Path, tyro.conf.arg(help="write the figure there")], figure)
+        )
     options = dataclasses.make_dataclass("Options", added, bases=(module.Config,), frozen=True)
     _check_names(arguments, [field.name for field in dataclasses.fields(options)])
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):
-            return tyro.cli(options, prog=f"specjax {name}", description=module.__doc__, args=arguments)
+            return tyro.cli(
+                options, prog=f"specjax {name}", description=module.__doc__, args=arguments
+            )
     except SystemExit as end:
         if end.code == 0:
             raise
@@ -145,13 +167,17 @@ def _first_paragraph(box: str) -> str:
 
 
 def _figure_path(path: Path, default: Path) -> Path | None:
-    """The path of the figure, checked; None, with a note, where nobody asked for one and matplotlib is not installed."""
+    """The path of the figure, checked; None, with a note, where nobody asked for one and matplotlib
+    is not installed.
+    """
     if importlib.util.find_spec("matplotlib"):
         from matplotlib.figure import Figure
 
         formats = Figure().canvas.get_supported_filetypes()
         if path.suffix[1:] not in formats:
-            raise ValueError(f"{path}: expected a figure in one of the formats {', '.join(sorted(formats))}")
+            raise ValueError(
+                f"{path}: expected a figure in one of the formats {', '.join(sorted(formats))}"
+            )
         return path
     if path != default:
         raise ModuleNotFoundError("a figure needs matplotlib", name="matplotlib")
@@ -169,7 +195,9 @@ def _missing(error: ModuleNotFoundError) -> str:
     """What is not installed, and the extra of this package that brings it."""
     package = (error.name or "").partition(".")[0]
     for requirement in importlib.metadata.requires("specjax") or ():
-        found = re.match(rf"{re.escape(package)}\b[^;]*;.*extra == ['\"](?P<extra>[\w-]+)", requirement)
+        found = re.match(
+            rf"{re.escape(package)}\b[^;]*;.*extra == ['\"](?P<extra>[\w-]+)", requirement
+        )
         if found:
             return f"{package} is not installed: pip install 'specjax[{found['extra']}]'"
     return str(error)

@@ -1,11 +1,13 @@
-"""Judge rules and verifiers by enumeration: a rule at every tuple of drafts and under every mask, a verifier on every tree of drafts.
+"""Judge rules and verifiers by enumeration: a rule at every tuple of drafts and under every mask, a
+verifier on every tree of drafts.
 
-Without arguments all rules and verifiers are judged: rules on the battery (thirty pairs of laws: zeros, ties, peaks, tails, equal,
-disjoint, one-hot; and 64 that each run draws anew, with peaks of every height), verifiers on small trees whose laws are random, the
-battery's in random order, and each of its pairs. All drafts are enumerated where V = 5, four of them where V = 3; where V = 600, 5000
-and 70000 they are drawn. What a verifier draws, and trees of a scheme from a file, are held to their laws by
-frequencies. Each row states its scope, with what may be chance.
-Exit code 0: all are what they claim; 1: one is not, the reason is in its row; 2: one could not be judged.
+Without arguments all rules and verifiers are judged: rules on the battery (thirty pairs of laws:
+zeros, ties, peaks, tails, equal, disjoint, one-hot; and 64 that each run draws anew, with peaks of
+every height), verifiers on small trees whose laws are random, the battery's in random order, and
+each of its pairs. All drafts are enumerated where V = 5, four of them where V = 3; where V = 600,
+5000 and 70000 they are drawn. What a verifier draws, and trees of a scheme from a file, are held to
+their laws by frequencies. Each row states its scope, with what may be chance. Exit code 0: all are
+what they claim; 1: one is not, the reason is in its row; 2: one could not be judged.
 """
 
 import dataclasses
@@ -40,13 +42,18 @@ class Config:
     """What to judge.
 
     Attributes:
-      names: rules and verifiers by name, `top_down:RULE` for a rule on trees, or paths of Python files; everything if none is named.
-      n: numbers of drafts; each rule is judged at those that it takes. If not given 1, 2 and 3; 4 at V = 3; and large vocabularies.
-      tree: shapes of draft trees, each verifier is judged on those that it takes: chain:3, star:2, full:2,2, beam:2x2, or the path of a
-        file with a tree scheme, and its sizes: my_tree.py:2x2, whose trees are drawn and counted.
-      target: a .npy file with p, to judge on one pair of laws in place of the battery, after every context of a tree.
+      names: rules and verifiers by name, `top_down:RULE` for a rule on trees, or paths of Python
+        files; everything if none is named.
+      n: numbers of drafts; each rule is judged at those that it takes. If not given 1, 2 and 3; 4
+        at V = 3; and large vocabularies.
+      tree: shapes of draft trees, each verifier is judged on those that it takes: chain:3, star:2,
+        full:2,2, beam:2x2, or the path of a file with a tree scheme, and its sizes: my_tree.py:2x2,
+        whose trees are drawn and counted.
+      target: a .npy file with p, to judge on one pair of laws in place of the battery, after every
+        context of a tree.
       draft: a .npy file with q.
-      seed: of the pairs, drafts and walks that are drawn; a new one each time if not given. The scope of each row names it.
+      seed: of the pairs, drafts and walks that are drawn; a new one each time if not given. The
+        scope of each row names it.
     """
 
     names: tyro.conf.Positional[tuple[str, ...]] = ()
@@ -88,14 +95,24 @@ def run(config: Config) -> list[Row]:
     if config.seed is None:
         config = dataclasses.replace(config, seed=secrets.randbelow(10**6))
     chosen = _named(config.names) if config.names else _everything()
-    jobs = [*_rule_jobs(chosen.rules, config, pair), *_verifier_jobs(chosen.verifiers, config, pair)]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # most of the time goes into compiling, on one core each
-        return [row for job in track([pool.submit(job) for job in jobs], "audit") for row in job.result()]
+    jobs = [
+        *_rule_jobs(chosen.rules, config, pair),
+        *_verifier_jobs(chosen.verifiers, config, pair),
+    ]
+    # most of the time goes into compiling, on one core each
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return [
+            row
+            for job in track([pool.submit(job) for job in jobs], "audit")
+            for row in job.result()
+        ]
 
 
 def _everything() -> Chosen:
     makes = [verifiers.get(name) for name in verifiers.names()]
-    return Chosen(list(rules.all()), [_candidates(make, verifier_audit.plain_rules()) for make in makes])
+    return Chosen(
+        list(rules.all()), [_candidates(make, verifier_audit.plain_rules()) for make in makes]
+    )
 
 
 def _named(names: tuple[str, ...]) -> Chosen:
@@ -106,52 +123,89 @@ def _named(names: tuple[str, ...]) -> Chosen:
         if rule and not named_verifiers.lifts_rules(make):
             raise ValueError(f"{first}: takes no rule, got {rule!r}")
         if named_verifiers.is_verifier(make):
-            chosen.verifiers.append(_candidates(make, [rules.get(rule)] if rule else verifier_audit.every_rule()))
+            chosen.verifiers.append(
+                _candidates(make, [rules.get(rule)] if rule else verifier_audit.every_rule())
+            )
         else:
             chosen.rules.append(make)
     return chosen
 
 
 def _candidates(make: type, lifts: list[type[Rule]]) -> list[Candidate]:
-    return [lifted(make, rule) for rule in lifts] if named_verifiers.lifts_rules(make) else [candidate(make)]
+    return (
+        [lifted(make, rule) for rule in lifts]
+        if named_verifiers.lifts_rules(make)
+        else [candidate(make)]
+    )
 
 
-def _rule_jobs(makes: list[type[Rule]], config: Config, pair: Pair | None) -> list[Callable[[], Sequence[Row]]]:
+def _rule_jobs(
+    makes: list[type[Rule]], config: Config, pair: Pair | None
+) -> list[Callable[[], Sequence[Row]]]:
     numbers, seed = config.n or DRAFTS, config.seed or 0
     jobs: list[Callable[[], Sequence[Row]]] = []
     for make in makes:
         rule_audit.check_claims(make)
         taken = [n for n in numbers if rule_audit.takes(make, n)]
         if config.names and not taken:
-            raise ValueError(f"rule {make.name}: takes n in {make.claims.n_range}, and none of its schemes drafts n = {list(numbers)}")
+            raise ValueError(
+                f"rule {make.name}: takes n in {make.claims.n_range}, and none of its schemes "
+                f"drafts n = {list(numbers)}"
+            )
         jobs += [functools.partial(audit, make, n, pair and (pair,), seed) for n in taken]
         if config.n is None and pair is None:
-            jobs += [functools.partial(audit, make, BEYOND, None, seed, FEWER)] * rule_audit.takes(make, BEYOND)
-            jobs += [functools.partial(audit_large, make, scheme, size, seed) for scheme, size in large_audit.sizes(make.claims)]
+            jobs += [functools.partial(audit, make, BEYOND, None, seed, FEWER)] * rule_audit.takes(
+                make, BEYOND
+            )
+            jobs += [
+                functools.partial(audit_large, make, scheme, size, seed)
+                for scheme, size in large_audit.sizes(make.claims)
+            ]
     return jobs
 
 
-def _verifier_jobs(groups: list[list[Candidate]], config: Config, pair: Pair | None) -> list[Callable[[], Sequence[Row]]]:
-    """Those that are covered; where a verifier or a tree was named and none of its own is, the first reason is raised."""
+def _verifier_jobs(
+    groups: list[list[Candidate]], config: Config, pair: Pair | None
+) -> list[Callable[[], Sequence[Row]]]:
+    """Those that are covered; where a verifier or a tree was named and none of its own is, the
+    first reason is raised.
+    """
     covered: list[tuple[Candidate, str, str]] = []
     for group in groups:
         held, reasons = _covered(group, config.tree or verifier_audit.TREES)
         if not held and config.names:
             raise ValueError(_refusal(group, config.tree, reasons))
-        covered += held if config.tree else {(one.name, scheme): (one, scheme, tree) for one, scheme, tree in held}.values()
+        covered += (
+            held
+            if config.tree
+            else {(one.name, scheme): (one, scheme, tree) for one, scheme, tree in held}.values()
+        )
     for tree in config.tree:
         if tree not in {found for _, _, found in covered}:
-            raise ValueError(_refusal(groups[0], (tree,), _covered(groups[0], (tree,))[1]) if groups else NOBODY.format(tree))
-    return [functools.partial(_rows, one, scheme, tree, pair, config.seed or 0) for one, scheme, tree in covered]
+            raise ValueError(
+                _refusal(groups[0], (tree,), _covered(groups[0], (tree,))[1])
+                if groups
+                else NOBODY.format(tree)
+            )
+    return [
+        functools.partial(_rows, one, scheme, tree, pair, config.seed or 0)
+        for one, scheme, tree in covered
+    ]
 
 
 def _refusal(group: list[Candidate], trees: tuple[str, ...], reasons: list[str]) -> str:
-    """Why nobody of a group takes the trees: what a decode says; where nobody decodes, or no tree is named, what the claims leave out."""
+    """Why nobody of a group takes the trees: what a decode says; where nobody decodes, or no tree
+    is named, what the claims leave out.
+    """
     judge = group[0].verifier
-    return scheme_choice.refusal(judge, trees) if trees and isinstance(judge, Verifier) else reasons[0]
+    return (
+        scheme_choice.refusal(judge, trees) if trees and isinstance(judge, Verifier) else reasons[0]
+    )
 
 
-def _covered(group: list[Candidate], trees: tuple[str, ...]) -> tuple[list[tuple[Candidate, str, str]], list[str]]:
+def _covered(
+    group: list[Candidate], trees: tuple[str, ...]
+) -> tuple[list[tuple[Candidate, str, str]], list[str]]:
     """Which verifier is judged under which scheme on which tree, and why the others are not."""
     held, reasons = [], []
     for one, tree in itertools.product(group, trees):
@@ -183,20 +237,38 @@ def _passes(verdict: str) -> bool:
 
 
 def show(rows: list[Row], console: Console) -> None:
-    """One line per rule, scheme and n; then one per verifier, scheme and tree; then all that their scopes say."""
+    """One line per rule, scheme and n; then one per verifier, scheme and tree; then all that their
+    scopes say.
+    """
     of_rules = [row for row in rows if isinstance(row, rule_audit.Row)]
     of_verifiers = [row for row in rows if isinstance(row, verifier_audit.Row)]
     if of_rules:
         table = _table("rule", "n", "acceptance")
         for row in of_rules:
-            table.add(row.rule, row.scheme, str(row.n), *_cells(row.tv, row.acceptance, row.optimum, row.scope, row.verdict))
+            table.add(
+                row.rule,
+                row.scheme,
+                str(row.n),
+                *_cells(row.tv, row.acceptance, row.optimum, row.scope, row.verdict),
+            )
         console.print(table)
     if of_verifiers:
         table = _table("verifier", "tree", "accepted")
         for one in of_verifiers:
-            table.add(one.verifier, one.scheme, one.tree, *_cells(one.tv, one.expected_accepted, one.optimum, one.scope, one.verdict))
+            table.add(
+                one.verifier,
+                one.scheme,
+                one.tree,
+                *_cells(one.tv, one.expected_accepted, one.optimum, one.scope, one.verdict),
+            )
         console.print(table)
-    console.print("ok holds for its scope:", *dict.fromkeys(row.scope for row in rows), sep="\n  ", markup=False, highlight=False)
+    console.print(
+        "ok holds for its scope:",
+        *dict.fromkeys(row.scope for row in rows),
+        sep="\n  ",
+        markup=False,
+        highlight=False,
+    )
 
 
 def _table(what: str, size: str, accepted: str) -> Table:
@@ -204,10 +276,29 @@ def _table(what: str, size: str, accepted: str) -> Table:
     return Table(heads, 3, texts=("scope", "verdict"))
 
 
-def _cells(tv: float | None, accepted: float | None, optimum: float | None, scope: str, verdict: str) -> tuple[str, ...]:
+def _cells(
+    tv: float | None, accepted: float | None, optimum: float | None, scope: str, verdict: str
+) -> tuple[str, ...]:
     colour = "green" if _passes(verdict) else "bold red"
     values = ("-" if value is None else f"{value:.6f}" for value in (accepted, optimum))
-    return ("-" if tv is None else f"{tv:.1e}", *values, escape(scope.partition(":")[0]), f"[{colour}]{escape(verdict)}[/]")
+    return (
+        "-" if tv is None else f"{tv:.1e}",
+        *values,
+        escape(scope.partition(":")[0]),
+        f"[{colour}]{escape(verdict)}[/]",
+    )
 
 
-__all__ = ["Config", "audit", "audit_large", "audit_verifier", "battery", "candidate", "document", "lifted", "run", "show", "status"]
+__all__ = [
+    "Config",
+    "audit",
+    "audit_large",
+    "audit_verifier",
+    "battery",
+    "candidate",
+    "document",
+    "lifted",
+    "run",
+    "show",
+    "status",
+]

@@ -1,4 +1,6 @@
-"""Time of verification, node by node and of trees, and of the optimum at large vocabularies, as multiples of a pass or a sort."""
+"""Time of verification, node by node and of trees, and of the optimum at large vocabularies, as
+multiples of a pass or a sort.
+"""
 
 import dataclasses
 
@@ -26,14 +28,23 @@ class Config:
 
 
 def run(config: Config) -> dict:
-    """The tables of nodes, of the optimum and its bracket, of the rules that certify it, of trees and drafting, of contexts a second.
+    """The tables of nodes, of the optimum and its bracket, of the rules that certify it, of trees
+    and drafting, of contexts a second.
 
     Raises:
       ValueError: no vocabulary, n or repeat, or fewer tokens than drafts.
     """
     sizes = (*config.vocabulary, *config.n, config.repeats)
-    if not config.vocabulary or not config.n or min(sizes) < 1 or min(config.vocabulary) < max(config.n):
-        raise ValueError(f"expected vocabularies >= n >= 1 and repeats >= 1, got {config.vocabulary}, {config.n}, {config.repeats}")
+    if (
+        not config.vocabulary
+        or not config.n
+        or min(sizes) < 1
+        or min(config.vocabulary) < max(config.n)
+    ):
+        raise ValueError(
+            f"expected vocabularies >= n >= 1 and repeats >= 1, got {config.vocabulary}, "
+            f"{config.n}, {config.repeats}"
+        )
     grid = config.vocabulary, config.n, config.repeats, config.seed
     return {
         **nodes.run(max(config.vocabulary), max(config.n), config.repeats, config.seed),
@@ -41,7 +52,12 @@ def run(config: Config) -> dict:
         "optimal": optimal_rules.run(*grid),
         **trees.run(min(config.vocabulary), config.repeats, config.seed),
         "decodes": decodes.run(config.repeats, config.seed),
-        "throughput": throughput.run(min(config.vocabulary), sorted(config.n)[len(config.n) // 2], config.repeats, config.seed),
+        "throughput": throughput.run(
+            min(config.vocabulary),
+            sorted(config.n)[len(config.n) // 2],
+            config.repeats,
+            config.seed,
+        ),
         "provenance": provenance(config),
     }
 

@@ -1,14 +1,19 @@
-"""The best draft law: how q's temperature, its top-k truncation, and a free change of it move the optimum on real contexts.
+"""The best draft law: how q's temperature, its top-k truncation, and a free change of it move the
+optimum on real contexts.
 
-A free change has a formula. For n iid drafts alpha* >= a says q(S) <= (p(S) + 1 - a)^(1/n) for all S: q lies in the base polytope of a
-submodular function, and the total variation from q to such a polytope is the largest excess of q(S) over the function. Hence
+A free change has a formula. For n iid drafts alpha* >= a says q(S) <= (p(S) + 1 - a)^(1/n) for all
+S: q lies in the base polytope of a submodular function, and the total variation from q to such a
+polytope is the largest excess of q(S) over the function. Hence
 
-- the laws at which alpha* = 1 are the base polytope of p(S)^(1/n). Its vertices: for an order of the tokens, the q of which the last of n
-  draws in that order has law p, whose distribution function is the n-th root of p's; q = p is inside. From q they are
-  max_S [q(S) - p(S)^(1/n)] away in total variation;
-- the largest alpha* within total variation d of q is 1 + min_H [p(H) - (q(H) - d)+^n], for n = 1 it is min(1, 1 - TV(p, q) + d).
+- the laws at which alpha* = 1 are the base polytope of p(S)^(1/n). Its vertices: for an order of
+  the tokens, the q of which the last of n draws in that order has law p, whose distribution
+  function is the n-th root of p's; q = p is inside. From q they are max_S [q(S) - p(S)^(1/n)] away
+  in total variation;
+- the largest alpha* within total variation d of q is 1 + min_H [p(H) - (q(H) - d)+^n], for n = 1 it
+  is min(1, 1 - TV(p, q) + d).
 
-Both H are prefixes of the tokens sorted by p/q, as q(H) enters through a convex function and p(H) through a concave one.
+Both H are prefixes of the tokens sorted by p/q, as q(H) enters through a convex function and p(H)
+through a concave one.
 """
 
 import dataclasses
@@ -43,7 +48,11 @@ if TYPE_CHECKING:
 TOGETHER = 16  # contexts side by side
 SHOWN = 1e-4  # less than that is not drawn
 SCHEMES = ("iid", "without_replacement")
-STUDIES = {"temperature": "temperature of q", "top_k": "tokens kept of q", "budget": "total variation from q, freely spent (iid)"}
+STUDIES = {
+    "temperature": "temperature of q",
+    "top_k": "tokens kept of q",
+    "budget": "total variation from q, freely spent (iid)",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,13 +65,31 @@ class Config:
       temperature: of q, that of p stays 1.
       top_k: how many of q's most likely tokens are kept.
       budget: total variation by which q may be changed freely.
-      contexts: tokens drawn from the target after each prompt; what stands before each of them is a context.
+      contexts: tokens drawn from the target after each prompt; what stands before each of them is a
+        context.
       seed: of these draws.
     """
 
     pair: str = "bytes"
     n: tuple[int, ...] = (1, 2, 4, 8)
-    temperature: tuple[float, ...] = (0.2, 0.4, 0.6, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.8, 2.0, 2.5, 3.0)
+    temperature: tuple[float, ...] = (
+        0.2,
+        0.4,
+        0.6,
+        0.8,
+        0.9,
+        1.0,
+        1.1,
+        1.2,
+        1.3,
+        1.4,
+        1.5,
+        1.6,
+        1.8,
+        2.0,
+        2.5,
+        3.0,
+    )
     top_k: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64, 128)
     budget: tuple[float, ...] = (0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4)
     contexts: int = 32
@@ -70,7 +97,9 @@ class Config:
 
 
 class Contexts(NamedTuple):
-    """Logits [B, C, V] of C contexts in each of B texts; `used` [B, C] is false once a text has ended."""
+    """Logits [B, C, V] of C contexts in each of B texts; `used` [B, C] is false once a text has
+    ended.
+    """
 
     target: NDArray[np.float32]
     draft: NDArray[np.float32]
@@ -78,7 +107,8 @@ class Contexts(NamedTuple):
 
 
 def run(config: Config) -> dict:
-    """One row per study, scheme, n and value: the mean alpha* over the contexts, and its gain over q as it is.
+    """One row per study, scheme, n and value: the mean alpha* over the contexts, and its gain over
+    q as it is.
 
     Raises:
       ValueError: a setting out of its range, or a pair that cannot be used.
@@ -87,7 +117,9 @@ def run(config: Config) -> dict:
         raise ValueError(f"expected n, top_k and contexts >= 1, got {config}")
     if min(config.budget, default=0) < 0:
         raise ValueError(f"budget: expected numbers >= 0, got {config.budget}")
-    variants = [("temperature", t, Sampling(t)) for t in config.temperature] + [("top_k", k, Sampling(top_k=k)) for k in config.top_k]
+    variants = [("temperature", t, Sampling(t)) for t in config.temperature] + [
+        ("top_k", k, Sampling(top_k=k)) for k in config.top_k
+    ]
     contexts = read(config)
     p, q = _laws(contexts.target), _laws(contexts.draft)
     cells, rows = list(itertools.product(SCHEMES, config.n)), []
@@ -96,21 +128,53 @@ def run(config: Config) -> dict:
         changed = _laws(contexts.draft, sampling)
         for scheme, n in cells:
             alpha_star = _optimum(p, changed, n, scheme)
-            rows.append(_row(config, study, scheme, n, value, alpha_star, plain[scheme, n], contexts.used))
+            rows.append(
+                _row(config, study, scheme, n, value, alpha_star, plain[scheme, n], contexts.used)
+            )
     for n in config.n:
         as_is = within(p, q, n, 0.0)
         for budget in config.budget:
-            rows.append(_row(config, "budget", "iid", n, budget, within(p, q, n, budget), as_is, contexts.used))
-        rows.append(_row(config, "distance", "iid", n, None, distance(p, q, n), distance(p, q, 1), contexts.used))
+            rows.append(
+                _row(
+                    config,
+                    "budget",
+                    "iid",
+                    n,
+                    budget,
+                    within(p, q, n, budget),
+                    as_is,
+                    contexts.used,
+                )
+            )
+        rows.append(
+            _row(
+                config,
+                "distance",
+                "iid",
+                n,
+                None,
+                distance(p, q, n),
+                distance(p, q, 1),
+                contexts.used,
+            )
+        )
     return {"rows": rows, "provenance": provenance(config)}
 
 
 def read(config: Config) -> Contexts:
-    """Logits of both models in the texts that follow the pair's held-out prompts, drawn from the target, each read in one forward."""
+    """Logits of both models in the texts that follow the pair's held-out prompts, drawn from the
+    target, each read in one forward.
+    """
     pair = pairs.load(config.pair)
     prompts, lengths = prompt_files.padded([pair.tokenizer.encode(text) for text in pair.prompts])
-    decoder, judge = decode.decoder(pair, chain(1), "iid"), decode.verifier(rules.get("single")(), "iid", chain(1))
-    params, size = decode.Params(pair.target_params, pair.draft_params), prompts.shape[1] + config.contexts
+    decoder, judge = (
+        decode.decoder(pair, chain(1), "iid"),
+        decode.verifier(rules.get("single")(), "iid", chain(1)),
+    )
+    params, size = (
+        decode.Params(pair.target_params, pair.draft_params),
+        prompts.shape[1] + config.contexts,
+    )
     models = ((pair.target, pair.target_params), (pair.draft, pair.draft_params))
     target: list[Array] = []
     draft: list[Array] = []
@@ -126,22 +190,35 @@ def read(config: Config) -> Contexts:
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _logits(model: LanguageModel, params: PyTree, tokens: Int[Array, " P"], positions: Int[Array, " C"]) -> Float[Array, "C V"]:
+def _logits(
+    model: LanguageModel, params: PyTree, tokens: Int[Array, " P"], positions: Int[Array, " C"]
+) -> Float[Array, "C V"]:
     """Logits of what follows some positions of a text."""
-    return model.score(params, model.init(len(tokens), 0), tokens, chain(len(tokens) - 1)).logits[positions]
+    return model.score(params, model.init(len(tokens), 0), tokens, chain(len(tokens) - 1)).logits[
+        positions
+    ]
 
 
 def _laws(logits: NDArray[np.float32], sampling: Sampling = AS_IS) -> NDArray[np.float64]:
     return np.asarray(sampling.law(jnp.asarray(logits)), np.float64)
 
 
-def _optimum(p: NDArray[np.float64], q: NDArray[np.float64], n: int, scheme: str) -> NDArray[np.float64]:
+def _optimum(
+    p: NDArray[np.float64], q: NDArray[np.float64], n: int, scheme: str
+) -> NDArray[np.float64]:
     """alpha* [B, C], in float32 as all that runs beside a model."""
-    return np.stack([_optima(*text, n, scheme) for text in zip(p.astype(np.float32), q.astype(np.float32), strict=True)]).astype(float)
+    return np.stack(
+        [
+            _optima(*text, n, scheme)
+            for text in zip(p.astype(np.float32), q.astype(np.float32), strict=True)
+        ]
+    ).astype(float)
 
 
 @functools.partial(jax.jit, static_argnames=("n", "scheme"))
-def _optima(p: Float[Array, "C V"], q: Float[Array, "C V"], n: int, scheme: str) -> Float[Array, " C"]:
+def _optima(
+    p: Float[Array, "C V"], q: Float[Array, "C V"], n: int, scheme: str
+) -> Float[Array, " C"]:
     def optimum(pair: tuple[Law, Law]) -> Scalar:
         p, q = pair
         return bounds.optimal_acceptance(p, q, n, scheme)
@@ -149,18 +226,30 @@ def _optima(p: Float[Array, "C V"], q: Float[Array, "C V"], n: int, scheme: str)
     return jax.lax.map(optimum, (p, q), batch_size=TOGETHER)
 
 
-def within(p: NDArray[np.float64], q: NDArray[np.float64], n: int, budget: float) -> NDArray[np.float64]:
-    """The largest alpha* of n iid drafts from any law within total variation `budget` of q. Cost: a sort of V."""
-    return 1 + np.minimum(_prefixes(p, q, lambda p, q: p - np.maximum(q - budget, 0) ** n).min(-1), 0)
+def within(
+    p: NDArray[np.float64], q: NDArray[np.float64], n: int, budget: float
+) -> NDArray[np.float64]:
+    """The largest alpha* of n iid drafts from any law within total variation `budget` of q. Cost: a
+    sort of V.
+    """
+    return 1 + np.minimum(
+        _prefixes(p, q, lambda p, q: p - np.maximum(q - budget, 0) ** n).min(-1), 0
+    )
 
 
 def distance(p: NDArray[np.float64], q: NDArray[np.float64], n: int) -> NDArray[np.float64]:
-    """The total variation from q to the nearest law of which n iid drafts reach alpha* = 1. Cost: a sort of V."""
+    """The total variation from q to the nearest law of which n iid drafts reach alpha* = 1. Cost: a
+    sort of V.
+    """
     return np.maximum(_prefixes(p, q, lambda p, q: q - p ** (1 / n)).max(-1), 0)
 
 
-def _prefixes(p: NDArray[np.float64], q: NDArray[np.float64], at: Callable[..., NDArray[np.float64]]) -> NDArray[np.float64]:
-    """A function of p(H) and q(H) at the prefixes H of the tokens sorted by p/q, over the last axis."""
+def _prefixes(
+    p: NDArray[np.float64], q: NDArray[np.float64], at: Callable[..., NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    """A function of p(H) and q(H) at the prefixes H of the tokens sorted by p/q, over the last
+    axis.
+    """
     ratio = np.divide(p, q, out=np.full_like(p, np.inf), where=q > 0)
     order = np.argsort(np.where(p > 0, ratio, 0), -1)
     masses = (np.minimum(np.cumsum(np.take_along_axis(law, order, -1), -1), 1) for law in (p, q))
@@ -177,7 +266,9 @@ def _row(
     as_is: NDArray[np.float64],
     used: NDArray[np.bool_],
 ) -> dict:
-    """Means over contexts with their 95 % intervals, the contexts of one text taken as one cluster; the gain is paired."""
+    """Means over contexts with their 95 % intervals, the contexts of one text taken as one cluster;
+    the gain is paired.
+    """
     mean, gain = clustered_mean(values, used), clustered_mean(values - as_is, used)
     width = means.reach(1, max(len(used), 2))
     name = "distance" if study == "distance" else "alpha_star"
@@ -200,7 +291,10 @@ def _row(
 def best(rows: list[dict]) -> list[dict]:
     """For each study of a setting, scheme and n the row of largest alpha*."""
     cells = dict.fromkeys(_cell(row) for row in rows if row["study"] in ("temperature", "top_k"))
-    return [max((row for row in rows if _cell(row) == cell), key=lambda row: row["alpha_star"]) for cell in cells]
+    return [
+        max((row for row in rows if _cell(row) == cell), key=lambda row: row["alpha_star"])
+        for cell in cells
+    ]
 
 
 def _cell(row: dict) -> tuple[str, str, int]:
@@ -210,18 +304,40 @@ def _cell(row: dict) -> tuple[str, str, int]:
 def show(content: dict, console: Console) -> None:
     """The best settings; and what a free change of q is worth."""
     rows = content["rows"]
-    console.print(f"{rows[0]['pair']}: the best draft law among those tried, {rows[0]['contexts']} contexts, 95 % intervals")
-    chosen = Table(("of q", "scheme", "n", "best", "alpha*", "interval", "gain over q as it is", "interval"), 2)
+    console.print(
+        f"{rows[0]['pair']}: the best draft law among those tried, {rows[0]['contexts']} contexts, "
+        "95 % intervals"
+    )
+    chosen = Table(
+        ("of q", "scheme", "n", "best", "alpha*", "interval", "gain over q as it is", "interval"), 2
+    )
     for row in best(rows):
-        figures = (f"{row['value']:g}", number(row["alpha_star"]), interval(row["low"], row["high"]))
-        gain = (number(row["gain"], sign="+"), interval(row["gain_low"], row["gain_high"], sign="+"))
+        figures = (
+            f"{row['value']:g}",
+            number(row["alpha_star"]),
+            interval(row["low"], row["high"]),
+        )
+        gain = (
+            number(row["gain"], sign="+"),
+            interval(row["gain_low"], row["gain_high"], sign="+"),
+        )
         chosen.add(row["study"], row["scheme"], str(row["n"]), *figures, *gain)
     console.print(chosen)
-    console.print("iid, q changed freely: alpha* at best within a budget of total variation from q; distance of the laws with alpha* = 1")
+    console.print(
+        "iid, q changed freely: alpha* at best within a budget of total variation from q; distance "
+        "of the laws with alpha* = 1"
+    )
     ns = list(dict.fromkeys(row["n"] for row in rows))
     free = Table(("budget", *(f"n = {n}" for n in ns)))
     for budget in dict.fromkeys(row["value"] for row in rows if row["study"] == "budget"):
-        free.add(f"{budget:g}", *(number(row["alpha_star"]) for row in rows if (row["study"], row["value"]) == ("budget", budget)))
+        free.add(
+            f"{budget:g}",
+            *(
+                number(row["alpha_star"])
+                for row in rows
+                if (row["study"], row["value"]) == ("budget", budget)
+            ),
+        )
     needed = [row for row in rows if row["study"] == "distance"]
     free.add_section()
     free.add("distance", *(number(row["distance"]) for row in needed))
@@ -230,21 +346,37 @@ def show(content: dict, console: Console) -> None:
 
 
 def plot(content: dict) -> "Figure":
-    """1 - alpha* against each setting with its interval, a colour per n; iid drafts solid, without replacement dashed."""
+    """1 - alpha* against each setting with its interval, a colour per n; iid drafts solid, without
+    replacement dashed.
+    """
     from experiments.figures import style  # needs the extra `plots`
 
     rows = content["rows"]
     shown = [study for study in STUDIES if any(row["study"] == study for row in rows)]
-    figure, axes = style.panels(len(shown), f"{rows[0]['pair']}: what the best rule misses, {rows[0]['contexts']} contexts (95 %)")
+    figure, axes = style.panels(
+        len(shown),
+        f"{rows[0]['pair']}: what the best rule misses, {rows[0]['contexts']} contexts (95 %)",
+    )
     for study, panel in zip(shown, axes, strict=True):
         for scheme, look in zip(SCHEMES, ("-", "--"), strict=True):
             for index, n in enumerate(dict.fromkeys(row["n"] for row in rows)):
                 line = [row for row in rows if _cell(row) == (study, scheme, n)]
                 if line:
-                    missed, above, below = (1 - np.array([row[name] for row in line]) for name in ("alpha_star", "low", "high"))
+                    missed, above, below = (
+                        1 - np.array([row[name] for row in line])
+                        for name in ("alpha_star", "low", "high")
+                    )
                     x = [row["value"] for row in line]
-                    panel.plot(x, np.maximum(missed, SHOWN), f"C{index}o{look}", label=f"n = {n}, {scheme}")
-                    panel.fill_between(x, np.maximum(below, SHOWN), np.maximum(above, SHOWN), color=f"C{index}", alpha=0.12)
+                    panel.plot(
+                        x, np.maximum(missed, SHOWN), f"C{index}o{look}", label=f"n = {n}, {scheme}"
+                    )
+                    panel.fill_between(
+                        x,
+                        np.maximum(below, SHOWN),
+                        np.maximum(above, SHOWN),
+                        color=f"C{index}",
+                        alpha=0.12,
+                    )
         panel.set_xlabel(STUDIES[study])
         panel.set_yscale("log")
         if study == "top_k":

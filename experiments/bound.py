@@ -1,8 +1,10 @@
-"""The bound ladder of two laws, or of many contexts: the optimum of every drafting scheme, and what each rule attains of it.
+"""The bound ladder of two laws, or of many contexts: the optimum of every drafting scheme, and what
+each rule attains of it.
 
-alpha* is the largest probability, over all lossless rules, that the emitted token is one of the n drafts. A rule is taken under the
-first scheme that its proof covers. Two laws are computed in float64. Files of logits are streamed, in float32: one row per
-context, the same contexts in both files; -inf marks a masked token. Rows that are >= 0 and sum to 1 are read as probabilities.
+alpha* is the largest probability, over all lossless rules, that the emitted token is one of the n
+drafts. A rule is taken under the first scheme that its proof covers. Two laws are computed in
+float64. Files of logits are streamed, in float32: one row per context, the same contexts in both
+files; -inf marks a masked token. Rows that are >= 0 and sum to 1 are read as probabilities.
 """
 
 import dataclasses
@@ -33,8 +35,8 @@ class Config:
     """The laws.
 
     Attributes:
-      target: p as a vector of V probabilities, or the target's logits [T, V], or [B, T, V] of B texts: .npy, .npz or .safetensors; of
-        several arrays one by name, FILE:NAME.
+      target: p as a vector of V probabilities, or the target's logits [T, V], or [B, T, V] of B
+        texts: .npy, .npz or .safetensors; of several arrays one by name, FILE:NAME.
       draft: q likewise.
       n: numbers of drafts.
       rules: names of rules, or paths of Python files; if none is named all but those that search.
@@ -60,7 +62,8 @@ def run(config: Config) -> Study:
     """The ladders.
 
     Raises:
-      ValueError: the files do not hold two laws, or logits of the same contexts; n < 1; no named rule has a value here.
+      ValueError: the files do not hold two laws, or logits of the same contexts; n < 1; no named
+        rule has a value here.
     """
     if config.rows:
         context_rows.check(config.rows)
@@ -77,23 +80,41 @@ def _study(config: Config) -> Study:
     target, draft = logit_files.find(config.target), logit_files.find(config.draft)
     for file in (target, draft):
         if len(file.shape) not in (1, 2, 3):
-            raise ValueError(f"{file.path}: expected probabilities [V] or logits [T, V] or [B, T, V], got shape {file.shape}")
+            raise ValueError(
+                f"{file.path}: expected probabilities [V] or logits [T, V] or [B, T, V], got shape "
+                f"{file.shape}"
+            )
     if len(target.shape) != len(draft.shape):
-        raise ValueError(f"{target.path} has shape {target.shape} and {draft.path} {draft.shape}: expected two vectors or two matrices")
+        raise ValueError(
+            f"{target.path} has shape {target.shape} and {draft.path} {draft.shape}: expected two "
+            "vectors or two matrices"
+        )
     audits = file_audit.findings(config.rules)
     if len(target.shape) > 1:
         parts = _part(target, config, int(config.shift)), _part(draft, config, 0)
         return many_contexts.study(*parts, config.n, config.rules, sampling, audits)
     if sampling != AS_IS or config.vocabulary is not None or config.shift:
-        raise ValueError("temperature, top-p, vocabulary and shift act on logits [T, V], got two vectors of probabilities")
-    return two_laws.study(*law_files.load_pair(config.target, config.draft), config.n, config.rules, audits)
+        raise ValueError(
+            "temperature, top-p, vocabulary and shift act on logits [T, V], got two vectors of "
+            "probabilities"
+        )
+    return two_laws.study(
+        *law_files.load_pair(config.target, config.draft), config.n, config.rules, audits
+    )
 
 
 def _part(file: logit_files.FloatArray, config: Config, first: int) -> logit_files.FloatArray:
-    """What counts of a file: the rows of every text from the first on, as many as have a partner, and the tokens without padding."""
-    contexts, tokens = max(file.shape[-2] - config.shift, 0), config.vocabulary if config.vocabulary is not None else file.shape[-1]
+    """What counts of a file: the rows of every text from the first on, as many as have a partner,
+    and the tokens without padding.
+    """
+    contexts, tokens = (
+        max(file.shape[-2] - config.shift, 0),
+        config.vocabulary if config.vocabulary is not None else file.shape[-1],
+    )
     if config.vocabulary is not None and not 1 <= tokens <= file.shape[-1]:
-        raise ValueError(f"vocabulary: {file.path} has from 1 to {file.shape[-1]} tokens, got {tokens}")
+        raise ValueError(
+            f"vocabulary: {file.path} has from 1 to {file.shape[-1]} tokens, got {tokens}"
+        )
     if (contexts, tokens) == file.shape[-2:]:
         return file
     return logit_files.part(file, first, first + contexts, tokens)
@@ -101,15 +122,21 @@ def _part(file: logit_files.FloatArray, config: Config, first: int) -> logit_fil
 
 def document(study: Study) -> object:
     """The ladders as JSON: one object for one n, else a list."""
-    ladders = [_law_document(ladder) if study.seconds is None else _logits_document(study, ladder) for ladder in study.ladders]
+    ladders = [
+        _law_document(ladder) if study.seconds is None else _logits_document(study, ladder)
+        for ladder in study.ladders
+    ]
     return ladders[0] if len(ladders) == 1 else ladders
 
 
 def _law_document(ladder: Ladder) -> dict[str, object]:
     alpha_star, acceptance = (
-        {name: None if values is None else values[0] for name, values in table.items()} for table in (ladder.alpha_star, ladder.acceptance)
+        {name: None if values is None else values[0] for name, values in table.items()}
+        for table in (ladder.alpha_star, ladder.acceptance)
     )
-    return {"n": ladder.n, "alpha_star": alpha_star, "acceptance": acceptance} | _audit_document(ladder)
+    return {"n": ladder.n, "alpha_star": alpha_star, "acceptance": acceptance} | _audit_document(
+        ladder
+    )
 
 
 def _logits_document(study: Study, ladder: Ladder) -> dict[str, object]:
@@ -132,7 +159,11 @@ def _logits_document(study: Study, ladder: Ladder) -> dict[str, object]:
 
 
 def _audit_document(ladder: Ladder) -> dict[str, object]:
-    return {"audit": {rule: finding.words for rule, finding in ladder.audits.items()}} if ladder.audits else {}
+    return (
+        {"audit": {rule: finding.words for rule, finding in ladder.audits.items()}}
+        if ladder.audits
+        else {}
+    )
 
 
 def status(study: Study) -> int:
@@ -150,29 +181,60 @@ def show(study: Study, console: Console) -> None:
 
 
 def plot(study: Study) -> "Figure":
-    """The means and their intervals against n; and how far each rule stays below its alpha*, against the entropy of p."""
+    """The means and their intervals against n; and how far each rule stays below its alpha*,
+    against the entropy of p.
+    """
     from experiments.figures import style  # needs the extra `plots`
 
     figure, (left, right) = style.panels(2, f"{study.contexts} contexts, V = {study.vocabulary}")
     ladders, last = study.ladders, study.ladders[-1]
 
     def line(label: str, values: list[Values | None], look: str, colour: str) -> None:
-        points = [(ladder.n, interval(column)) for ladder, column in zip(ladders, values, strict=True) if column is not None]
+        points = [
+            (ladder.n, interval(column))
+            for ladder, column in zip(ladders, values, strict=True)
+            if column is not None
+        ]
         half = [np.nan_to_num(point.high - point.mean) for _, point in points]
-        left.errorbar([n for n, _ in points], [point.mean for _, point in points], half, fmt=look, color=colour, capsize=2, label=label)
+        left.errorbar(
+            [n for n, _ in points],
+            [point.mean for _, point in points],
+            half,
+            fmt=look,
+            color=colour,
+            capsize=2,
+            label=label,
+        )
 
     marks = itertools.cycle(MARKS)
     line("1 - TV", [study.first_try] * len(ladders), ":", "0.6")
     line("singleton bound, iid", [ladder.singleton for ladder in ladders], "-.", "0.6")
-    for (scheme, names), cross in zip(curves(ladders).items(), itertools.cycle("_x+12"), strict=False):
-        line(f"alpha* {scheme}", [ladder.alpha_star[scheme] for ladder in ladders], f"{cross}--", "k")
+    for (scheme, names), cross in zip(
+        curves(ladders).items(), itertools.cycle("_x+12"), strict=False
+    ):
+        line(
+            f"alpha* {scheme}", [ladder.alpha_star[scheme] for ladder in ladders], f"{cross}--", "k"
+        )
         for name, mark in zip(names, marks, strict=False):
             colour = style.colour(name)
-            line(name, [ladder.acceptance[name] if ladder.under[name] == scheme else None for ladder in ladders], f"{mark}-", colour)
+            line(
+                name,
+                [
+                    ladder.acceptance[name] if ladder.under[name] == scheme else None
+                    for ladder in ladders
+                ],
+                f"{mark}-",
+                colour,
+            )
             best, attained = last.alpha_star[scheme], last.acceptance[name]
             if best is not None and attained is not None and name in last.lossless - last.estimated:
                 right.plot(
-                    study.entropy.ravel(), np.maximum(best - attained, ATTAINED).ravel(), mark, color=colour, alpha=0.5, markersize=3
+                    study.entropy.ravel(),
+                    np.maximum(best - attained, ATTAINED).ravel(),
+                    mark,
+                    color=colour,
+                    alpha=0.5,
+                    markersize=3,
                 )
     left.set_xscale("log", base=2)
     left.set_xticks([ladder.n for ladder in ladders], [str(ladder.n) for ladder in ladders])

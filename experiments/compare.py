@@ -1,4 +1,6 @@
-"""Measured against theoretical acceptance of verification rules on a pair of language models, and the speed of path verifiers."""
+"""Measured against theoretical acceptance of verification rules on a pair of language models, and
+the speed of path verifiers.
+"""
 
 import dataclasses
 import itertools
@@ -19,7 +21,11 @@ from specjax.numerics import Sampling
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FIGURES = {"accepted": "acceptance_count", "law mass": "acceptance_law_mass", "expected": "expected"}
+FIGURES = {
+    "accepted": "acceptance_count",
+    "law mass": "acceptance_law_mass",
+    "expected": "expected",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,16 +34,19 @@ class Config:
 
     Attributes:
       pair: target and draft model: bytes (embedded), smollm2 (make smollm2), markov.
-      rules: names of rules or verifiers (block, traversal), or paths of Python files; if none is named all rules but those
-        that search, on deeper trees with all verifiers.
+      rules: names of rules or verifiers (block, traversal), or paths of Python files; if none is
+        named all rules but those that search, on deeper trees with all verifiers.
       n: drafts at one node, one star of n drafts for each.
-      tree: draft trees in place of n: chain:D, star:N, full:b1,b2,.., sequoia:N (N drafts, best by the acceptance measured on the pair), or
-        grown while drafting: paths:KxD, beam:WxD, best_first:NxWxD, .., or by a file: my_tree.py:KxD.
+      tree: draft trees in place of n: chain:D, star:N, full:b1,b2,.., sequoia:N (N drafts, best by
+        the acceptance measured on the pair), or grown while drafting: paths:KxD, beam:WxD,
+        best_first:NxWxD, .., or by a file: my_tree.py:KxD.
       temperature: of target and draft alike; 0 is greedy decoding.
       top_p: nucleus of target and draft alike.
-      contexts: tokens that the target draws after the prompts, at least; before each of them every rule judges one draft. If not
-        given, 2048 where V is at most 1024, else 256. A text that ends has fewer.
-      prompts: a file in place of the pair's held-out prompts: text, one prompt a line, or .jsonl with `prompt`, `turns` or `messages`.
+      contexts: tokens that the target draws after the prompts, at least; before each of them every
+        rule judges one draft. If not given, 2048 where V is at most 1024, else 256. A text that
+        ends has fewer.
+      prompts: a file in place of the pair's held-out prompts: text, one prompt a line, or .jsonl
+        with `prompt`, `turns` or `messages`.
       seed: of all random streams.
     """
 
@@ -53,18 +62,27 @@ class Config:
 
 
 def run(config: Config) -> dict:
-    """One row per rule and tree, and per verifier, scheme and tree; see `Config`. What cannot be stated of a verifier is null.
+    """One row per rule and tree, and per verifier, scheme and tree; see `Config`. What cannot be
+    stated of a verifier is null.
 
     Raises:
-      ValueError: a pair, rule, tree or file that cannot be used; a named rule that fits none of the trees.
+      ValueError: a pair, rule, tree or file that cannot be used; a named rule that fits none of the
+        trees.
     """
     if min(config.n, default=0) < 1:
         raise ValueError(f"n: expected numbers >= 1, got {config.n}")
     trees = config.tree or tuple(f"star:{n}" for n in config.n)
     sampling = Sampling(config.temperature, top_p=config.top_p)
-    plan = comparison.plan(Asked(config.pair, config.rules, trees, sampling, config.contexts, config.prompts, config.seed))
+    plan = comparison.plan(
+        Asked(
+            config.pair, config.rules, trees, sampling, config.contexts, config.prompts, config.seed
+        )
+    )
     audits = file_audit.findings(config.rules)
-    rows = [row | {"audit": audits[row["rule"]].words if row["rule"] in audits else None} for row in comparison.rows(plan)]
+    rows = [
+        row | {"audit": audits[row["rule"]].words if row["rule"] in audits else None}
+        for row in comparison.rows(plan)
+    ]
     return {"rows": rows, "refuted": file_audit.refuted(audits), "provenance": provenance(config)}
 
 
@@ -72,13 +90,18 @@ def show(content: dict, console: Console) -> None:
     """The table, and what its columns mean."""
     rows = content["rows"]
     table = Table(("rule", *FIGURES, "gap", "tok/call", "within"), title=_title(rows))
-    for (tree, scheme), group in itertools.groupby(rows, key=lambda row: (row["tree"], row["scheme"])):
+    for (tree, scheme), group in itertools.groupby(
+        rows, key=lambda row: (row["tree"], row["scheme"])
+    ):
         cell = list(group)
         table.add_section()
         table.add(f"[bold]{tree} {scheme}[/]")
         table.add("  alpha*", "", f"[bold]{_optimum(cell)}[/]")
         for row in cell:
-            figures = (with_error(row[name], row[f"{name}_se"]) for name in (*FIGURES.values(), "gap", "block_efficiency"))
+            figures = (
+                with_error(row[name], row[f"{name}_se"])
+                for name in (*FIGURES.values(), "gap", "block_efficiency")
+            )
             table.add(f"  {row['rule']}", *figures, _consistent(row))
     console.print(table)
     console.print(_legend(rows))
@@ -88,16 +111,27 @@ def _consistent(row: dict) -> str:
     """The band within which a row agrees with theory; else what is wrong."""
     if row.get("audit") not in (None, "ok"):
         return f"[bold red]{escape(row['audit'])}[/]"
-    return {True: f"[green]±{row['stated_error'] or 0:.4f}[/]", False: "[bold red]NO[/]", None: ""}[row["consistent"]]
+    return {True: f"[green]±{row['stated_error'] or 0:.4f}[/]", False: "[bold red]NO[/]", None: ""}[
+        row["consistent"]
+    ]
 
 
 def status(content: dict) -> int:
-    """1 if a rule of a file is not what it claims, or a row of a rule that claims to be lossless contradicts theory."""
-    return int(bool(content["refuted"]) or any(row["consistent"] is False and row["audit"] in (None, "ok") for row in content["rows"]))
+    """1 if a rule of a file is not what it claims, or a row of a rule that claims to be lossless
+    contradicts theory.
+    """
+    return int(
+        bool(content["refuted"])
+        or any(
+            row["consistent"] is False and row["audit"] in (None, "ok") for row in content["rows"]
+        )
+    )
 
 
 def _optimum(cell: list[dict]) -> str:
-    """alpha* at the contexts, which all rows of one tree and scheme share; below them each walk meets nodes of its own."""
+    """alpha* at the contexts, which all rows of one tree and scheme share; below them each walk
+    meets nodes of its own.
+    """
     known = next((row for row in cell if row["alpha_star"] is not None), None)
     if known is None:
         return "-"
@@ -112,20 +146,29 @@ def _title(rows: list[dict]) -> str:
 
 def _legend(rows: list[dict]) -> str:
     fewest, calls = (min(row.get(name, 0) for row in rows) for name in ("contexts", "calls"))
-    worst = max((row["stated_error"] for row in rows if row["stated_error"] is not None), default=math.nan)
+    worst = max(
+        (row["stated_error"] for row in rows if row["stated_error"] is not None), default=math.nan
+    )
     return (
-        "accepted: share of nodes at which a draft was emitted. law mass: the same with the draw averaged out; beside alpha*, the optimum "
-        "at the contexts. expected: exact, of the rule. gap: alpha* - law mass. tok/call: emitted tokens per target call in a decode of "
-        f"the rule's own, with the bonus token, the draws shared by all. {MEANING}, prompts as clusters; "
+        "accepted: share of nodes at which a draft was emitted. law mass: the same with the draw "
+        "averaged out; beside alpha*, the optimum "
+        "at the contexts. expected: exact, of the rule. gap: alpha* - law mass. tok/call: emitted "
+        "tokens per target call in a decode of "
+        f"the rule's own, with the bonus token, the draws shared by all. {MEANING}, prompts as "
+        "clusters; "
         f"{fewest} nodes and {calls} calls or more in each row.\n"
-        "within: the row is consistent: the expectation is at most alpha* at every node, and the law mass differs from it (or, with none "
-        f"known, exceeds alpha*) by no more than this, {worst:.3f} at the most; a sound row fails by chance with probability {DELTA:g}. "
+        "within: the row is consistent: the expectation is at most alpha* at every node, and the "
+        "law mass differs from it (or, with none "
+        f"known, exceeds alpha*) by no more than this, {worst:.3f} at the most; a sound row fails "
+        f"by chance with probability {DELTA:g}. "
         "No proof: that is specjax audit."
     )
 
 
 def plot(content: dict) -> "Figure":
-    """Acceptance against n, a panel per scheme, one line per rule and the optimum above them; and tokens per target call."""
+    """Acceptance against n, a panel per scheme, one line per rule and the optimum above them; and
+    tokens per target call.
+    """
     from experiments.figures import style  # needs the extra `plots`
 
     rows = content["rows"]
@@ -134,14 +177,29 @@ def plot(content: dict) -> "Figure":
     figure, axes = style.panels(len(schemes) + 1, _title(rows))
     for rule, scheme in dict.fromkeys((row["rule"], row["scheme"]) for row in rows):
         mine = [row for row in rows if (row["rule"], row["scheme"]) == (rule, scheme)]
-        for panel, name in ((axes[schemes.index(scheme)], "acceptance_law_mass"), (axes[-1], "block_efficiency")):
+        for panel, name in (
+            (axes[schemes.index(scheme)], "acceptance_law_mass"),
+            (axes[-1], "block_efficiency"),
+        ):
             known = [row for row in mine if row[name] is not None]
             x = [shown.index(row["tree"]) for row in known]
             values, spread = [row[name] for row in known], [2 * row[f"{name}_se"] for row in known]
-            panel.errorbar(x, values, yerr=spread, color=style.colour(rule), marker="o", capsize=2, label=rule)
+            panel.errorbar(
+                x, values, yerr=spread, color=style.colour(rule), marker="o", capsize=2, label=rule
+            )
     for scheme, panel in zip(schemes, axes, strict=False):
-        best = {row["tree"]: row["alpha_star"] for row in rows if row["scheme"] == scheme and row["alpha_star"] is not None}
-        panel.plot([shown.index(tree) for tree in best], list(best.values()), "k--", marker="_", label="alpha*, the optimum")
+        best = {
+            row["tree"]: row["alpha_star"]
+            for row in rows
+            if row["scheme"] == scheme and row["alpha_star"] is not None
+        }
+        panel.plot(
+            [shown.index(tree) for tree in best],
+            list(best.values()),
+            "k--",
+            marker="_",
+            label="alpha*, the optimum",
+        )
         panel.set_title(scheme)
         panel.sharey(axes[0])
         panel.set_ylabel("acceptance (law mass, ± 2 se)" if panel is axes[0] else "")
@@ -149,7 +207,15 @@ def plot(content: dict) -> "Figure":
     axes[-1].set_ylabel("emitted tokens per target call (± 2 se)")
     for panel in axes:
         panel.set_xticks(range(len(shown)), [tree.removeprefix("star:") for tree in shown])
-        panel.set_xlabel("drafts n at a node" if all(tree.startswith("star:") for tree in shown) else "draft tree")
-    legend = {label: handle for panel in axes for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)}
+        panel.set_xlabel(
+            "drafts n at a node"
+            if all(tree.startswith("star:") for tree in shown)
+            else "draft tree"
+        )
+    legend = {
+        label: handle
+        for panel in axes
+        for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
+    }
     figure.legend(legend.values(), legend.keys(), loc="outside lower center", ncols=4)
     return figure

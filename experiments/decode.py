@@ -1,4 +1,6 @@
-"""Decode a text speculatively, with the accepted drafts marked, and what was accepted at each step."""
+"""Decode a text speculatively, with the accepted drafts marked, and what was accepted at each
+step.
+"""
 
 import dataclasses
 import itertools
@@ -37,10 +39,12 @@ class Config:
       pair: target and draft model: bytes (embedded), smollm2 (make smollm2), markov.
       rule: name of a rule or verifier (block, traversal), or path of a Python file.
       scheme: drafting scheme; the first that the proof covers if none is named.
-      tree: draft tree: chain:D, star:N, full:b1,b2,.., sequoia:N (N drafts, best by the acceptance measured on the pair), or grown while
-        drafting: paths:KxD, beam:WxD, best_first:NxWxD, .., or by a file: my_tree.py:KxD.
+      tree: draft tree: chain:D, star:N, full:b1,b2,.., sequoia:N (N drafts, best by the acceptance
+        measured on the pair), or grown while drafting: paths:KxD, beam:WxD, best_first:NxWxD, ..,
+        or by a file: my_tree.py:KxD.
       tokens: how many to emit at the most.
-      stop: the text ends before the first of these strings; what was emitted to complete it is counted.
+      stop: the text ends before the first of these strings; what was emitted to complete it is
+        counted.
       temperature: of target and draft alike; 0 is greedy decoding.
       top_p: nucleus of target and draft alike.
       seed: of all random streams.
@@ -62,13 +66,17 @@ def run(config: Config) -> dict:
     """The text, which of its tokens were accepted drafts, and one record per step.
 
     Raises:
-      ValueError: an empty text or stop string, a budget below 1, or a pair, rule, scheme or tree that cannot be used.
+      ValueError: an empty text or stop string, a budget below 1, or a pair, rule, scheme or tree
+        that cannot be used.
     """
     if "" in config.stop:
         raise ValueError("stop: expected strings that are not empty")
     if not config.text or config.tokens < 1:
         raise ValueError("expected a text to continue and tokens >= 1")
-    judge, sampling = named_verifiers.made(config.rule), Sampling(config.temperature, top_p=config.top_p)
+    judge, sampling = (
+        named_verifiers.made(config.rule),
+        Sampling(config.temperature, top_p=config.top_p),
+    )
     pair = pairs.load(config.pair) if sequoia.check((config.tree,)) else None
     name = sequoia.resolved((config.tree,), pair, sampling, config.seed)[0] if pair else config.tree
     scheme = config.scheme or scheme_choice.taken(judge, name)
@@ -76,14 +84,25 @@ def run(config: Config) -> dict:
     try:
         verifier = decode.verifier(judge, tree.scheme, tree.topology)
     except ValueError as error:
-        raise ValueError(str(error) if config.scheme else scheme_choice.refusal(judge, (name,))) from error
+        raise ValueError(
+            str(error) if config.scheme else scheme_choice.refusal(judge, (name,))
+        ) from error
     pair = pair or pairs.load(config.pair)
     audits = file_audit.findings([config.rule])
     decoder = decode.decoder(pair, tree, scheme, sampling)
     tokens = pair.tokenizer.encode(config.text)
     prompts, lengths = prompt_files.padded([tokens])
     params = decode.Params(pair.target_params, pair.draft_params)
-    decoded = decode.decode(decoder, verifier, seeds.key(config.seed), params, prompts[0], lengths[0], config.tokens, node_report)
+    decoded = decode.decode(
+        decoder,
+        verifier,
+        seeds.key(config.seed),
+        params,
+        prompts[0],
+        lengths[0],
+        config.tokens,
+        node_report,
+    )
     emitted = np.asarray(decoded.tokens)[len(tokens) : int(decoded.length)].tolist()
     emitted, tail = stop_strings.cut(emitted, config.stop, pair.tokenizer.decode)
     steps = stop_strings.steps(_steps(decoded), len(emitted))
@@ -112,18 +131,28 @@ def _steps(decoded: Decoded) -> list[dict]:
     for t in range(int(decoded.steps)):
         depths = np.flatnonzero(info.record.proposed[t])
         nodes = {name: getattr(info.record, name)[t, depths].tolist() for name in fields}
-        records.append({"emitted": int(info.emitted[t]), "accepted": int(info.accepted[t]), **nodes})
+        records.append(
+            {"emitted": int(info.emitted[t]), "accepted": int(info.accepted[t]), **nodes}
+        )
     return records
 
 
-def _spans(tokens: list[int], accepted: list[bool], to_text: Callable[[list[int]], str]) -> list[list]:
-    """Runs of tokens of one origin as [text, accepted], so that characters of several tokens stay whole where they can."""
+def _spans(
+    tokens: list[int], accepted: list[bool], to_text: Callable[[list[int]], str]
+) -> list[list]:
+    """Runs of tokens of one origin as [text, accepted], so that characters of several tokens stay
+    whole where they can.
+    """
     starts = [i for i in range(len(tokens)) if i == 0 or accepted[i] != accepted[i - 1]]
-    return [[to_text(tokens[a:b]), accepted[a]] for a, b in itertools.pairwise([*starts, len(tokens)])]
+    return [
+        [to_text(tokens[a:b]), accepted[a]] for a, b in itertools.pairwise([*starts, len(tokens)])
+    ]
 
 
 def show(content: dict, console: Console) -> None:
-    """The text, accepted drafts in green (in brackets where there is no colour); then acceptance by depth."""
+    """The text, accepted drafts in green (in brackets where there is no colour); then acceptance by
+    depth.
+    """
     text = Text(content["prompt"], style="dim")
     for span, accepted in content["spans"]:
         if console.is_terminal:
@@ -136,15 +165,18 @@ def show(content: dict, console: Console) -> None:
         console.print(f"{content['rule']}: {content['audit']}", style="bold red", markup=False)
     drafts = sum(content["accepted"])
     console.print(
-        f"{content['rule']} under {content['scheme']}: {len(content['tokens'])} tokens, {drafts} of them accepted drafts, in "
-        f"{len(content['steps'])} target calls, {content['block_efficiency']:.3f} tokens per call. Accepted drafts by call: "
-        + " ".join(str(step["accepted"]) for step in content["steps"]),
+        f"{content['rule']} under {content['scheme']}: {len(content['tokens'])} tokens, {drafts} "
+        "of them accepted drafts, in "
+        f"{len(content['steps'])} target calls, {content['block_efficiency']:.3f} tokens per call. "
+        "Accepted drafts by call: " + " ".join(str(step["accepted"]) for step in content["steps"]),
         highlight=False,
     )
 
 
 def status(content: dict) -> int:
-    """2, and a line, where a model gave no law; the text up to there stands. 1 if the rule's file is not what it claims."""
+    """2, and a line, where a model gave no law; the text up to there stands. 1 if the rule's file
+    is not what it claims.
+    """
     if content["status"]:
         say(f"error: {content['status']}: the text ends after {len(content['tokens'])} tokens")
         return 2
@@ -156,6 +188,9 @@ def _by_depth(content: dict) -> Table:
     deepest = max(len(step["proposed"]) for step in content["steps"])
     for depth in range(deepest):
         rows = [step for step in content["steps"] if len(step["proposed"]) > depth]
-        means = [np.mean([row[name][depth] for row in rows]) for name in ("hit", "law_mass", "expected", "alpha_star")]
+        means = [
+            np.mean([row[name][depth] for row in rows])
+            for name in ("hit", "law_mass", "expected", "alpha_star")
+        ]
         table.add(str(depth + 1), str(len(rows)), *(number(mean, 3) for mean in means))
     return table

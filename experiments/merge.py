@@ -1,7 +1,8 @@
-"""One table of the finished cells of a sweep, a row a cell in the order of the grid: nothing in it depends on when or where a cell ran.
+"""One table of the finished cells of a sweep, a row a cell in the order of the grid: nothing in it
+depends on when or where a cell ran.
 
-Timings and hosts stay in the cells' files. Where cells are missing or failed, the table holds the others: a line on stderr says how many
-are not there, and the exit code is 1.
+Timings and hosts stay in the cells' files. Where cells are missing or failed, the table holds the
+others: a line on stderr says how many are not there, and the exit code is 1.
 """
 
 import dataclasses
@@ -19,7 +20,15 @@ from experiments.cli import whole_files
 from experiments.cli.console import say
 from experiments.sweeps.folder import Arrays, Folder
 
-MEASURED = ("acceptance", "alpha_star", "gap", "first_try_alpha", "block_efficiency", "acceptance_count", "expected")
+MEASURED = (
+    "acceptance",
+    "alpha_star",
+    "gap",
+    "first_try_alpha",
+    "block_efficiency",
+    "acceptance_count",
+    "expected",
+)
 TYPES = {  # of the columns, in their order, as pyarrow names them
     **dict.fromkeys(("cell", "pair", "family", "parameters"), "string"),
     "vocabulary": "int64",
@@ -54,7 +63,8 @@ def run(config: Config) -> dict:
     """Write the table and return its rows; see `TYPES` for the columns.
 
     Raises:
-      ValueError: it is no folder of a sweep, no cell is finished, a cell's file is broken, or the table cannot be written.
+      ValueError: it is no folder of a sweep, no cell is finished, a cell's file is broken, or the
+        table cannot be written.
     """
     import pyarrow  # needs the extra `results`
     import pyarrow.parquet
@@ -70,21 +80,40 @@ def run(config: Config) -> dict:
     kinds = [(name, pyarrow.list_(kind) if name in LISTS else kind) for name, kind in types.items()]
     about = {"specjax": json.dumps({"config": plan.grids, "code": plan.code})}
     buffer = io.BytesIO()
-    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, pyarrow.schema(kinds, metadata=about)), buffer)
+    pyarrow.parquet.write_table(
+        pyarrow.Table.from_pylist(rows, pyarrow.schema(kinds, metadata=about)), buffer
+    )
     whole_files.write(config.out, buffer.getvalue())
     absent = len(plan.cells) - len(rows)
     if absent:
         failed = len(folder.failed() & set(plan.cells) - finished)
-        say(f"note: {absent} of {len(plan.cells)} cells are not in the table: {failed} failed, {absent - failed} missing")
-    return {"rows": rows, "config": plan.grids, "code": plan.code, "absent": absent, "out": str(config.out)}
+        say(
+            f"note: {absent} of {len(plan.cells)} cells are not in the table: {failed} failed, "
+            f"{absent - failed} missing"
+        )
+    return {
+        "rows": rows,
+        "config": plan.grids,
+        "code": plan.code,
+        "absent": absent,
+        "out": str(config.out),
+    }
 
 
 def _row(name: str, header: dict, arrays: Arrays) -> dict:
     """A cell's row with every column; None where one does not apply."""
     cell, row = header["config"], header["row"]
     family, _, parameters = (cell["family"] or "").partition(":")
-    named = {"cell": name, "family": family or None, "parameters": parameters or None, "rule": Path(cell["rule"]).stem}
-    values = {column: [] if np.isnan(arrays[column]).all() else arrays[column].tolist() for column in LISTS[1:]}
+    named = {
+        "cell": name,
+        "family": family or None,
+        "parameters": parameters or None,
+        "rule": Path(cell["rule"]).stem,
+    }
+    values = {
+        column: [] if np.isnan(arrays[column]).all() else arrays[column].tolist()
+        for column in LISTS[1:]
+    }
     found = cell | row | named | values
     return {column: _known(found.get(column)) for column in TYPES}
 

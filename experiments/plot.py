@@ -1,6 +1,7 @@
 """Draws stored rows: those of a merged sweep, or what an experiment wrote with --json.
 
-Rows of an experiment are drawn as the experiment draws them, unless a kind is named; rows of a sweep by kind.
+Rows of an experiment are drawn as the experiment draws them, unless a kind is named; rows of a
+sweep by kind.
 """
 
 import dataclasses
@@ -40,7 +41,8 @@ def run(config: Config) -> dict:
     """{"kind", "points", "varies"}, or the stored content where it is drawn by its own experiment.
 
     Raises:
-      ValueError: a file without rows, an unknown kind, a condition that no row meets, or rows that this kind cannot show.
+      ValueError: a file without rows, an unknown kind, a condition that no row meets, or rows that
+        this kind cannot show.
     """
     if config.kind is not None:
         kinds.get(config.kind)
@@ -50,7 +52,9 @@ def run(config: Config) -> dict:
     if owner:
         if not isinstance(owner, Draws):
             name = content["provenance"]["command"]
-            raise ValueError(f"{config.file}: written by {name}, which draws no figure; name a --kind")
+            raise ValueError(
+                f"{config.file}: written by {name}, which draws no figure; name a --kind"
+            )
         return {**content, "rows": rows}
     kind = config.kind or PLAIN
     points = kinds.get(kind).points(stored_rows.measured(rows))
@@ -59,13 +63,20 @@ def run(config: Config) -> dict:
     if len(kinds.pages(points)) > 1:
         count = len({point["setting"] for point in points})
         raise ValueError(
-            f"expected at most {kinds.MOST} settings in a figure, got {count}: choose with --where; what varies: {_varying(rows)}"
+            f"expected at most {kinds.MOST} settings in a figure, got {count}: choose with "
+            f"--where; what varies: {_varying(rows)}"
         )
     return {"kind": kind, "points": points, "varies": _varying(rows)}
 
 
 def _varying(rows: list[stored_rows.Row]) -> str:
-    return "; ".join(f"{column} = {', '.join(values)}" for column, values in stored_rows.varying(rows).items()) or "nothing"
+    return (
+        "; ".join(
+            f"{column} = {', '.join(values)}"
+            for column, values in stored_rows.varying(rows).items()
+        )
+        or "nothing"
+    )
 
 
 def show(content: dict, console: Console) -> None:
@@ -75,7 +86,14 @@ def show(content: dict, console: Console) -> None:
         return
     for setting, group in itertools.groupby(content["points"], key=lambda point: point["setting"]):
         console.print(f"{content['kind']}: {setting}", markup=False, highlight=False)
-        console.print(_table([{name: value for name, value in point.items() if name != "setting"} for point in group]))
+        console.print(
+            _table(
+                [
+                    {name: value for name, value in point.items() if name != "setting"}
+                    for point in group
+                ]
+            )
+        )
     console.print(f"what varies: {content['varies']}", markup=False, highlight=False)
 
 
@@ -83,7 +101,9 @@ def _table(points: list[stored_rows.Row]) -> Table:
     heads = tuple(points[0])
     texts = [name for name in heads if isinstance(points[0][name], str)]
     names = [*texts, *(name for name in heads if name not in texts)]
-    return Table(names, len(texts), lines=[[_stated(point[name]) for name in names] for point in points])
+    return Table(
+        names, len(texts), lines=[[_stated(point[name]) for name in names] for point in points]
+    )
 
 
 def _stated(value: object) -> str:

@@ -1,4 +1,5 @@
-"""One page of a merged sweep: every figure that its rows can show, and the rows in a table that sorts; no network.
+"""One page of a merged sweep: every figure that its rows can show, and the rows in a table that
+sorts; no network.
 
 The page is a single HTML file, the figures are in it.
 """
@@ -14,7 +15,7 @@ import tyro
 from rich.console import Console
 
 from experiments.cli import whole_files
-from experiments.cli.console import track
+from experiments.cli.console import first_paragraph, track
 from experiments.figures import kinds, stored_rows
 
 TEMPLATE = Path(__file__).parent / "figures" / "report.html"
@@ -40,10 +41,13 @@ def run(config: Config) -> dict:
     """Write the page.
 
     Raises:
-      ValueError: a file without rows of rules, a condition that no row meets, or a page that cannot be written.
+      ValueError: a file without rows of rules, a condition that no row meets, or a page that cannot
+        be written.
     """
     whole_files.check_writable(config.out)
-    rows = stored_rows.measured(stored_rows.chosen(stored_rows.read(config.file)["rows"], config.where))
+    rows = stored_rows.measured(
+        stored_rows.chosen(stored_rows.read(config.file)["rows"], config.where)
+    )
     shown = {name: kind.points(rows) for name, kind in kinds.kinds().items()}
     parts = [(name, part) for name, points in shown.items() for part in kinds.pages(points)]
     figures = [_figure(name, part) for name, part in track(parts, "figures")]
@@ -53,16 +57,25 @@ def run(config: Config) -> dict:
 
 def show(content: dict, console: Console) -> None:
     """Where the page is."""
-    console.print(f"page: {content['page']}, {content['figures']} figures of {content['rows']} rows", highlight=False, soft_wrap=True)
+    console.print(
+        f"page: {content['page']}, {content['figures']} figures of {content['rows']} rows",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def _page(config: Config, rows: list[stored_rows.Row], figures: list[str]) -> str:
-    columns = [name for name in rows[0] if not any(isinstance(row.get(name), list | dict) for row in rows)]
+    columns = [
+        name for name in rows[0] if not any(isinstance(row.get(name), list | dict) for row in rows)
+    ]
     body = ("".join(f"<td>{html.escape(_cell(row.get(name)))}" for name in columns) for row in rows)
     conditions = f" with {', '.join(config.where)}" if config.where else ""
     return string.Template(TEMPLATE.read_text("utf-8")).substitute(
         title=html.escape(config.file.stem),
-        summary=html.escape(f"{len(rows)} rows{conditions}. Intervals are two standard errors unless they are named."),
+        summary=html.escape(
+            f"{len(rows)} rows{conditions}. Intervals are two standard errors unless they are "
+            "named."
+        ),
         figures="\n".join(figures),
         head="".join(f"<th>{html.escape(name)}" for name in columns),
         body="\n".join(f"<tr>{cells}" for cells in body),
@@ -73,9 +86,12 @@ def _figure(name: str, points: list[stored_rows.Row]) -> str:
     """A figure with its caption, as HTML."""
     kind, image = kinds.get(name), io.BytesIO()
     kind.draw(points).savefig(image, format="png", dpi=DPI)
-    caption = html.escape((kind.__doc__ or "").partition("\n")[0])
+    caption = html.escape(first_paragraph(kind.__doc__))
     data = base64.b64encode(image.getvalue()).decode()
-    return f'<h2>{name}</h2>\n<p>{caption}</p>\n<img alt="{caption}" src="data:image/png;base64,{data}">'
+    return (
+        f'<h2>{name}</h2>\n<p>{caption}</p>\n<img alt="{caption}" '
+        f'src="data:image/png;base64,{data}">'
+    )
 
 
 def _cell(value: object) -> str:

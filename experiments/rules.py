@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from rich.console import Console
 
+from experiments.cli.console import first_paragraph
 from experiments.cli.tables import Table
 from specjax import rules
 from specjax.rules import Rule
@@ -59,12 +60,27 @@ def run(config: Config) -> Listing:
 def _row(rule: type[Rule]) -> Row:
     claims = rule.claims
     low, high = claims.n_range
-    expectation = sorted(claims.expectation_under or claims.drafting) if hasattr(rule, "expected_acceptance") else []
+    expectation = (
+        sorted(claims.expectation_under or claims.drafting)
+        if hasattr(rule, "expected_acceptance")
+        else []
+    )
     optimal = {0: "-", -1: "every n"}.get(claims.optimal_for, f"n <= {claims.optimal_for}")
-    numbers = f"n >= {low}" if high is None else f"n = {low}" if low == high else f"{low} <= n <= {high}"
-    summary = " ".join((rule.__doc__ or "").partition("\n\n")[0].split())
+    numbers = (
+        f"n >= {low}" if high is None else f"n = {low}" if low == high else f"{low} <= n <= {high}"
+    )
+    summary = first_paragraph(rule.__doc__)
     stated = expectation, claims.expectation_up_to
-    return Row(rule.name, sorted(claims.drafting), claims.lossless, optimal, numbers, *stated, claims.source, summary)
+    return Row(
+        rule.name,
+        sorted(claims.drafting),
+        claims.lossless,
+        optimal,
+        numbers,
+        *stated,
+        claims.source,
+        summary,
+    )
 
 
 def _stated(row: Row, separator: str) -> str:
@@ -80,13 +96,31 @@ def document(listing: Listing) -> list[dict[str, object]]:
 
 def markdown(rows: list[Row]) -> str:
     """The table that README holds."""
-    head = ("rule", "what it does", "schemes", "lossless", "optimal for", "takes", "exact acceptance", "source")
+    head = (
+        "rule",
+        "what it does",
+        "schemes",
+        "lossless",
+        "optimal for",
+        "takes",
+        "exact acceptance",
+        "source",
+    )
     lines = [head, ("---",) * len(head)]
     for row in rows:
         lossless = "yes" if row.lossless else "no"
-        claims = ", ".join(row.schemes), lossless, row.optimal, row.n, _stated(row, ", "), row.source
+        claims = (
+            ", ".join(row.schemes),
+            lossless,
+            row.optimal,
+            row.n,
+            _stated(row, ", "),
+            row.source,
+        )
         lines.append((f"`{row.rule}`", row.summary, *claims))
-    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+    return "\n".join(
+        f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines
+    )
 
 
 def show(listing: Listing, console: Console) -> None:
@@ -94,11 +128,21 @@ def show(listing: Listing, console: Console) -> None:
     if listing.markdown:
         print(markdown(listing.rows))
         return
-    table = Table(("rule", "schemes", "lossless", "optimal for", "takes", "exact acceptance", "source"), 7)
+    table = Table(
+        ("rule", "schemes", "lossless", "optimal for", "takes", "exact acceptance", "source"), 7
+    )
     for row in listing.rows:
         lossless = "yes" if row.lossless else "no"
         table.add_section()
-        table.add(row.rule, ", ".join(row.schemes), lossless, row.optimal, row.n, _stated(row, ", "), row.source)
+        table.add(
+            row.rule,
+            ", ".join(row.schemes),
+            lossless,
+            row.optimal,
+            row.n,
+            _stated(row, ", "),
+            row.source,
+        )
     console.print(table)
     for row in listing.rows:
         console.print(f"{row.rule}: {row.summary}", highlight=False)

@@ -1,4 +1,6 @@
-"""How far a sweep's folder is: cells finished, failed and missing, the time that is left, and why cells failed."""
+"""How far a sweep's folder is: cells finished, failed and missing, the time that is left, and why
+cells failed.
+"""
 
 import collections
 import dataclasses
@@ -65,7 +67,14 @@ def show(content: dict, console: Console) -> None:
         say(f"{content['of_other_plans']} cells of other grids or of other code lie beside them")
     if content["seconds_a_cell"] is not None:
         each, left = content["seconds_a_cell"], content["seconds_left"]
-        say(f"{each:.3g} s a cell, {1 / max(each, 1e-9):.3g} a second; {left:.0f} s left for one process")
-    for error, count in collections.Counter(failure["error"] for failure in content["failures"]).most_common():
-        first = next(failure["cell"] for failure in content["failures"] if failure["error"] == error)
+        say(
+            f"{each:.3g} s a cell, {1 / max(each, 1e-9):.3g} a second; {left:.0f} s left for one "
+            "process"
+        )
+    for error, count in collections.Counter(
+        failure["error"] for failure in content["failures"]
+    ).most_common():
+        first = next(
+            failure["cell"] for failure in content["failures"] if failure["error"] == error
+        )
         say(f"{count} failed, first {first}: {' '.join(error.split())}")

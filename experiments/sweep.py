@@ -1,8 +1,10 @@
-"""Compute the cells of a grid that are not finished yet; killed at any moment, it goes on where it was.
+"""Compute the cells of a grid that are not finished yet; killed at any moment, it goes on where it
+was.
 
-Each cell is one file, written whole. Its random streams come from its own configuration, so that shards, order and machines change no
-number. Its name hashes that configuration and the sources of specjax and of what measures: after a change there, cells are computed
-again. `specjax status` says how far a folder is, `specjax merge` makes one table of it.
+Each cell is one file, written whole. Its random streams come from its own configuration, so that
+shards, order and machines change no number. Its name hashes that configuration and the sources of
+specjax and of what measures: after a change there, cells are computed again. `specjax status` says
+how far a folder is, `specjax merge` makes one table of it.
 """
 
 import dataclasses
@@ -35,10 +37,13 @@ class Config:
     """What to compute, and where.
 
     Attributes:
-      config: a TOML file of tables [[grid]], or a Python file with `grids`; the keys are those of experiments.sweep.Grid.
+      config: a TOML file of tables [[grid]], or a Python file with `grids`; the keys are those of
+        experiments.sweep.Grid.
       out: the folder; it may hold finished cells of this or of another grid.
-      shard: compute the i-th of n parts only, written i/n, i from 1 to n; each cell lies in one part.
-      distributed: compute each cell on the devices of all processes of this job (SLURM, Kubernetes, Open MPI, TPU pod).
+      shard: compute the i-th of n parts only, written i/n, i from 1 to n; each cell lies in one
+        part.
+      distributed: compute each cell on the devices of all processes of this job (SLURM, Kubernetes,
+        Open MPI, TPU pod).
     """
 
     config: Annotated[Path, tyro.conf.Positional]
@@ -48,7 +53,8 @@ class Config:
 
 
 def run(config: Config) -> dict:
-    """Compute what is missing: counts of cells in all, in this shard, found finished, computed and failed; and which files were refuted.
+    """Compute what is missing: counts of cells in all, in this shard, found finished, computed and
+    failed; and which files were refuted.
 
     Raises:
       ValueError: a file, name, value, shard or folder that cannot be used; a disk that is full.
@@ -64,7 +70,9 @@ def run(config: Config) -> dict:
     folder.create(Plan([_plain(grid) for grid in asked], code, list(named)))
     mine = list(named.items())[part - 1 :: parts]
     missing = _missing(folder, [name for name, _ in mine])
-    failed = _compute(folder, [(name, cell) for name, cell in mine if name in missing], code, audits)
+    failed = _compute(
+        folder, [(name, cell) for name, cell in mine if name in missing], code, audits
+    )
     return {
         "folder": str(config.out),
         "cells": len(named),
@@ -77,7 +85,10 @@ def run(config: Config) -> dict:
 
 
 def _plain(grid: Grid) -> dict:
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in dataclasses.asdict(grid).items()}
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in dataclasses.asdict(grid).items()
+    }
 
 
 def _shard(text: str) -> tuple[int, int]:
@@ -96,24 +107,40 @@ def _missing(folder: Folder, names: list[str]) -> set[str]:
     return {name for name, flag in zip(names, flags, strict=True) if flag}
 
 
-def _compute(folder: Folder, cells: list[tuple[str, Cell]], code: str, audits: file_audit.Findings) -> int:
+def _compute(
+    folder: Folder, cells: list[tuple[str, Cell]], code: str, audits: file_audit.Findings
+) -> int:
     """Compute and keep these cells; how many failed."""
     writes = sharding.is_first_process()
     with progress.tally(len(cells)) as tally:
         for name, cell in cells:
             start = time.time()
-            header = {"cell": name, "config": dataclasses.asdict(cell), "code": code, "start": start, **_machine()}
+            header = {
+                "cell": name,
+                "config": dataclasses.asdict(cell),
+                "code": code,
+                "start": start,
+                **_machine(),
+            }
             try:
                 measured = _measure(cell)
             except Exception as error:
-                record = header | {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
+                record = header | {
+                    "error": f"{type(error).__name__}: {error}",
+                    "traceback": traceback.format_exc(),
+                }
                 if writes:
                     folder.write_failure(name, record)
                 tally.add(1)
                 continue
             audited = audits[Path(cell.rule).stem].words if Path(cell.rule).stem in audits else None
             if writes:
-                folder.write(name, header | {"row": measured.row | {"audit": audited}, "seconds": time.time() - start}, measured.arrays)
+                folder.write(
+                    name,
+                    header
+                    | {"row": measured.row | {"audit": audited}, "seconds": time.time() - start},
+                    measured.arrays,
+                )
             tally.add(0)
     return tally.failed
 
@@ -123,22 +150,31 @@ def _measure(cell: Cell) -> Measured:
 
 
 def _machine() -> dict:
-    return {"host": platform.node(), "backend": jax.default_backend(), "jax": jax.__version__, "python": platform.python_version()}
+    return {
+        "host": platform.node(),
+        "backend": jax.default_backend(),
+        "jax": jax.__version__,
+        "python": platform.python_version(),
+    }
 
 
 def submit(executor: "submitit.Executor", config: Config, shards: int) -> list["submitit.Job"]:
     """Hand the sweep to a cluster as one job array, a shard a job; needs the extra `slurm`.
 
-    The executor carries partition, time and memory, e.g. `submitit.AutoExecutor(folder="logs")` with `update_parameters`.
+    The executor carries partition, time and memory, e.g. `submitit.AutoExecutor(folder="logs")`
+    with `update_parameters`.
     """
-    return executor.map_array(run, [dataclasses.replace(config, shard=f"{i}/{shards}") for i in range(1, shards + 1)])
+    return executor.map_array(
+        run, [dataclasses.replace(config, shard=f"{i}/{shards}") for i in range(1, shards + 1)]
+    )
 
 
 def show(content: dict, console: Console) -> None:
     """One line."""
     found, computed, failed = (content[name] for name in ("found", "computed", "failed"))
     console.print(
-        f"{content['folder']}: {content['in_shard']} of {content['cells']} cells: {found} found, {computed} computed, {failed} failed",
+        f"{content['folder']}: {content['in_shard']} of {content['cells']} cells: {found} found, "
+        f"{computed} computed, {failed} failed",
         markup=False,
         soft_wrap=True,
     )

@@ -1,9 +1,12 @@
-"""Emitted tokens per target call against the number of drafts that are verified, for published ways to draft a tree.
+"""Emitted tokens per target call against the number of drafts that are verified, for published ways
+to draft a tree.
 
-A static tree is chosen by the acceptance of each slot, measured in a decode of its own; Sequoia's are printed as `branching:..`, and
-`specjax compare --tree sequoia:NxDEPTH` chooses in the same way. Where a method leaves the width open, it is
-chosen for each half of the prompts by the other half. Intervals are paired by prompt. The limit is that of trees which are no function
-of chance (`theory.tree_shapes.random_walk_limit`, without its constant): best first is one, the others are not bound by it.
+A static tree is chosen by the acceptance of each slot, measured in a decode of its own; Sequoia's
+are printed as `branching:..`, and `specjax compare --tree sequoia:NxDEPTH` chooses in the same way.
+Where a method leaves the width open, it is chosen for each half of the prompts by the other half.
+Intervals are paired by prompt. The limit is that of trees which are no function of chance
+(`theory.tree_shapes.random_walk_limit`, without its constant): best first is one, the others are
+not bound by it.
 """
 
 import collections
@@ -12,7 +15,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 
 from experiments.cli import pool, seeds
@@ -20,9 +22,10 @@ from experiments.cli.provenance import provenance
 from experiments.cli.tables import MEANING, Table, interval, number, with_error
 from experiments.decoding.pair_profile import Profile, profile
 from experiments.decoding.paired import Calls, efficiency
-from experiments.decoding.published_trees import CLAIMS, METHODS, SINGLE, Limits
+from experiments.decoding.published_trees import METHODS, SINGLE, Limits
+from experiments.decoding.tree_claims import chosen, claims
 from experiments.inputs import named_verifiers, prompt_files
-from experiments.stats.means import LEVEL, clustered_mean, mean, reach
+from experiments.stats.means import LEVEL, clustered_mean, mean
 from specjax import decode
 from specjax.decode import Decoder
 from specjax.models import Pair, pairs
@@ -46,7 +49,8 @@ class Config:
       pair: target and draft model: bytes (embedded), smollm2 (make smollm2), markov.
       methods: ways to draft a tree.
       budget: drafts that are verified at a target call.
-      depth: drafts on a path, at most, whatever the method: below the budget it may decide who wins.
+      depth: drafts on a path, at most, whatever the method: below the budget it may decide who
+        wins.
       temperature: of target and draft alike.
       prompts: as many of the pair's held-out prompts, at most.
       calls: target calls after each prompt.
@@ -71,32 +75,67 @@ class Cell(NamedTuple):
 
 
 def run(config: Config) -> dict:
-    """One row per method, budget, tree and verifier; the claims; and the profile that static trees are chosen by.
+    """One row per method, budget, tree and verifier; the claims; and the profile that static trees
+    are chosen by.
 
     Raises:
       ValueError: a number out of its range, or an unknown name.
     """
     _check(config)
-    pair, sampling, key = pairs.load(config.pair), Sampling(config.temperature), seeds.key(config.seed)
-    prompts = prompt_files.padded([pair.tokenizer.encode(text) for text in pair.prompts[: config.prompts]])
-    seen = profile(pair, sampling, jax.random.fold_in(key, 0), *prompts, config.calls, min(SLOTS, pair.target.vocabulary))
+    pair, sampling, key = (
+        pairs.load(config.pair),
+        Sampling(config.temperature),
+        seeds.key(config.seed),
+    )
+    prompts = prompt_files.padded(
+        [pair.tokenizer.encode(text) for text in pair.prompts[: config.prompts]]
+    )
+    seen = profile(
+        pair,
+        sampling,
+        jax.random.fold_in(key, 0),
+        *prompts,
+        config.calls,
+        min(SLOTS, pair.target.vocabulary),
+    )
     budgets = _budgets(config, seen)
 
     def rows_of(cell: Cell) -> list[dict]:
         decoder, verifiers = _prepared(cell, pair, sampling)
-        led = efficiency(decoder, verifiers, jax.random.fold_in(key, 1), pair, *prompts, config.calls)  # methods share their draws
-        jax.clear_caches()  # a program runs once, and some forty of a large pair's are more memory maps than a process may have
+        # methods share their draws
+        led = efficiency(
+            decoder, verifiers, jax.random.fold_in(key, 1), pair, *prompts, config.calls
+        )
+        # a program runs once, and some forty of a large pair's are more memory maps than a process
+        # may have
+        jax.clear_caches()
         return _rows(config, cell, budgets[cell], led)
 
-    done = pool.run(rows_of, list(budgets), config.pair, lambda rows: f"{rows[0]['method']} {rows[0]['tree']}")
+    done = pool.run(
+        rows_of, list(budgets), config.pair, lambda rows: f"{rows[0]['method']} {rows[0]['tree']}"
+    )
     rows = [row for cell in done for row in cell]
     rows.sort(key=lambda row: (config.methods.index(row["method"]), row["budget"]))
-    known = {"acceptance": seen.acceptance.tolist(), "mu": seen.moments.first, "mu2": seen.moments.second}
-    return {"rows": rows, "claims": claims(rows), "profile": known, "provenance": provenance(config)}
+    known = {
+        "acceptance": seen.acceptance.tolist(),
+        "mu": seen.moments.first,
+        "mu2": seen.moments.second,
+    }
+    return {
+        "rows": rows,
+        "claims": claims(rows),
+        "profile": known,
+        "provenance": provenance(config),
+    }
 
 
 def _check(config: Config) -> None:
-    if min(config.budget, default=0) < 2 or config.depth < 2 or config.prompts < 4 or config.calls < 1:
+    if (
+        min(config.budget, default=0) < 2
+        or config.depth < 2
+        or config.prompts < 4
+        or config.calls < 1
+    ):
         raise ValueError(
             "expected budget >= 2, depth >= 2, prompts >= 4 and calls >= 1, "
             f"got {config.budget}, {config.depth}, {config.prompts} and {config.calls}"
@@ -118,7 +157,10 @@ def _budgets(config: Config, seen: Profile) -> dict[Cell, list[int]]:
 def _prepared(cell: Cell, pair: Pair, sampling: Sampling) -> tuple[Decoder, tuple[Verifier, ...]]:
     method = METHODS[cell.method]
     tree = growth.parse(cell.tree, method.scheme)
-    judges = tuple(decode.verifier(named_verifiers.made(name), tree.scheme, tree.topology) for name in method.judges)
+    judges = tuple(
+        decode.verifier(named_verifiers.made(name), tree.scheme, tree.topology)
+        for name in method.judges
+    )
     return decode.decoder(pair, tree, method.scheme, sampling), judges
 
 
@@ -136,55 +178,14 @@ def _rows(config: Config, cell: Cell, budgets: list[int], led: list[Calls]) -> l
             "calls": int(calls.ran.sum()),
             "block_efficiency": emitted.value,
             "block_efficiency_se": emitted.error,
-            "by_prompt": [float(row[used].mean()) for row, used in zip(calls.emitted, calls.ran, strict=True)],
+            "by_prompt": [
+                float(row[used].mean()) for row, used in zip(calls.emitted, calls.ran, strict=True)
+            ],
         }
         for judge, calls in zip(method.judges, led, strict=True)
         for emitted in [clustered_mean(calls.emitted.astype(float), calls.ran)]
         for budget in budgets
     ]
-
-
-def chosen(rows: list[dict], method: str, verifier: str, budget: int) -> tuple[NDArray[np.float64], list[str]]:
-    """Block efficiency after each prompt, on the tree that is best after the prompts of the other half; and the trees so chosen."""
-    mine = [row for row in rows if (row["method"], row["verifier"], row["budget"]) == (method, verifier, budget)]
-    if not mine:
-        return np.zeros(0), []
-    values = np.array([row["by_prompt"] for row in mine])
-    halves = np.arange(values.shape[1]) % 2
-    best = [int(values[:, halves != half].mean(1).argmax()) for half in (0, 1)]
-    return np.where(halves == 0, values[best[0]], values[best[1]]), list(dict.fromkeys(mine[i]["tree"] for i in best))
-
-
-def claims(rows: list[dict]) -> list[dict]:
-    """Whether drafting several tokens emits more than one path of the same budget, verified token by token or as a block.
-
-    One row per claim and budget: the mean difference over prompts, its interval, and `reproduced`: the interval lies above 0.
-    """
-    held = {row["method"] for row in rows}
-    budgets = sorted({row["budget"] for row in rows})
-    names = [name for name in CLAIMS if {name, SINGLE} <= held]
-    return [_claim(rows, name, against, budget) for name in names for against in METHODS[SINGLE].judges for budget in budgets]
-
-
-def _claim(rows: list[dict], name: str, against: str, budget: int) -> dict:
-    verifier = METHODS[name].judges[0]
-    several, trees = chosen(rows, name, verifier, budget)
-    single, path = chosen(rows, SINGLE, against, budget)
-    stated = {
-        "method": name,
-        "source": CLAIMS[name],
-        "verifier": verifier,
-        "budget": budget,
-        "trees": trees,
-        "against": against,
-        "path": path,
-    }
-    if not trees:
-        return {**stated, "difference": None, "low": None, "high": None, "reproduced": None}
-    difference, error = mean(several - single)
-    half = reach(error, len(single))
-    low, high = difference - half, difference + half
-    return {**stated, "difference": difference, "low": low, "high": high, "reproduced": low > 0}
 
 
 def _lines(rows: list[dict]) -> list[tuple[str, str]]:
@@ -194,21 +195,39 @@ def _lines(rows: list[dict]) -> list[tuple[str, str]]:
 def _limits(content: dict) -> dict[int, float]:
     """1 + (mu + mu2) log(nodes) / mu^2, the root being one of the nodes."""
     moments = LogMoments(content["profile"]["mu"], content["profile"]["mu2"])
-    return {budget: 1 + random_walk_limit(moments, budget + 1) for budget in sorted({row["budget"] for row in content["rows"]})}
+    return {
+        budget: 1 + random_walk_limit(moments, budget + 1)
+        for budget in sorted({row["budget"] for row in content["rows"]})
+    }
 
 
 def show(content: dict, console: Console) -> None:
     """Block efficiency by method, verifier and budget; the chosen trees; the claims."""
     rows, limits = content["rows"], _limits(content)
-    table = Table(("method", "verifier", *map(str, limits)), 2, f"{rows[0]['pair']}: emitted tokens per target call, by drafts verified")
+    table = Table(
+        ("method", "verifier", *map(str, limits)),
+        2,
+        f"{rows[0]['pair']}: emitted tokens per target call, by drafts verified",
+    )
     for method, verifier in _lines(rows):
         cells = [chosen(rows, method, verifier, budget)[0] for budget in limits]
-        table.add(method, verifier, *(with_error(*mean(values), 2) if len(values) else "-" for values in cells))
-    table.add("limit of fixed trees", "without its constant", *(number(limit, 2) for limit in limits.values()))
+        table.add(
+            method,
+            verifier,
+            *(with_error(*mean(values), 2) if len(values) else "-" for values in cells),
+        )
+    table.add(
+        "limit of fixed trees",
+        "without its constant",
+        *(number(limit, 2) for limit in limits.values()),
+    )
     console.print(table)
     console.print(f"{MEANING} over prompts")
     known = content["profile"]
-    console.print(f"acceptance by slot {' '.join(f'{x:.3f}' for x in known['acceptance'])}; mu {known['mu']:.3f}, mu2 {known['mu2']:.3f}")
+    console.print(
+        f"acceptance by slot {' '.join(f'{x:.3f}' for x in known['acceptance'])}; mu "
+        f"{known['mu']:.3f}, mu2 {known['mu2']:.3f}"
+    )
     for method in dict.fromkeys(method for method, _ in _lines(rows)):
         console.print(f"{method}: {'; '.join(_trees(rows, method, budget) for budget in limits)}")
     console.print(_claims_table(content["claims"]))
@@ -216,32 +235,57 @@ def show(content: dict, console: Console) -> None:
 
 
 def summary(content: dict) -> str:
-    """One paragraph: what each method emits at the largest budget by its better verifier, how deep it goes, and how the claims end."""
-    rows, judged = content["rows"], [row for row in content["claims"] if row["reproduced"] is not None]
-    budget, methods = max(row["budget"] for row in rows), dict.fromkeys(row["method"] for row in rows)
+    """One paragraph: what each method emits at the largest budget by its better verifier, how deep
+    it goes, and how the claims end.
+    """
+    rows, judged = (
+        content["rows"],
+        [row for row in content["claims"] if row["reproduced"] is not None],
+    )
+    budget, methods = (
+        max(row["budget"] for row in rows),
+        dict.fromkeys(row["method"] for row in rows),
+    )
     lines = filter(None, (_best(rows, method, budget) for method in methods))
     failed = collections.Counter(row["budget"] for row in judged if not row["reproduced"])
     drafts = ", ".join(f"{count} with {budget} drafts" for budget, count in sorted(failed.items()))
     return (
-        f"{rows[0]['pair']}, {budget} drafts: {'; '.join(lines)}; {MEANING} over prompts. More than a single draft of the same budget in "
-        f"{sum(row['reproduced'] for row in judged)} of {len(judged)} comparisons{drafts and f', not in {drafts}'}."
+        f"{rows[0]['pair']}, {budget} drafts: {'; '.join(lines)}; {MEANING} over prompts. More "
+        "than a single draft of the same budget in "
+        f"{sum(row['reproduced'] for row in judged)} of {len(judged)} "
+        f"comparisons{drafts and f', not in {drafts}'}."
     )
 
 
 def _best(rows: list[dict], method: str, budget: int) -> str:
-    """A method's better verifier, and the depth of the tree; empty where it has no tree of this budget."""
-    found = [(verifier, *chosen(rows, method, verifier, budget)) for name, verifier in _lines(rows) if name == method]
+    """A method's better verifier, and the depth of the tree; empty where it has no tree of this
+    budget.
+    """
+    found = [
+        (verifier, *chosen(rows, method, verifier, budget))
+        for name, verifier in _lines(rows)
+        if name == method
+    ]
     verifier, values, trees = max(found, key=lambda one: float(one[1].sum()))
-    return f"{method} {with_error(*mean(values), 2)} ({verifier}, {_deep(rows, trees)})" if trees else ""
+    return (
+        f"{method} {with_error(*mean(values), 2)} ({verifier}, {_deep(rows, trees)})"
+        if trees
+        else ""
+    )
 
 
 def _deep(rows: list[dict], trees: list[str]) -> str:
     schemes = {row["tree"]: row["scheme"] for row in rows}
-    return f"{' or '.join(str(growth.parse(tree, schemes[tree]).topology.height) for tree in trees)} deep"
+    return (
+        f"{' or '.join(str(growth.parse(tree, schemes[tree]).topology.height) for tree in trees)} "
+        "deep"
+    )
 
 
 def _trees(rows: list[dict], method: str, budget: int) -> str:
-    return f"{budget} {' or '.join(chosen(rows, method, METHODS[method].judges[0], budget)[1]) or '-'}"
+    return (
+        f"{budget} {' or '.join(chosen(rows, method, METHODS[method].judges[0], budget)[1]) or '-'}"
+    )
 
 
 def _claims_table(rows: list[dict]) -> Table:
@@ -249,18 +293,26 @@ def _claims_table(rows: list[dict]) -> Table:
     table = Table(("method", "against", "drafts", "difference", "interval", "reproduced"), 2, title)
     for row in rows:
         if row["reproduced"] is not None:
-            figures = number(row["difference"], 3, "+"), interval(row["low"], row["high"], 3, "+"), "yes" if row["reproduced"] else "no"
+            figures = (
+                number(row["difference"], 3, "+"),
+                interval(row["low"], row["high"], 3, "+"),
+                "yes" if row["reproduced"] else "no",
+            )
             table.add(row["method"], f"{SINGLE}, {row['against']}", str(row["budget"]), *figures)
     return table
 
 
 def plot(content: dict) -> "Figure":
-    """Tokens per target call against the budget: every method with the verifier of its publication, and the limit; then all verifiers."""
+    """Tokens per target call against the budget: every method with the verifier of its publication,
+    and the limit; then all verifiers.
+    """
     from experiments.figures import style  # needs the extra `plots`
 
     rows, limits = content["rows"], _limits(content)
     budgets = list(limits)
-    figure, (own, other) = style.panels(2, f"{rows[0]['pair']}: emitted tokens per target call (± 2 se)")
+    figure, (own, other) = style.panels(
+        2, f"{rows[0]['pair']}: emitted tokens per target call (± 2 se)"
+    )
     for method, verifier in _lines(rows):
         place = METHODS[method].judges.index(verifier)
         look = f"C{list(METHODS).index(method)}", ("-", "--", ":")[place]
@@ -268,8 +320,14 @@ def plot(content: dict) -> "Figure":
             _plot_line(own, rows, (method, verifier), look, method)
         if len(METHODS[method].judges) > 1:
             _plot_line(other, rows, (method, verifier), look, f"{method}, {verifier}")
-    reach = f"{min(limits.values()):.1f} to {max(limits.values()):.1f}"  # far above what a poor draft model comes to
-    own.plot(budgets, list(limits.values()), "k--", label=f"limit of fixed trees, without its constant: {reach}")
+    # far above what a poor draft model comes to
+    reach = f"{min(limits.values()):.1f} to {max(limits.values()):.1f}"
+    own.plot(
+        budgets,
+        list(limits.values()),
+        "k--",
+        label=f"limit of fixed trees, without its constant: {reach}",
+    )
     for panel in (own, other):
         panel.set_xscale("log", base=2)
         panel.set_xticks(budgets, [str(budget) for budget in budgets])
@@ -279,9 +337,20 @@ def plot(content: dict) -> "Figure":
     return figure
 
 
-def _plot_line(panel: "Axes", rows: list[dict], line: tuple[str, str], style: tuple[str, str], label: str) -> None:
+def _plot_line(
+    panel: "Axes", rows: list[dict], line: tuple[str, str], style: tuple[str, str], label: str
+) -> None:
     budgets = sorted({row["budget"] for row in rows})
     cells = [(budget, chosen(rows, *line, budget)[0]) for budget in budgets]
     points = np.array([(budget, *mean(values)) for budget, values in cells if len(values)])
     colour, dashes = style
-    panel.errorbar(points[:, 0], points[:, 1], 2 * points[:, 2], color=colour, linestyle=dashes, marker="o", capsize=2, label=label)
+    panel.errorbar(
+        points[:, 0],
+        points[:, 1],
+        2 * points[:, 2],
+        color=colour,
+        linestyle=dashes,
+        marker="o",
+        capsize=2,
+        label=label,
+    )

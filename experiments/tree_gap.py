@@ -1,8 +1,11 @@
-"""How far each verifier of draft trees falls below the joint optimum, on identical trees, by enumeration.
+"""How far each verifier of draft trees falls below the joint optimum, on identical trees, by
+enumeration.
 
-The joint optimum is the most drafts that any lossless verifier accepts, from a linear program over all trees that can be drawn
-(`theory.tree_lp`). The laws of the verifiers come from `specjax`; theory finds every one of them lossless, and equal to its own where it
-has one. Under drafting without replacement the rule `transport` is run by theory, with one of many optimal plans at each node.
+The joint optimum is the most drafts that any lossless verifier accepts, from a linear program over
+all trees that can be drawn (`theory.tree_lp`). The laws of the verifiers come from `specjax`;
+theory finds every one of them lossless, and equal to its own where it has one. Under drafting
+without replacement the rule `transport` is run by theory, with one of many optimal plans at each
+node.
 """
 
 import dataclasses
@@ -29,7 +32,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-LEADER, FOLLOWER = "traversal", {"iid": "top_down:optimal", "without_replacement": "top_down:transport"}
+LEADER, FOLLOWER = (
+    "traversal",
+    {"iid": "top_down:optimal", "without_replacement": "top_down:transport"},
+)
 SHORT = {  # a scheme has but one recursive rejection
     "recursive_rejection": "recursive rejection",
     "recursive_rejection_without_replacement": "recursive rejection",
@@ -57,7 +63,14 @@ class Config:
     scheme: tuple[str, ...] = ("iid", "without_replacement")
     family: tuple[str, ...] = worlds.names()
     vocabulary: tuple[int, ...] = (2, 3, 4)
-    rules: tuple[str, ...] = ("single", "recursive_rejection", "recursive_rejection_without_replacement", "kseq", "optimal", "transport")
+    rules: tuple[str, ...] = (
+        "single",
+        "recursive_rejection",
+        "recursive_rejection_without_replacement",
+        "kseq",
+        "optimal",
+        "transport",
+    )
     seeds: int = 5
     trees: int = 2000
 
@@ -77,35 +90,58 @@ class Case(NamedTuple):
 
 
 def run(config: Config) -> dict:
-    """One row per tree, scheme, V, family and verifier: the mean relative gap 1 - E[ell] / optimum over the seeds.
+    """One row per tree, scheme, V, family and verifier: the mean relative gap 1 - E[ell] / optimum
+    over the seeds.
 
     Raises:
       ValueError: a number out of its range, an unknown name, or no case that is small enough.
       RuntimeError: theory disagrees with `specjax`.
     """
     if config.seeds < 2 or min(config.vocabulary, default=0) < 2:
-        raise ValueError(f"expected seeds >= 2 and vocabulary >= 2, got {config.seeds} and {config.vocabulary}")
+        raise ValueError(
+            f"expected seeds >= 2 and vocabulary >= 2, got {config.seeds} and {config.vocabulary}"
+        )
     if unknown := set(config.scheme) - FOLLOWER.keys():
         raise ValueError(f"unknown scheme {min(unknown)!r}: expected one of {', '.join(FOLLOWER)}")
     cases = list(_cases(config))
     if not cases:
         raise ValueError(f"trees: expected a tree that is drawn in at most {config.trees} ways")
     shapes = [case.topology for case in cases]
-    size = Size(max(shape.nodes for shape in shapes), max(shape.width for shape in shapes), max(config.vocabulary))
-    verifiers = {scheme: judged(scheme, _node_rules(config, scheme), size) for scheme in config.scheme}
+    size = Size(
+        max(shape.nodes for shape in shapes),
+        max(shape.width for shape in shapes),
+        max(config.vocabulary),
+    )
+    verifiers = {
+        scheme: judged(scheme, _node_rules(config, scheme), size) for scheme in config.scheme
+    }
     with jax.enable_x64(True):
-        rows = [row for case in track(cases, f"{len(cases)} cases") for row in _rows(case, verifiers[case.scheme], config.seeds)]
+        rows = [
+            row
+            for case in track(cases, f"{len(cases)} cases")
+            for row in _rows(case, verifiers[case.scheme], config.seeds)
+        ]
         return {"rows": rows, "provenance": provenance(config)}
 
 
 def _node_rules(config: Config, scheme: str) -> list[str]:
-    """The rule `optimal` does for independent drafts what a plan does, with ties that mean something."""
-    return [name for name in config.rules if not (name == "transport" and scheme == "iid" and "optimal" in config.rules)]
+    """The rule `optimal` does for independent drafts what a plan does, with ties that mean
+    something.
+    """
+    return [
+        name
+        for name in config.rules
+        if not (name == "transport" and scheme == "iid" and "optimal" in config.rules)
+    ]
 
 
 def _cases(config: Config) -> Iterator[Case]:
-    """Those that are small enough and are not the same as others: without replacement one draft, or all tokens, leave nothing to draw."""
-    for scheme, tree, vocabulary in itertools.product(config.scheme, config.tree, config.vocabulary):
+    """Those that are small enough and are not the same as others: without replacement one draft, or
+    all tokens, leave nothing to draw.
+    """
+    for scheme, tree, vocabulary in itertools.product(
+        config.scheme, config.tree, config.vocabulary
+    ):
         topology = trees.parse(tree)
         distinct = 1 < topology.width < vocabulary or scheme == "iid"
         if distinct and _ways(topology, scheme, vocabulary) <= config.trees:
@@ -122,12 +158,21 @@ def _ways(topology: Topology, scheme: str, vocabulary: int) -> int:
 def _rows(case: Case, verifiers: list[Judged], seeds: int) -> list[dict]:
     topology = case.topology
     covering = [verifier for verifier in verifiers if verifier.covers(topology)]
-    problems = [worlds.problem(case.family, tuple(topology.parents.tolist()), case.vocabulary, case.scheme, seed) for seed in range(seeds)]
+    problems = [
+        worlds.problem(
+            case.family, tuple(topology.parents.tolist()), case.vocabulary, case.scheme, seed
+        )
+        for seed in range(seeds)
+    ]
     drawn = [theory.trees.drawn(problem) for problem in problems]
     optima = np.array([theory.tree_lp.solve(one).value for one in drawn])
-    distance = [float(np.abs(problem.target - problem.draft).sum(1).mean() / 2) for problem in problems]
+    distance = [
+        float(np.abs(problem.target - problem.draft).sum(1).mean() / 2) for problem in problems
+    ]
     reports = {verifier.name: [verifier(topology, one) for one in drawn] for verifier in covering}
-    accepted = {name: np.array([report.accepted for report in column]) for name, column in reports.items()}
+    accepted = {
+        name: np.array([report.accepted for report in column]) for name, column in reports.items()
+    }
     return [
         {
             "tree": case.tree,
@@ -156,12 +201,18 @@ def _named(name: str, found: Mean) -> dict:
 
 
 def pooled(rows: list[dict], name: str) -> tuple[float, float]:
-    """Mean and standard error of a column over rows of equal size, each with problems of its own."""
-    return float(np.mean([row[name] for row in rows])), math.sqrt(sum(row[f"{name}_se"] ** 2 for row in rows)) / len(rows)
+    """Mean and standard error of a column over rows of equal size, each with problems of its
+    own.
+    """
+    return float(np.mean([row[name] for row in rows])), math.sqrt(
+        sum(row[f"{name}_se"] ** 2 for row in rows)
+    ) / len(rows)
 
 
 def excess(rows: list[dict]) -> tuple[float, float]:
-    """By what share the optimum beats the verifier: the least and the largest over all problems of the rows."""
+    """By what share the optimum beats the verifier: the least and the largest over all problems of
+    the rows.
+    """
     low, high = min(row["gap_min"] for row in rows), max(row["gap_max"] for row in rows)
     return low / (1 - low), high / (1 - high)
 
@@ -177,21 +228,34 @@ def distinct(rows: list[dict], name: str) -> list[str]:
 
 
 def show(content: dict, console: Console) -> None:
-    """The mean gap of every verifier on every tree; and where traversal leads the top-down verifier of the optimal node rule."""
+    """The mean gap of every verifier on every tree; and where traversal leads the top-down verifier
+    of the optimal node rule.
+    """
     rows = content["rows"]
     for scheme in distinct(rows, "scheme"):
         mine = chosen(rows, scheme=scheme)
         console.print(f"{scheme}: 1 - E(ell) / joint optimum in %, mean over {_families_of(mine)}")
         console.print(_gaps(mine))
-        console.print("V " + ", ".join(f"{tree}: {_sizes(chosen(mine, tree=tree))}" for tree in distinct(mine, "tree")) + "\n")
+        console.print(
+            "V "
+            + ", ".join(
+                f"{tree}: {_sizes(chosen(mine, tree=tree))}" for tree in distinct(mine, "tree")
+            )
+            + "\n"
+        )
         if led := chosen(mine, verifier=FOLLOWER.get(scheme, "")):
-            console.print(f"{scheme}: E(ell) of traversal less that of {FOLLOWER[scheme]}, in % of the optimum, by family")
+            console.print(
+                f"{scheme}: E(ell) of traversal less that of {FOLLOWER[scheme]}, in % of the "
+                "optimum, by family"
+            )
             console.print(_leads(led))
     console.print(f"{MEANING} over problems")
 
 
 def _families_of(rows: list[dict]) -> str:
-    return f"{len(distinct(rows, 'family'))} families of laws with {rows[0]['problems']} problems each"
+    return (
+        f"{len(distinct(rows, 'family'))} families of laws with {rows[0]['problems']} problems each"
+    )
 
 
 def _sizes(rows: list[dict]) -> str:
@@ -200,7 +264,10 @@ def _sizes(rows: list[dict]) -> str:
 
 def _gaps(rows: list[dict]) -> Table:
     names = distinct(rows, "verifier")
-    cells = {tree: [chosen(rows, tree=tree, verifier=name) for name in names] for tree in distinct(rows, "tree")}
+    cells = {
+        tree: [chosen(rows, tree=tree, verifier=name) for name in names]
+        for tree in distinct(rows, "tree")
+    }
     return _table([_rule(name) for name in names], cells, "gap")
 
 
@@ -211,8 +278,13 @@ def _rule(verifier: str) -> str:
 
 def _leads(rows: list[dict]) -> Table:
     families = distinct(rows, "family")
-    cells = {tree: [chosen(rows, tree=tree, family=family) for family in families] for tree in distinct(rows, "tree")}
-    return _table(families, {tree.removeprefix("full:"): groups for tree, groups in cells.items()}, "lead")
+    cells = {
+        tree: [chosen(rows, tree=tree, family=family) for family in families]
+        for tree in distinct(rows, "tree")
+    }
+    return _table(
+        families, {tree.removeprefix("full:"): groups for tree, groups in cells.items()}, "lead"
+    )
 
 
 def _table(heads: list[str], cells: dict[str, list[list[dict]]], name: str) -> Table:
@@ -228,12 +300,16 @@ def _percent(value: float, error: float) -> str:
 
 
 def plot(content: dict) -> "Figure":
-    """The mean gap on every tree, a line per verifier; and the lead of traversal against the distance of the laws, a line per tree."""
+    """The mean gap on every tree, a line per verifier; and the lead of traversal against the
+    distance of the laws, a line per tree.
+    """
     from experiments.figures import style  # needs the extra `plots`
 
     rows = content["rows"]
     schemes = distinct(rows, "scheme")
-    figure, axes = style.panels(2 * len(schemes), "verifiers on identical trees against the joint optimum (± 2 se)")
+    figure, axes = style.panels(
+        2 * len(schemes), "verifiers on identical trees against the joint optimum (± 2 se)"
+    )
     for scheme, gaps, leads in zip(schemes, axes[::2], axes[1::2], strict=True):
         mine = chosen(rows, scheme=scheme)
         _plot_gaps(gaps, mine)
@@ -251,7 +327,9 @@ def _plot_gaps(panel: "Axes", rows: list[dict]) -> None:
         points = np.array([(x, *pooled(group, "gap")) for x, group in cells if group])
         x, gaps, errors = points[:, 0], 100 * points[:, 1], 200 * points[:, 2]
         label = SHORT.get(_rule(name), _rule(name))
-        panel.errorbar(x, gaps, yerr=errors, fmt="o", color=style.colour(name), capsize=2, label=label)
+        panel.errorbar(
+            x, gaps, yerr=errors, fmt="o", color=style.colour(name), capsize=2, label=label
+        )
     panel.set_xticks(range(len(shown)), shown, rotation=60, ha="right")
     panel.set_ylim(-0.5, None)
     panel.legend(fontsize=6, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))
@@ -259,10 +337,25 @@ def _plot_gaps(panel: "Axes", rows: list[dict]) -> None:
 
 def _plot_leads(panel: "Axes", rows: list[dict]) -> None:
     for tree in distinct(rows, "tree"):
-        groups = [chosen(rows, tree=tree, family=family) for family in ("near_10", "near_30", "random")]
-        points = np.array([(np.mean([row["distance"] for row in group]), *pooled(group, "lead")) for group in groups if group])
+        groups = [
+            chosen(rows, tree=tree, family=family) for family in ("near_10", "near_30", "random")
+        ]
+        points = np.array(
+            [
+                (np.mean([row["distance"] for row in group]), *pooled(group, "lead"))
+                for group in groups
+                if group
+            ]
+        )
         if len(points):
-            panel.errorbar(points[:, 0], 100 * points[:, 1], yerr=200 * points[:, 2], marker="o", capsize=2, label=tree)
+            panel.errorbar(
+                points[:, 0],
+                100 * points[:, 1],
+                yerr=200 * points[:, 2],
+                marker="o",
+                capsize=2,
+                label=tree,
+            )
     panel.axhline(0, color="k", linestyle="--")
     panel.set_xlabel("mean TV(p, q), laws from near to random")
     panel.set_ylabel("lead of traversal over the optimal node rule, %")

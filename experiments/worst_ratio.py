@@ -1,8 +1,9 @@
-"""The worst ratio of each rule's acceptance to the optimum, over all pairs of laws: found by gradient search, proven where it can be.
+"""The worst ratio of each rule's acceptance to the optimum, over all pairs of laws: found by
+gradient search, proven where it can be.
 
-The proofs stand in `theory.worst_pairs`. Nothing better than 1/n holds for naive_first, whose
-alpha >= sum min(p, q) >= sum min(p, n q) / n >= alpha* / n (p even on many tokens that q hardly drafts), and nothing at all for
-naive_membership (p = q, flat).
+The proofs stand in `theory.worst_pairs`. Nothing better than 1/n holds for naive_first, whose alpha
+>= sum min(p, q) >= sum min(p, n q) / n >= alpha* / n (p even on many tokens that q hardly drafts),
+and nothing at all for naive_membership (p = q, flat).
 """
 
 import dataclasses
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PROMISED = 1 - np.exp(-1)  # SpecTr's theorem for K-SEQ
-FIRST, LAST = 0.3, 1e-9  # step sizes of Adam: the worst pairs lie at kinks, so that steps must shrink to nothing
+# step sizes of Adam: the worst pairs lie at kinks, so that steps must shrink to nothing
+FIRST, LAST = 0.3, 1e-9
 STEEPEST = 9.0  # no logit is larger: an acceptance of 1e-7 still has nine digits
 SAME = 1e-4  # starts whose ratios differ by no more reached the same worst pair
 
@@ -43,8 +45,8 @@ class Config:
     """Where to search.
 
     Attributes:
-      rules: names of rules, or paths of Python files; if none is named all that state their acceptance, do not search and do
-        not claim the optimum.
+      rules: names of rules, or paths of Python files; if none is named all that state their
+        acceptance, do not search and do not claim the optimum.
       n: numbers of drafts.
       vocabulary: values of V.
       starts: random pairs to start from at each V, beside those of the battery.
@@ -69,7 +71,9 @@ class Case(NamedTuple):
 
     def laws(self, logits: Float[Array, "slots V"]) -> tuple[Law, Array]:
         """p, and q: one law, or one for each slot."""
-        p, *q = jax.nn.softmax(STEEPEST * jnp.tanh(logits / STEEPEST) + jnp.where(jnp.isneginf(logits), -jnp.inf, 0))
+        p, *q = jax.nn.softmax(
+            STEEPEST * jnp.tanh(logits / STEEPEST) + jnp.where(jnp.isneginf(logits), -jnp.inf, 0)
+        )
         return p, jnp.stack(q) if self.scheme == "independent" else q[0]
 
     def log_ratio(self, logits: Float[Array, "slots V"]) -> Scalar:
@@ -84,14 +88,24 @@ def run(config: Config) -> dict:
     """One row per rule, n and V: the worst pair that was found, and what theory says of it.
 
     Raises:
-      ValueError: a number out of its range; a named rule that states no acceptance at some n, or attains the optimum there.
+      ValueError: a number out of its range; a named rule that states no acceptance at some n, or
+        attains the optimum there.
       RuntimeError: theory disagrees with `specjax`.
     """
-    if min(config.n, default=0) < 1 or min(config.vocabulary, default=0) < 2 or config.starts < 1 or config.steps < 1:
-        raise ValueError(f"expected n >= 1, vocabulary >= 2, starts >= 1 and steps >= 1, got {config}")
+    if (
+        min(config.n, default=0) < 1
+        or min(config.vocabulary, default=0) < 2
+        or config.starts < 1
+        or config.steps < 1
+    ):
+        raise ValueError(
+            f"expected n >= 1, vocabulary >= 2, starts >= 1 and steps >= 1, got {config}"
+        )
     cases = _cases(config)
     with jax.enable_x64(True):
-        rows = [row for case in track(cases, f"{len(cases)} searches") for row in _rows(case, config)]
+        rows = [
+            row for case in track(cases, f"{len(cases)} searches") for row in _rows(case, config)
+        ]
         return {"rows": rows, "provenance": provenance(config)}
 
 
@@ -102,7 +116,13 @@ def _cases(config: Config) -> list[Case]:
         claims = make.claims
         scheme = drafting.first(claims) or "independent"
         for n in config.n:
-            below = claims.lossless and claims.admits(n) and not claims.per_pair and not claims.optimal_at(n) and scheme in bounds.schemes()
+            below = (
+                claims.lossless
+                and claims.admits(n)
+                and not claims.per_pair
+                and not claims.optimal_at(n)
+                and scheme in bounds.schemes()
+            )
             if below and _states(case := Case(make(), n, scheme)):
                 cases.append(case)
             elif config.rules:
@@ -120,19 +140,32 @@ def _rows(case: Case, config: Config) -> list[dict]:
     slots = 1 + (case.n if case.scheme == "independent" else 1)
     starts = [_starts(vocabulary, slots, config) for vocabulary in config.vocabulary]
     widest = max(config.vocabulary)
-    padded = [np.pad(s, ((0, 0), (0, 0), (0, widest - s.shape[-1])), constant_values=-np.inf) for s in starts]
-    p, q, values = jax.tree.map(np.asarray, _search(case, config.steps)(jnp.asarray(np.concatenate(padded))))
+    padded = [
+        np.pad(s, ((0, 0), (0, 0), (0, widest - s.shape[-1])), constant_values=-np.inf)
+        for s in starts
+    ]
+    p, q, values = jax.tree.map(
+        np.asarray, _search(case, config.steps)(jnp.asarray(np.concatenate(padded)))
+    )
     edges = np.cumsum([0, *map(len, starts)])
     parts = zip(config.vocabulary, edges[:-1], edges[1:], strict=True)
-    return [_row(case, vocabulary, p[a:b, :vocabulary], q[a:b, ..., :vocabulary], values[a:b]) for vocabulary, a, b in parts]
+    return [
+        _row(case, vocabulary, p[a:b, :vocabulary], q[a:b, ..., :vocabulary], values[a:b])
+        for vocabulary, a, b in parts
+    ]
 
 
 def _starts(vocabulary: int, slots: int, config: Config) -> NDArray[np.float64]:
     """Logits [R, slots, V]: normal ones of several widths, and the battery's."""
     rng = np.random.default_rng((seeds.natural(config.seed), vocabulary, slots))
-    drawn = rng.normal(size=(config.starts, slots, vocabulary)) * rng.choice((0.1, 1.0, 4.0), (config.starts, 1, 1))
+    drawn = rng.normal(size=(config.starts, slots, vocabulary)) * rng.choice(
+        (0.1, 1.0, 4.0), (config.starts, 1, 1)
+    )
     with np.errstate(divide="ignore"):
-        known = [np.log([p, *[q] * (slots - 1)]) for _, p, q in theory.battery.laws(vocabulary, seeds.natural(config.seed))]
+        known = [
+            np.log([p, *[q] * (slots - 1)])
+            for _, p, q in theory.battery.laws(vocabulary, seeds.natural(config.seed))
+        ]
     return np.concatenate((drawn, np.clip(known, -STEEPEST, None)))
 
 
@@ -145,7 +178,10 @@ def _search(case: Case, steps: int) -> Callable[[Array], tuple[Array, Array, Arr
         logits, moments, best, least = state
         value, gradient = slope(logits)
         better = value < least
-        best, least = jnp.where(better[:, None, None], logits, best), jnp.where(better, value, least)
+        best, least = (
+            jnp.where(better[:, None, None], logits, best),
+            jnp.where(better, value, least),
+        )
         change, moments = optimiser.update(jnp.nan_to_num(gradient, posinf=0, neginf=0), moments)
         return (logits + change, moments, best, least), None
 
@@ -158,14 +194,23 @@ def _search(case: Case, steps: int) -> Callable[[Array], tuple[Array, Array, Arr
     return search
 
 
-def _row(case: Case, vocabulary: int, p: NDArray[np.float64], q: NDArray[np.float64], values: NDArray[np.float64]) -> dict:
+def _row(
+    case: Case,
+    vocabulary: int,
+    p: NDArray[np.float64],
+    q: NDArray[np.float64],
+    values: NDArray[np.float64],
+) -> dict:
     """Raises RuntimeError where theory does not say the same of the worst pair."""
     worst = int(np.argmin(values))
     problem = theory.Problem(p[worst], q[worst], case.n, case.scheme)
     alpha, alpha_star = referee(case.rule, problem)
     ratio, found = alpha / alpha_star, float(np.exp(values[worst]))
     if abs(ratio - found) > 1e-6:
-        raise RuntimeError(f"rule {case.rule.name}, n = {case.n}, V = {vocabulary}: specjax has the ratio {found:.9g}, theory {ratio:.9g}")
+        raise RuntimeError(
+            f"rule {case.rule.name}, n = {case.n}, V = {vocabulary}: specjax has the ratio "
+            f"{found:.9g}, theory {ratio:.9g}"
+        )
     return {
         "rule": case.rule.name,
         "scheme": case.scheme,
@@ -183,7 +228,8 @@ def _row(case: Case, vocabulary: int, p: NDArray[np.float64], q: NDArray[np.floa
 
 
 def referee(rule: Rule, problem: theory.Problem) -> tuple[float, float]:
-    """The rule's acceptance and alpha*, in float64 by theory; the acceptance of a rule unknown to theory by enumeration.
+    """The rule's acceptance and alpha*, in float64 by theory; the acceptance of a rule unknown to
+    theory by enumeration.
 
     Raises:
       ValueError: there is too much to enumerate.
@@ -193,7 +239,9 @@ def referee(rule: Rule, problem: theory.Problem) -> tuple[float, float]:
     if hasattr(theory.closed_form, rule.name):
         return getattr(theory.closed_form, rule.name)(p, q, n, scheme), alpha_star
     if len(p) ** n > theory.lp.PLAN_CELLS:
-        raise ValueError(f"rule {rule.name}: unknown to theory, and V^n = {len(p)}^{n} is too large to enumerate")
+        raise ValueError(
+            f"rule {rule.name}: unknown to theory, and V^n = {len(p)}^{n} is too large to enumerate"
+        )
     return rule_laws.acceptance(rule, problem), alpha_star
 
 
@@ -208,20 +256,31 @@ def floor(rule: str, n: int) -> float | None:
 def show(content: dict, console: Console) -> None:
     """For each rule and n the worst pair over all V."""
     starts = content["rows"][0]["starts"]
-    console.print(f"worst acceptance / alpha* found, its proven minimum, and how many of {starts} starts came to the same")
+    console.print(
+        f"worst acceptance / alpha* found, its proven minimum, and how many of {starts} starts "
+        "came to the same"
+    )
     table = Table(("rule, n", "V", "ratio", "proven", "alpha*", "same"))
     for rule, group in itertools.groupby(_worst(content["rows"]), key=lambda row: row["rule"]):
         table.add_section()
         table.add(f"[bold]{rule}[/]")
         for row in group:
-            figures = (number(row["ratio"], 6), number(row["floor"], 6), number(row["alpha_star"]), str(row["agreeing"]))
+            figures = (
+                number(row["ratio"], 6),
+                number(row["floor"], 6),
+                number(row["alpha_star"]),
+                str(row["agreeing"]),
+            )
             table.add(f"  {row['n']}", str(row["vocabulary"]), *figures)
     console.print(table)
 
 
 def _worst(rows: list[dict]) -> list[dict]:
     cells = dict.fromkeys((row["rule"], row["n"]) for row in rows)
-    return [min((row for row in rows if (row["rule"], row["n"]) == cell), key=lambda row: row["ratio"]) for cell in cells]
+    return [
+        min((row for row in rows if (row["rule"], row["n"]) == cell), key=lambda row: row["ratio"])
+        for cell in cells
+    ]
 
 
 def plot(content: dict) -> "Figure":
@@ -233,14 +292,33 @@ def plot(content: dict) -> "Figure":
     for rule in dict.fromkeys(row["rule"] for row in rows):
         colour = style.colour(rule)
         mine = [row for row in worst if row["rule"] == rule]
-        left.plot([row["n"] for row in mine], [row["ratio"] for row in mine], "o", color=colour, label=rule)
+        left.plot(
+            [row["n"] for row in mine],
+            [row["ratio"] for row in mine],
+            "o",
+            color=colour,
+            label=rule,
+        )
         if hasattr(theory.worst_pairs, rule):
             ns = np.unique(np.geomspace(2, 512, 60).astype(int))
             left.plot(ns, np.array([floor(rule, int(n)) for n in ns], float), color=colour)
         deepest = [row for row in rows if row["rule"] == rule and row["n"] == mine[-1]["n"]]
-        right.plot([row["vocabulary"] for row in deepest], [row["ratio"] for row in deepest], "o:", color=colour)
-    for panel, name in ((left, "drafts n at a node"), (right, "vocabulary V, at the largest n of each rule")):
-        panel.axhline(PROMISED, color="k", linestyle="--", label="1 - 1/e, promised for K-SEQ" if panel is left else None)
+        right.plot(
+            [row["vocabulary"] for row in deepest],
+            [row["ratio"] for row in deepest],
+            "o:",
+            color=colour,
+        )
+    for panel, name in (
+        (left, "drafts n at a node"),
+        (right, "vocabulary V, at the largest n of each rule"),
+    ):
+        panel.axhline(
+            PROMISED,
+            color="k",
+            linestyle="--",
+            label="1 - 1/e, promised for K-SEQ" if panel is left else None,
+        )
         panel.set_xscale("log", base=2)
         panel.set_ylim(0, 1)
         panel.set_xlabel(name)

@@ -8,7 +8,9 @@ from pathlib import Path
 import jax
 from sphinx.application import Sphinx
 
-jax.jit = lambda function=None, **options: function or (lambda function: function)  # autodoc takes a jitted function for data
+jax.jit = lambda function=None, **options: (
+    function or (lambda function: function)
+)  # autodoc takes a jitted function for data
 
 from experiments import rules
 from experiments.__main__ import commands, usage
@@ -49,15 +51,29 @@ def setup(app: Sphinx) -> None:
     app.connect("autodoc-skip-member", _skip)
 
 
-def _escape(app: Sphinx, what: str, name: str, documented: object, options: object, lines: list[str]) -> None:
+def _escape(
+    app: Sphinx, what: str, name: str, documented: object, options: object, lines: list[str]
+) -> None:
     lines[:] = [line.replace("|", "\\|") for line in lines]
 
 
-def _shorten(app: Sphinx, what: str, name: str, documented: object, options: object, signature: str | None, returned: str | None) -> tuple:
-    return tuple(text and text.replace("jaxlib._jax.Array", "Array") for text in (signature, returned))
+def _shorten(
+    app: Sphinx,
+    what: str,
+    name: str,
+    documented: object,
+    options: object,
+    signature: str | None,
+    returned: str | None,
+) -> tuple:
+    return tuple(
+        text and text.replace("jaxlib._jax.Array", "Array") for text in (signature, returned)
+    )
 
 
-def _skip(app: Sphinx, what: str, name: str, member: object, skip: bool, options: object) -> bool | None:
+def _skip(
+    app: Sphinx, what: str, name: str, member: object, skip: bool, options: object
+) -> bool | None:
     return isinstance(member, TUPLE_FIELD) or None
 
 
@@ -70,7 +86,10 @@ def _figure(path: Path) -> str:
     rows = path.with_suffix(".json")
     stored = f"experiments/results/{rows.name}"
     measured = origins.command(json.loads(rows.read_text("utf-8")))
-    lines = f"specjax plot {stored} --figure out/{path.name}   # from the stored rows", f"{measured}   # measured again"
+    lines = (
+        f"specjax plot {stored} --figure out/{path.name}   # from the stored rows",
+        f"{measured}   # measured again",
+    )
     return f"## {path.stem}\n\n```sh\n{chr(10).join(lines)}\n```\n\n![{path.stem}]({os.path.relpath(path, HERE)})"
 
 
@@ -80,4 +99,8 @@ def command_line() -> str:
 
 
 myst_enable_extensions = ["substitution"]
-myst_substitutions = {"figures": figures(), "commands": command_line(), "rules": rules.markdown(rules.run(rules.Config()).rows)}
+myst_substitutions = {
+    "figures": figures(),
+    "commands": command_line(),
+    "rules": rules.markdown(rules.run(rules.Config()).rows),
+}

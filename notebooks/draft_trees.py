@@ -53,8 +53,12 @@ def table(parents, compared):
     for name, verifier in compared.items():
         laws = drawn.laws(verifier)
         accepted, loss = trees.expected_accepted(drawn, laws), trees.loss(drawn, laws)
-        print(f"{name:30} E[ell] {accepted:.4f}, {accepted / best.value:6.1%} of the optimum, loss {loss:.0e}")
-    print(f"{'joint optimum':30} E[ell] {best.value:.4f}, certified to {best.gap:.0e}, of {len(drawn.mass)} trees")
+        print(
+            f"{name:30} E[ell] {accepted:.4f}, {accepted / best.value:6.1%} of the optimum, loss {loss:.0e}"
+        )
+    print(
+        f"{'joint optimum':30} E[ell] {best.value:.4f}, certified to {best.gap:.0e}, of {len(drawn.mass)} trees"
+    )
 
 
 table((-1, 0, 0, 1, 1, 2, 2), VERIFIERS)
@@ -84,7 +88,9 @@ best = tree_shapes.sequoia(chances, int(sizes[-1]), 24)
 figure = Figure(figsize=(5, 3.2), layout="constrained")
 panel = figure.subplots()
 panel.plot(sizes - 1, [best.accepted[24, size] for size in sizes], "o-", label="best tree")
-panel.plot(sizes - 1, [sum(0.6**d for d in range(1, size)) for size in sizes], "s-", label="one path")
+panel.plot(
+    sizes - 1, [sum(0.6**d for d in range(1, size)) for size in sizes], "s-", label="one path"
+)
 panel.set_xscale("log", base=2)
 panel.set_xlabel("drafted tokens")
 panel.set_ylabel("E[ell], accepted drafts")

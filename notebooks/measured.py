@@ -34,7 +34,9 @@ RESULTS = Path(experiments.__file__).parent / "results"
 # A short run: two drafts at a node, two rules.
 
 # %%
-content = compare.run(compare.Config(pair="bytes", rules=("kseq", "recursive_rejection"), n=(2,), contexts=256))
+content = compare.run(
+    compare.Config(pair="bytes", rules=("kseq", "recursive_rejection"), n=(2,), contexts=256)
+)
 compare.show(content, Console(width=110))
 
 # %% [markdown]

@@ -86,4 +86,9 @@ judge("wrong_scheme", RULE.replace('{"iid"}', '{"without_replacement"}'))
 # A mask that is ignored does harm only where a slot was not drawn; the audit masks every slot in turn.
 
 # %%
-judge("blind", RULE.replace("pick = mask / jnp.maximum(mask.sum(), 1)", "pick = jnp.ones(len(tokens)) / len(tokens)"))
+judge(
+    "blind",
+    RULE.replace(
+        "pick = mask / jnp.maximum(mask.sum(), 1)", "pick = jnp.ones(len(tokens)) / len(tokens)"
+    ),
+)

@@ -47,8 +47,12 @@ p, q, n = np.array([0.5, 0.3, 0.2]), np.array([0.2, 0.3, 0.5]), 2
 problem = theory.Problem(p, q, n, "iid")
 program, formula = theory.lp.solve(problem), theory.subsets.optimum(problem)
 fast = bounds.optimal_acceptance(jnp.asarray(p), jnp.asarray(q), n, "iid")
-print(f"linear program {program.value:.6f}, gap {program.gap:.1e}, H = {np.flatnonzero(program.subset)}")
-print(f"formula        {formula.value:.6f}, specjax {fast:.6f}, one draft {bounds.first_try(jnp.asarray(p), jnp.asarray(q)):.6f}")
+print(
+    f"linear program {program.value:.6f}, gap {program.gap:.1e}, H = {np.flatnonzero(program.subset)}"
+)
+print(
+    f"formula        {formula.value:.6f}, specjax {fast:.6f}, one draft {bounds.first_try(jnp.asarray(p), jnp.asarray(q)):.6f}"
+)
 
 # %% [markdown]
 # How the drafts are drawn changes what can be accepted of them:
@@ -68,7 +72,9 @@ folder = Path(tempfile.mkdtemp())
 target, noise = jax.random.normal(jax.random.key(0), (2, 64, 1000))
 np.save(folder / "target.npy", 3 * target)
 np.save(folder / "draft.npy", 3 * target + 1.5 * noise)
-config = bound.Config(folder / "target.npy", folder / "draft.npy", n=(1, 2), rules=("kseq", "optimal"))
+config = bound.Config(
+    folder / "target.npy", folder / "draft.npy", n=(1, 2), rules=("kseq", "optimal")
+)
 study = bound.run(config)
 bound.plot(study)
 

@@ -1,4 +1,5 @@
-"""specjax: verification rules of speculative sampling as conditional laws, their optimum, and decoding in one jitted program.
+"""specjax: verification rules of speculative sampling as conditional laws, their optimum, and
+decoding in one jitted program.
 
 Start at `rules`, `optimal_acceptance` and `generate`; the float64 referee is the package `theory`.
 """

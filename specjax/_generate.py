@@ -39,7 +39,8 @@ def generate(
     tokens: int = 64,
     sampling: Sampling = AS_IS,
 ) -> Generated:
-    """Continue a text speculatively: the emitted tokens have the target's law if the rule is lossless.
+    """Continue a text speculatively: the emitted tokens have the target's law if the rule is
+    lossless.
 
     >>> import jax, specjax
     >>> specjax.generate(jax.random.key(0), "markov", "the ", tokens=8).tokens
@@ -55,9 +56,11 @@ def generate(
       sampling: temperature and truncation, of target and draft alike.
 
     Raises:
-      ValueError: there is no such pair or tree, the rule does not cover the tree, the text is empty, or a model gave no law.
+      ValueError: there is no such pair or tree, the rule does not cover the tree, the text is
+        empty, or a model gave no law.
 
-    Cost: compiles one program for each kind of rule, tree, sampling and length; prompts are padded to share it.
+    Cost: compiles one program for each kind of rule, tree, sampling and length; prompts are padded
+    to share it.
     """
     pair = pairs.load(pair) if isinstance(pair, str) else pair
     prompt = pair.tokenizer.encode(text)
@@ -65,7 +68,10 @@ def generate(
         raise ValueError("expected a text to continue and tokens >= 1")
     scheme = _scheme(rule.claims, tree)
     grown = growth.parse(tree, scheme) if isinstance(tree, str) else growth.drafting(tree, scheme)
-    decoder, verifier = decode.decoder(pair, grown, scheme, sampling), decode.verifier(rule, grown.scheme, grown.topology)
+    decoder, verifier = (
+        decode.decoder(pair, grown, scheme, sampling),
+        decode.verifier(rule, grown.scheme, grown.topology),
+    )
     padded = jnp.pad(jnp.asarray(prompt, jnp.int32), (0, -len(prompt) % decode.ROWS))
     params = decode.Params(pair.target_params, pair.draft_params)
     found = decode.decode(decoder, verifier, key, params, padded, jnp.int32(len(prompt)), tokens)
@@ -76,7 +82,9 @@ def generate(
 
 
 def _scheme(claims: Claims, tree: Topology | TreeDrafting | str) -> str:
-    """The first scheme that both cover; where there is none, the first of the tree, so that the refusal names it."""
+    """The first scheme that both cover; where there is none, the first of the tree, so that the
+    refusal names it.
+    """
     if isinstance(tree, str):
         schemes = tuple(growth.drawable(tree))
     else:

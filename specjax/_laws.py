@@ -1,4 +1,6 @@
-"""What is no law is refused at the front doors: by the bounds, and by every method of a rule that takes laws."""
+"""What is no law is refused at the front doors: by the bounds, and by every method of a rule that
+takes laws.
+"""
 
 import functools
 import inspect
@@ -15,12 +17,14 @@ from specjax._types import Claims
 
 T = TypeVar("T")
 R = TypeVar("R")
-LAWS = {"law": 2, "expected_acceptance": 1, "certificate": 1}  # where p stands among the arguments, before q
+# where p stands among the arguments, before q
+LAWS = {"law": 2, "expected_acceptance": 1, "certificate": 1}
 SUM = 1e-3  # a sum further than this from 1 is no rounding
 
 
 def check_laws(p: Array, q: Array, slots: bool) -> None:
-    """Refuse what is not one pair of laws; under jit, where values are not known yet, only shapes and dtypes are looked at.
+    """Refuse what is not one pair of laws; under jit, where values are not known yet, only shapes
+    and dtypes are looked at.
 
     Args:
       slots: q may be [n, V], a law for each draft.
@@ -32,18 +36,26 @@ def check_laws(p: Array, q: Array, slots: bool) -> None:
     if np.ndim(p) != 1:
         raise ValueError(f"p: expected shape [V], {one}, got {np.shape(p)}")
     if np.shape(q)[-1:] != np.shape(p) or np.ndim(q) > 1 + slots:
-        raise ValueError(f"q: expected shape [{'n, ' if slots else ''}{np.shape(p)[0]}], {one}, got {np.shape(q)}")
+        raise ValueError(
+            f"q: expected shape [{'n, ' if slots else ''}{np.shape(p)[0]}], {one}, got "
+            f"{np.shape(q)}"
+        )
     for name, law in (("p", p), ("q", q)):
         if not jnp.issubdtype(law.dtype, jnp.floating):
             raise ValueError(f"{name}: expected probabilities in a float dtype, got {law.dtype}")
         if not isinstance(law, jax.core.Tracer):
-            _check_values(name, np.asarray(law, np.float64), max(SUM, float(jnp.finfo(law.dtype).eps)))
+            _check_values(
+                name, np.asarray(law, np.float64), max(SUM, float(jnp.finfo(law.dtype).eps))
+            )
 
 
 def _check_values(name: str, law: np.ndarray, tolerance: float) -> None:
     bad = law[~(np.isfinite(law) & (law >= 0))]
     if bad.size:
-        raise ValueError(f"{name}: expected finite probabilities of at least 0, got {bad[0]}: logits become a law by Sampling().law")
+        raise ValueError(
+            f"{name}: expected finite probabilities of at least 0, got {bad[0]}: logits become a "
+            "law by Sampling().law"
+        )
     sums = law.sum(-1).reshape(-1)
     worst = sums[np.abs(sums - 1).argmax()]
     if abs(worst - 1) > tolerance:

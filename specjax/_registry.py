@@ -1,4 +1,6 @@
-"""How a file becomes a rule, a scheme, a verifier or a pair: by lying in its folder, or by its path."""
+"""How a file becomes a rule, a scheme, a verifier or a pair: by lying in its folder, or by its
+path.
+"""
 
 import dataclasses
 import importlib
@@ -19,20 +21,32 @@ T = TypeVar("T")
 
 @dataclass_transform(frozen_default=True)
 def register(cls: type[T]) -> type[T]:
-    """Make a class a frozen dataclass and a pytree (numeric fields are traced leaves), named after its file."""
+    """Make a class a frozen dataclass and a pytree (numeric fields are traced leaves), named after
+    its file.
+    """
     cls = dataclasses.dataclass(frozen=True)(cls)
     fields = dataclasses.fields(cls)  # type: ignore[arg-type]
 
     def flatten(value: T) -> tuple[list[object], tuple[object, ...]]:
         held = vars(value)
-        # The class is part of the structure. `register_dataclass` leaves it out of the comparison (seen in jax 0.10.2): two rules with
-        # equal fields then compare equal, and once in some hundred calls jit runs the program of the wrong one.
+        # The class is part of the structure. `register_dataclass` leaves it out of the comparison
+        # (seen in jax 0.10.2): two rules with
+        # equal fields then compare equal, and once in some hundred calls jit runs the program of
+        # the wrong one.
         static = tuple(held[field.name] for field in fields if field.metadata.get("static"))
-        return [held[field.name] for field in fields if not field.metadata.get("static")], (cls, *static)
+        return [held[field.name] for field in fields if not field.metadata.get("static")], (
+            cls,
+            *static,
+        )
 
     def unflatten(structure: tuple[object, ...], leaves: Iterable[object]) -> T:
         value, parts, static = object.__new__(cls), iter(leaves), iter(structure[1:])
-        vars(value).update({field.name: next(static if field.metadata.get("static") else parts) for field in fields})
+        vars(value).update(
+            {
+                field.name: next(static if field.metadata.get("static") else parts)
+                for field in fields
+            }
+        )
         return value
 
     jax.tree_util.register_pytree_node(cls, flatten, unflatten)
@@ -43,16 +57,20 @@ def register(cls: type[T]) -> type[T]:
 
 
 class Registry(Generic[T]):
-    """The registered classes of a package, one a file: a file dropped into its folder is one of them.
+    """The registered classes of a package, one a file: a file dropped into its folder is one of
+    them.
 
     Attributes:
       kind: what an error calls them.
-      mark: the attribute by which a class is told to be one, so that a stranger's need not be derived from the package's base.
+      mark: the attribute by which a class is told to be one, so that a stranger's need not be
+        derived from the package's base.
     """
 
     def __init__(self, package: str, kind: str, mark: str) -> None:
         self.kind, self.mark = kind, mark
-        self._classes: dict[str, type[T]] = {name: self.of(module) for name, module in discover(package).items()}
+        self._classes: dict[str, type[T]] = {
+            name: self.of(module) for name, module in discover(package).items()
+        }
 
     def names(self) -> tuple[str, ...]:
         """The names of all, sorted: the names of their files."""
@@ -80,7 +98,10 @@ class Registry(Generic[T]):
         """
         found = self._found(module)
         if len(found) != 1:
-            raise ValueError(f"{module.__file__}: expected one registered class with '{self.mark}', got {len(found)}")
+            raise ValueError(
+                f"{module.__file__}: expected one registered class with '{self.mark}', got "
+                f"{len(found)}"
+            )
         return found[0]
 
     def defined_in(self, module: ModuleType) -> bool:
@@ -88,8 +109,14 @@ class Registry(Generic[T]):
         return bool(self._found(module))
 
     def _found(self, module: ModuleType) -> list[type[T]]:
-        classes = [c for _, c in inspect.getmembers(module, inspect.isclass) if c.__module__ == module.__name__]
-        return [cast("type[T]", c) for c in classes if hasattr(c, self.mark) and vars(c).get("name")]
+        classes = [
+            c
+            for _, c in inspect.getmembers(module, inspect.isclass)
+            if c.__module__ == module.__name__
+        ]
+        return [
+            cast("type[T]", c) for c in classes if hasattr(c, self.mark) and vars(c).get("name")
+        ]
 
 
 def parts(cls: type) -> tuple[dataclasses.Field, ...]:
@@ -98,13 +125,22 @@ def parts(cls: type) -> tuple[dataclasses.Field, ...]:
 
 
 def discover(package: str) -> dict[str, ModuleType]:
-    """Import every public module of a package: name -> module, sorted. Files that begin with `_` are not public."""
-    return {name: importlib.import_module(f"{package}.{name}") for name in public(importlib.import_module(package).__path__)}
+    """Import every public module of a package: name -> module, sorted. Files that begin with `_`
+    are not public.
+    """
+    return {
+        name: importlib.import_module(f"{package}.{name}")
+        for name in public(importlib.import_module(package).__path__)
+    }
 
 
 def public(path: Iterable[str]) -> tuple[str, ...]:
     """The names of the public modules in folders, sorted."""
-    return tuple(sorted(module.name for module in pkgutil.iter_modules(path) if not module.name.startswith("_")))
+    return tuple(
+        sorted(
+            module.name for module in pkgutil.iter_modules(path) if not module.name.startswith("_")
+        )
+    )
 
 
 def find(held: Mapping[str, T], what: str, name: str, expected: str = "one of") -> T:

@@ -1,4 +1,6 @@
-"""The types that every room shares: array names, what a rule claims, what a rule and a drafting scheme are."""
+"""The types that every room shares: array names, what a rule claims, what a rule and a drafting
+scheme are.
+"""
 
 from typing import ClassVar, NamedTuple, Protocol, TypeVar, runtime_checkable
 
@@ -23,10 +25,13 @@ class Claims(NamedTuple):
       optimal_for: attains the optimum for every n up to it; 0 never, -1 every n.
       n_range: smallest and largest number of drafts that the rule takes; None is no limit.
       per_pair: the rule holds the plan of one (p, q, n) and serves no other.
-      searches: at each pair of laws it searches, in many steps; where no rule is named it is left out.
-      expectation_under: the schemes for which `expected_acceptance` holds; None is all of `drafting`.
+      searches: at each pair of laws it searches, in many steps; where no rule is named it is left
+        out.
+      expectation_under: the schemes for which `expected_acceptance` holds; None is all of
+        `drafting`.
       expectation_up_to: the largest n for which it holds; None is every n that the rule takes.
-      sequential: takes its drafts one by one: given the drafts so far, the emitted token has the same law whether one more is drawn or not.
+      sequential: takes its drafts one by one: given the drafts so far, the emitted token has the
+        same law whether one more is drawn or not.
     """
 
     lossless: bool
@@ -51,17 +56,22 @@ class Claims(NamedTuple):
 
     def stated_at(self, scheme: str, n: int) -> bool:
         """Whether `expected_acceptance`, if offered, holds for n drafts of this scheme."""
-        return scheme in (self.expectation_under or self.drafting) and (self.expectation_up_to is None or n <= self.expectation_up_to)
+        return scheme in (self.expectation_under or self.drafting) and (
+            self.expectation_up_to is None or n <= self.expectation_up_to
+        )
 
 
 class Certificate(NamedTuple):
-    """How near an optimal rule came to the optimum and to p at one pair of laws. The audit holds every field to enumeration.
+    """How near an optimal rule came to the optimum and to p at one pair of laws. The audit holds
+    every field to enumeration.
 
     Attributes:
       alpha: acceptance reached, to `tv_bound`.
       alpha_star: upper end of the certified bracket of the optimum.
-      gap: alpha_star - alpha; the optimum lies at most so far above what was reached. Rounding may leave it below 0.
-      tv_bound: of TV(emitted law, p): what rounding is allowed in the dtype of the computation, and what masses leave out.
+      gap: alpha_star - alpha; the optimum lies at most so far above what was reached. Rounding may
+        leave it below 0.
+      tv_bound: of TV(emitted law, p): what rounding is allowed in the dtype of the computation, and
+        what masses leave out.
       status: whether the solve met its tolerance; the rule is lossless either way.
     """
 
@@ -76,9 +86,9 @@ class Certificate(NamedTuple):
 class Rule(Protocol):
     """A verification rule at one node: a conditional law, not a sampler.
 
-    `law(tokens[n], p[V], q[V], mask[n]) -> [V]` is the law of the emitted token given the drafts. `mask` is true at
-    live slots. A rule may also offer `expected_acceptance(p, q, n)`: its exact acceptance, and, where a solver makes it optimal,
-    `certificate(p, q, n) -> Certificate`.
+    `law(tokens[n], p[V], q[V], mask[n]) -> [V]` is the law of the emitted token given the drafts.
+    `mask` is true at live slots. A rule may also offer `expected_acceptance(p, q, n)`: its exact
+    acceptance, and, where a solver makes it optimal, `certificate(p, q, n) -> Certificate`.
     """
 
     claims: ClassVar[Claims]
@@ -92,7 +102,9 @@ S = TypeVar("S")
 
 @runtime_checkable
 class Solves(Rule, Protocol[S]):
-    """A rule whose law comes out of a solve of (p, q), which its expectation and its certificate share."""
+    """A rule whose law comes out of a solve of (p, q), which its expectation and its certificate
+    share.
+    """
 
     def solve(self, p: Law, q: Law, n: int, live: Count) -> S:
         """What the law of `live` of n drafts is made of."""
@@ -109,7 +121,9 @@ class Solves(Rule, Protocol[S]):
 
 @runtime_checkable
 class Drafting(Protocol):
-    """A scheme that draws the n drafts of one node: `sample(key, q[V], n) -> (tokens[n], mask[n])`."""
+    """A scheme that draws the n drafts of one node: `sample(key, q[V], n) -> (tokens[n],
+    mask[n])`.
+    """
 
     name: ClassVar[str] = ""
 

@@ -1,4 +1,6 @@
-"""Speculative decoding as one jitted program: draft a tree, score it, verify, commit, until EOS or the budget."""
+"""Speculative decoding as one jitted program: draft a tree, score it, verify, commit, until EOS or
+the budget.
+"""
 
 import dataclasses
 import functools
@@ -21,11 +23,17 @@ from specjax.verifiers import TopDown, Verifier, Walk, check_covers, node_rule
 
 DRAFT, VERIFY = range(2)  # purposes of the random streams
 FINE, NO_TARGET_LAW, NO_DRAFT_LAW = range(3)  # a decode's status
-STATUS = ("", "the target's logits hold NaN, or no finite one", "the draft model's logits hold NaN, or no finite one")
-ROWS = 64  # caches come in multiples of this, so that trees of similar size share the prefill's trace
+STATUS = (
+    "",
+    "the target's logits hold NaN, or no finite one",
+    "the draft model's logits hold NaN, or no finite one",
+)
+# caches come in multiples of this, so that trees of similar size share the prefill's trace
+ROWS = 64
 
 Info = TypeVar("Info")
-Record = Callable[[Verifier, Draft, Float[Array, "N V"], Walk, Count], PyTree]  # of one step; the last is how many tokens are kept
+# of one step; the last is how many tokens are kept
+Record = Callable[[Verifier, Draft, Float[Array, "N V"], Walk, Count], PyTree]
 
 
 class Params(NamedTuple):
@@ -77,7 +85,8 @@ class StepInfo(NamedTuple):
     """What a reader wants to know of one step.
 
     Attributes:
-      emitted: tokens kept of the verdict; 0 in rows of steps that did not run, and at a state that is done.
+      emitted: tokens kept of the verdict; 0 in rows of steps that did not run, and at a state that
+        is done.
       accepted: how many of these were drafts.
       record: what was asked to be recorded; empty rows of zeros where the step did not run.
     """
@@ -88,7 +97,8 @@ class StepInfo(NamedTuple):
 
 
 class Decoded(NamedTuple):
-    """The text and its history: `tokens` [S] of which `length` count, and StepInfo stacked over [budget] of which `steps` ran.
+    """The text and its history: `tokens` [S] of which `length` count, and StepInfo stacked over
+    [budget] of which `steps` ran.
 
     A `status` other than FINE says whose law ended the text; the last step then emitted nothing.
     """
@@ -100,20 +110,29 @@ class Decoded(NamedTuple):
     status: Count
 
 
-def decoder(pair: Pair, tree: Topology | TreeDrafting, scheme: str, sampling: Sampling = AS_IS) -> Decoder:
+def decoder(
+    pair: Pair, tree: Topology | TreeDrafting, scheme: str, sampling: Sampling = AS_IS
+) -> Decoder:
     """The decoder in which the pair's draft model grows a tree by a drafting scheme.
 
     Raises:
       ValueError: the tree draws by another scheme.
     """
-    return Decoder(pair.target, ModelDrafter(pair.draft, growth.drafting(tree, scheme), sampling), sampling, pair.eos)
+    return Decoder(
+        pair.target,
+        ModelDrafter(pair.draft, growth.drafting(tree, scheme), sampling),
+        sampling,
+        pair.eos,
+    )
 
 
 def verifier(judge: Rule | Verifier, scheme: str, topology: Topology) -> Verifier:
-    """Who accepts the tree, once the proof is seen to cover it: a verifier of whole paths as it is, a node rule from the root down.
+    """Who accepts the tree, once the proof is seen to cover it: a verifier of whole paths as it is,
+    a node rule from the root down.
 
     Raises:
-      ValueError: the scheme, or an n of the tree, is not covered; the rule holds the plan of one pair (p, q).
+      ValueError: the scheme, or an n of the tree, is not covered; the rule holds the plan of one
+        pair (p, q).
     """
     made: Verifier = judge if isinstance(judge, Verifier) else TopDown(judge)
     rule = node_rule(made)
@@ -128,7 +147,9 @@ def verifier(judge: Rule | Verifier, scheme: str, topology: Topology) -> Verifie
     return made
 
 
-def init(decoder: Decoder, params: Params, prompt: Int[Array, " P"], length: Count, budget: int) -> DecodeState:
+def init(
+    decoder: Decoder, params: Params, prompt: Int[Array, " P"], length: Count, budget: int
+) -> DecodeState:
     """The state after the first `length` >= 1 tokens of a padded prompt; `budget` more may follow.
 
     The padding lets prompts of one bucket share a trace.
@@ -147,17 +168,33 @@ def init(decoder: Decoder, params: Params, prompt: Int[Array, " P"], length: Cou
     )
 
 
-def propose(decoder: Decoder, key: RandomKey, params: Params, state: DecodeState) -> tuple[Draft, Float[Array, "N V"], DecodeState]:
-    """Draft a tree and score it: the draft, the target's laws p after each node, and the state to hand to `commit`.
+def propose(
+    decoder: Decoder, key: RandomKey, params: Params, state: DecodeState
+) -> tuple[Draft, Float[Array, "N V"], DecodeState]:
+    """Draft a tree and score it: the draft, the target's laws p after each node, and the state to
+    hand to `commit`.
 
-    That state is done, and has a status, where a node of the tree has no law: its logits hold NaN, or no finite one.
+    That state is done, and has a status, where a node of the tree has no law: its logits hold NaN,
+    or no finite one.
     """
-    draft, drafter = decoder.drafter.propose(_stream(key, DRAFT, state), params.drafter, state.drafter)
+    draft, drafter = decoder.drafter.propose(
+        _stream(key, DRAFT, state), params.drafter, state.drafter
+    )
     scores = decoder.target.score(params.target, state.target, draft.tokens, draft.topology)
     p = decoder.sampling.law(scores.logits)
-    no_p, no_q = (jnp.any(jnp.asarray(draft.topology.active) & _broken(laws)) for laws in (p, draft.q))
-    status = jnp.select([state.done, no_p, no_q], [state.status, NO_TARGET_LAW, NO_DRAFT_LAW], FINE).astype(jnp.int32)
-    return draft, p, state._replace(done=state.done | (status != FINE), status=status, target=scores.cache, drafter=drafter)
+    no_p, no_q = (
+        jnp.any(jnp.asarray(draft.topology.active) & _broken(laws)) for laws in (p, draft.q)
+    )
+    status = jnp.select(
+        [state.done, no_p, no_q], [state.status, NO_TARGET_LAW, NO_DRAFT_LAW], FINE
+    ).astype(jnp.int32)
+    return (
+        draft,
+        p,
+        state._replace(
+            done=state.done | (status != FINE), status=status, target=scores.cache, drafter=drafter
+        ),
+    )
 
 
 def _broken(laws: Float[Array, "N ..."]) -> Bool[Array, " N"]:
@@ -166,8 +203,12 @@ def _broken(laws: Float[Array, "N ..."]) -> Bool[Array, " N"]:
 
 
 def uniforms(key: RandomKey, state: DecodeState, draft: Draft) -> Float[Array, "U 2"]:
-    """The uniforms of this position's walk, N + 1 of them; verifiers that are compared share them."""
-    return numerics.uniforms(_stream(key, VERIFY, state), (draft.topology.nodes + 1,), draft.q.dtype)
+    """The uniforms of this position's walk, N + 1 of them; verifiers that are compared share
+    them.
+    """
+    return numerics.uniforms(
+        _stream(key, VERIFY, state), (draft.topology.nodes + 1,), draft.q.dtype
+    )
 
 
 def _stream(key: RandomKey, purpose: int, state: DecodeState) -> RandomKey:
@@ -176,12 +217,18 @@ def _stream(key: RandomKey, purpose: int, state: DecodeState) -> RandomKey:
 
 
 def emitted(decoder: Decoder, state: DecodeState, verdict: Verdict) -> Verdict:
-    """What is emitted of a verdict: up to the first EOS and the limit; of length 0 where the state is done."""
+    """What is emitted of a verdict: up to the first EOS and the limit; of length 0 where the state
+    is done.
+    """
     rows = jnp.arange(verdict.tokens.shape[0])
     ends = _is_end(decoder, verdict.tokens) & (rows < verdict.length)
     length = jnp.where(jnp.any(ends), jnp.argmax(ends).astype(jnp.int32) + 1, verdict.length)
     length = jnp.where(state.done, 0, jnp.minimum(length, state.limit - state.length))
-    return Verdict(jnp.where(rows < length, verdict.tokens, 0), length, jnp.where(rows < length, verdict.path, NO_NODE))
+    return Verdict(
+        jnp.where(rows < length, verdict.tokens, 0),
+        length,
+        jnp.where(rows < length, verdict.path, NO_NODE),
+    )
 
 
 def _is_end(decoder: Decoder, tokens: Int[Array, " T"]) -> Bool[Array, " T"]:
@@ -206,11 +253,18 @@ def commit(decoder: Decoder, state: DecodeState, verdict: Verdict) -> DecodeStat
 
 
 def step(
-    decoder: Decoder, verifier: Verifier, key: RandomKey, params: Params, state: DecodeState, record: Record | None = None
+    decoder: Decoder,
+    verifier: Verifier,
+    key: RandomKey,
+    params: Params,
+    state: DecodeState,
+    record: Record | None = None,
 ) -> tuple[DecodeState, StepInfo]:
-    """One target call: from 1 to D + 1 tokens are emitted. A state that is done emits none and commits nothing.
+    """One target call: from 1 to D + 1 tokens are emitted. A state that is done emits none and
+    commits nothing.
 
-    Cost: a forward of the target, those of the drafter, and one law for each visited node; and what is recorded.
+    Cost: a forward of the target, those of the drafter, and one law for each visited node; and what
+    is recorded.
     """
     draft, p, scored = propose(decoder, key, params, state)
     made = verifier.walk(uniforms(key, state, draft), draft, p)
@@ -221,17 +275,30 @@ def step(
 
 
 def run(
-    step: Callable[[DecodeState], tuple[DecodeState, Info]], state: DecodeState, rows: int, most: Count
+    step: Callable[[DecodeState], tuple[DecodeState, Info]],
+    state: DecodeState,
+    rows: int,
+    most: Count,
 ) -> tuple[DecodeState, Count, Info]:
-    """Repeat a step until the state is done, `most` <= rows times at the most: the end, the steps made, their records [rows, ...]."""
-    records = jax.tree.map(lambda row: jnp.zeros((rows, *row.shape), row.dtype), jax.eval_shape(step, state)[1])
+    """Repeat a step until the state is done, `most` <= rows times at the most: the end, the steps
+    made, their records [rows, ...].
+    """
+    records = jax.tree.map(
+        lambda row: jnp.zeros((rows, *row.shape), row.dtype), jax.eval_shape(step, state)[1]
+    )
 
     def turn(carry: tuple[DecodeState, Count, Info]) -> tuple[DecodeState, Count, Info]:
         state, count, records = carry
         state, row = step(state)
-        return state, count + 1, jax.tree.map(lambda table, value: table.at[count].set(value), records, row)
+        return (
+            state,
+            count + 1,
+            jax.tree.map(lambda table, value: table.at[count].set(value), records, row),
+        )
 
-    return jax.lax.while_loop(lambda carry: ~carry[0].done & (carry[1] < most), turn, (state, jnp.int32(0), records))
+    return jax.lax.while_loop(
+        lambda carry: ~carry[0].done & (carry[1] < most), turn, (state, jnp.int32(0), records)
+    )
 
 
 @functools.partial(jax.jit, static_argnames=("decoder", "budget", "record"))
@@ -245,14 +312,16 @@ def decode(
     budget: int,
     record: Record | None = None,
 ) -> Decoded:
-    """Decode up to `budget` tokens after the first `length` of a padded prompt, without leaving the device.
+    """Decode up to `budget` tokens after the first `length` of a padded prompt, without leaving the
+    device.
 
     Batch it by vmap over key, prompt and length; a batch runs until its slowest row is done.
 
     Args:
       verifier: `decode.verifier(rule or verifier, scheme, topology)`; its numbers are traced.
       key: typed; streams are split by purpose and position, so the result depends on nothing else.
-      record: what to look at in each step, e.g. `verifiers.node_report`; None for nothing, which costs nothing.
+      record: what to look at in each step, e.g. `verifiers.node_report`; None for nothing, which
+        costs nothing.
     """
     start = init(decoder, params, prompt, length, budget)
     one = functools.partial(step, decoder, verifier, key, params, record=record)

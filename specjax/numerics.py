@@ -1,4 +1,6 @@
-"""Arithmetic that laws are made of: sums, residuals, draws and logit transforms, safe in float32 at any V."""
+"""Arithmetic that laws are made of: sums, residuals, draws and logit transforms, safe in float32 at
+any V.
+"""
 
 import dataclasses
 import math
@@ -19,14 +21,18 @@ def tiny(x: Array) -> float:
 
 
 def dot(x: Array, y: Array) -> Array:
-    """The product x @ y in the operands' own precision: by default a GPU or TPU rounds float32 operands to 10 or 7 bits."""
+    """The product x @ y in the operands' own precision: by default a GPU or TPU rounds float32
+    operands to 10 or 7 bits.
+    """
     return jnp.matmul(x, y, precision=jax.lax.Precision.HIGHEST)
 
 
 def total(x: Float[Array, "... V"]) -> Float[Array, "..."]:
-    """Sum over the last axis in two levels: the rounding error grows with sqrt(V), not with V. One pass.
+    """Sum over the last axis in two levels: the rounding error grows with sqrt(V), not with V. One
+    pass.
 
-    The inner level is a product with ones: XLA does not vectorise a batched sum on a CPU, and takes four times as long for it.
+    The inner level is a product with ones: XLA does not vectorise a batched sum on a CPU, and takes
+    four times as long for it.
     """
     size = x.shape[-1]
     block = _block(size)
@@ -45,14 +51,18 @@ def divide(x: Array, y: Array) -> Array:
 
 
 def _divisor(y: Array) -> Array:
-    """y where it is positive, lifted to a normal number; else 1: the branch not taken has a finite derivative, and so has `where`."""
+    """y where it is positive, lifted to a normal number; else 1: the branch not taken has a finite
+    derivative, and so has `where`.
+    """
     return jnp.where(y > 0, jnp.maximum(y, tiny(y)), 1)
 
 
 def normalise(weights: Law, fallback: Law, floor: float = 0.0) -> Law:
-    """The law proportional to non-negative `weights`; where their mass is at most `floor`, `fallback`: the zero-mass case, decided here.
+    """The law proportional to non-negative `weights`; where their mass is at most `floor`,
+    `fallback`: the zero-mass case, decided here.
 
-    The barrier makes the sum that of the very weights it divides: XLA may otherwise compute them twice and round them twice.
+    The barrier makes the sum that of the very weights it divides: XLA may otherwise compute them
+    twice and round them twice.
     """
     weights = jax.lax.optimization_barrier(weights)
     mass = total(weights)
@@ -70,7 +80,9 @@ def residual(p: Law, q: Law) -> Law:
 
 
 def acceptance_probability(p: Array, q: Array) -> Array:
-    """min(1, p / q) elementwise; where q = 0, one if p > 0 and zero otherwise (padding gathers such tokens)."""
+    """min(1, p / q) elementwise; where q = 0, one if p > 0 and zero otherwise (padding gathers such
+    tokens).
+    """
     return jnp.where(q > 0, jnp.minimum(1, p / _divisor(q)), jnp.where(p > 0, 1, 0).astype(p.dtype))
 
 
@@ -86,7 +98,9 @@ def deposit(base: Law, tokens: Int[Array, " n"], mass: Float[Array, " n"]) -> La
 
 
 def uniforms(key: RandomKey, shape: tuple[int, ...], dtype: DTypeLike) -> Float[Array, "*shape 2"]:
-    """Uniforms on [0, 1) in two words each, u[0] + 2^-23 u[1] in float32: one word alone is coarser than laws are."""
+    """Uniforms on [0, 1) in two words each, u[0] + 2^-23 u[1] in float32: one word alone is coarser
+    than laws are.
+    """
     return jax.random.uniform(key, (*shape, 2), dtype)
 
 
@@ -97,12 +111,16 @@ def fine(u: Float[Array, "*shape 2"]) -> Float[Array, "*shape"]:
 
 
 def coin(u: Float[Array, "*shape 2"], chance: Float[Array, "*shape"]) -> Bool[Array, "*shape"]:
-    """True with this probability, also where it is 1e-12; never where it is 0, always where it is 1."""
+    """True with this probability, also where it is 1e-12; never where it is 0, always where it is
+    1.
+    """
     return fine(u) < chance
 
 
 def exponential(key: RandomKey, shape: tuple[int, ...], dtype: DTypeLike) -> Float[Array, "*shape"]:
-    """Waiting times of rate 1; those near 0, which tell the first of V arrivals, are exact to 2^-21 of themselves in float32."""
+    """Waiting times of rate 1; those near 0, which tell the first of V arrivals, are exact to 2^-21
+    of themselves in float32.
+    """
     return -jnp.log1p(-fine(uniforms(key, shape, dtype)))
 
 
@@ -115,11 +133,13 @@ class Place(NamedTuple):
 
 
 def draw(law: Law, u: Float[Array, "*words"]) -> Int[Array, ""]:
-    """The token that a uniform of two words (see `uniforms`) selects from a law; never a token of mass zero.
+    """The token that a uniform of two words (see `uniforms`) selects from a law; never a token of
+    mass zero.
 
-    A two-level inverse distribution function, with running sums in integers, which do not round. In float32 TV(draw, law) is below
-    1e-7 at V = 65536 and 262144: what the sums of rows round. A token below 2^-43 of the mass may never come.
-    `law` need not sum to 1: it is read as proportional. A law of all zeros gives token 0. Cost: one pass over V.
+    A two-level inverse distribution function, with running sums in integers, which do not round. In
+    float32 TV(draw, law) is below 1e-7 at V = 65536 and 262144: what the sums of rows round. A
+    token below 2^-43 of the mass may never come. `law` need not sum to 1: it is read as
+    proportional. A law of all zeros gives token 0. Cost: one pass over V.
 
     Raises:
       ValueError: u is not two words.
@@ -135,7 +155,9 @@ def blocks(law: Float[Array, "*laws V"]) -> Float[Array, "*laws rows block"]:
     """The law in rows of about sqrt(V) tokens, the last one padded with zeros."""
     size = law.shape[-1]
     block = _block(size)
-    return jnp.pad(law, [(0, 0)] * (law.ndim - 1) + [(0, -size % block)]).reshape(*law.shape[:-1], -1, block)
+    return jnp.pad(law, [(0, 0)] * (law.ndim - 1) + [(0, -size % block)]).reshape(
+        *law.shape[:-1], -1, block
+    )
 
 
 def place(u: Float[Array, "*words"], mass: Scalar) -> Place:
@@ -145,24 +167,35 @@ def place(u: Float[Array, "*words"], mass: Scalar) -> Place:
       ValueError: u is not two words.
     """
     if u.shape != (2,):
-        raise ValueError(f"u: expected the two words of a uniform, shape (2,), as numerics.uniforms makes them, got shape {u.shape}")
+        raise ValueError(
+            f"u: expected the two words of a uniform, shape (2,), as numerics.uniforms makes them, "
+            f"got shape {u.shape}"
+        )
     high, low = _bits(u.dtype)
     kind = f"int{8 * u.dtype.itemsize}"
-    return Place((u * jnp.asarray([2.0**high, 2.0**low], u.dtype)).astype(kind), jnp.asarray([2**high, 0], kind), mass)
+    return Place(
+        (u * jnp.asarray([2.0**high, 2.0**low], u.dtype)).astype(kind),
+        jnp.asarray([2**high, 0], kind),
+        mass,
+    )
 
 
 def pick(mass: Float[Array, " K"], place: Place) -> tuple[Int[Array, ""], Place]:
-    """The entry in which a place lies, and where it lies there: entry k is picked in proportion to mass[k], up to 2^-42 of the scale.
+    """The entry in which a place lies, and where it lies there: entry k is picked in proportion to
+    mass[k], up to 2^-42 of the scale.
 
     Where the entries do not sum to `place.of`, the place is moved in proportion.
     """
     words = _words(mass / jnp.maximum(place.scale, tiny(place.scale)))
     sums = jnp.cumsum(words, 1)
     _, low = _bits(mass.dtype)
-    change = _amount(sums[:, -1] - place.of, mass.dtype) * (_amount(place.at, mass.dtype) / jnp.maximum(_amount(place.of, mass.dtype), 1))
+    change = _amount(sums[:, -1] - place.of, mass.dtype) * (
+        _amount(place.at, mass.dtype) / jnp.maximum(_amount(place.of, mass.dtype), 1)
+    )
     at = place.at.at[1].add(jnp.round(change).astype(words.dtype))
     difference = sums - at[:, None]
-    beyond = difference[0] + (difference[1] >> low)  # the sign of a difference of words, the low one carried
+    # the sign of a difference of words, the low one carried
+    beyond = difference[0] + (difference[1] >> low)
     slots = jnp.arange(mass.shape[0])
     last = jnp.max(jnp.where(mass > 0, slots, 0))
     above = (beyond > 0) | ((beyond == 0) & (difference[1] & ((1 << low) - 1) > 0))
@@ -171,7 +204,9 @@ def pick(mass: Float[Array, " K"], place: Place) -> tuple[Int[Array, ""], Place]
 
 
 def _bits(dtype: jnp.dtype) -> tuple[int, int]:
-    """Of the high word, those of a uniform, and of the low one, so that 2^12 low words can be summed."""
+    """Of the high word, those of a uniform, and of the low one, so that 2^12 low words can be
+    summed.
+    """
     return (23, 19) if dtype.itemsize <= 4 else (52, 50)
 
 
@@ -179,7 +214,9 @@ def _words(mass: Float[Array, " K"]) -> Int[Array, "2 K"]:
     high, low = _bits(mass.dtype)
     scaled = mass * 2.0**high
     whole = jnp.floor(scaled)
-    return jnp.stack([whole, jnp.round((scaled - whole) * 2.0**low)]).astype(f"int{8 * mass.dtype.itemsize}")
+    return jnp.stack([whole, jnp.round((scaled - whole) * 2.0**low)]).astype(
+        f"int{8 * mass.dtype.itemsize}"
+    )
 
 
 def _amount(words: Int[Array, " 2"], dtype: jnp.dtype) -> Scalar:
@@ -188,7 +225,9 @@ def _amount(words: Int[Array, " 2"], dtype: jnp.dtype) -> Scalar:
 
 
 def likeliest(q: Law, n: int) -> Int[Array, " n"]:
-    """The n <= V most likely tokens, likeliest first, of equals that of lowest index. Cost: a top_k, or n passes in float64."""
+    """The n <= V most likely tokens, likeliest first, of equals that of lowest index. Cost: a
+    top_k, or n passes in float64.
+    """
     if q.dtype.itemsize <= 4:
         return jax.lax.top_k(q, n)[1]
 
@@ -196,7 +235,9 @@ def likeliest(q: Law, n: int) -> Int[Array, " n"]:
 
 
 def largest(x: Float[Array, " V"], n: int) -> Int[Array, " n"]:
-    """The places of the n <= V largest entries, largest first, of equals the first ones. Cost: n passes."""
+    """The places of the n <= V largest entries, largest first, of equals the first ones. Cost: n
+    passes.
+    """
 
     def take(left: Array, _: None) -> tuple[Array, Int[Array, ""]]:
         place = jnp.argmax(left)
@@ -206,27 +247,33 @@ def largest(x: Float[Array, " V"], n: int) -> Int[Array, " n"]:
 
 
 def arrivals(waits: Float[Array, "*races V"], law: Law) -> Float[Array, "*races V"]:
-    """When each token comes in a race at rates `law`, in a unit so long that none is too late for a float; infinite where the rate is 0."""
+    """When each token comes in a race at rates `law`, in a unit so long that none is too late for a
+    float; infinite where the rate is 0.
+    """
     return jnp.where(law > 0, waits * 2.0**-60 / _divisor(law), jnp.inf)
 
 
 def first_arrivals(key: RandomKey, q: Law, n: int) -> Int[Array, " n"]:
-    """The n <= V tokens that come first in a race at rates q, in order: n draws without replacement; of rate 0 last.
+    """The n <= V tokens that come first in a race at rates q, in order: n draws without
+    replacement; of rate 0 last.
 
-    Every wait and quotient is exact to 2^-21 of itself, and so are the rates. Gumbel noise in float32 is less exact: its logarithms are
-    rounded to 2^-20 beyond 8. Cost: one pass of noise over V and one top_k. Source: kool2019stochastic.
+    Every wait and quotient is exact to 2^-21 of itself, and so are the rates. Gumbel noise in
+    float32 is less exact: its logarithms are rounded to 2^-20 beyond 8. Cost: one pass of noise
+    over V and one top_k. Source: kool2019stochastic.
     """
     return jax.lax.top_k(-arrivals(exponential(key, q.shape, q.dtype), q), n)[1]
 
 
 @dataclasses.dataclass(frozen=True)
 class Sampling:
-    """How logits become a law; one object for target and draft, so that both are transformed alike. Static under jit.
+    """How logits become a law; one object for target and draft, so that both are transformed alike.
+    Static under jit.
 
     Attributes:
       temperature: >= 0; at 0 the law is one-hot at the first maximum (greedy decoding).
       top_k: keep the k most likely tokens (ties at the edge are all kept); 0 keeps all.
-      top_p: keep the smallest set of most likely tokens with mass >= top_p (ties likewise); 1 keeps all.
+      top_p: keep the smallest set of most likely tokens with mass >= top_p (ties likewise); 1 keeps
+        all.
       min_p: keep the tokens with at least min_p times the largest probability; 0 keeps all.
 
     Raises:
@@ -239,18 +286,34 @@ class Sampling:
     min_p: float = 0.0
 
     def __post_init__(self) -> None:
-        if not (0 <= self.temperature < math.inf and self.top_k >= 0 and 0 < self.top_p <= 1 and 0 <= self.min_p <= 1):
-            raise ValueError(f"expected temperature >= 0, top_k >= 0, 0 < top_p <= 1, 0 <= min_p <= 1, got {self}")
+        if not (
+            0 <= self.temperature < math.inf
+            and self.top_k >= 0
+            and 0 < self.top_p <= 1
+            and 0 <= self.min_p <= 1
+        ):
+            raise ValueError(
+                f"expected temperature >= 0, top_k >= 0, 0 < top_p <= 1, 0 <= min_p <= 1, got "
+                f"{self}"
+            )
 
     def law(self, logits: Float[Array, "... V"]) -> Float[Array, "... V"]:
-        """The law of logits of any float dtype, in float32 or wider; NaN in all of a row that has a NaN, or no finite logit.
+        """The law of logits of any float dtype, in float32 or wider; NaN in all of a row that has a
+        NaN, or no finite logit.
 
-        Where temperature or logits are extreme it is the law of the limit: logits of +inf share all mass. Cost: top_p sorts V.
+        Where temperature or logits are extreme it is the law of the limit: logits of +inf share all
+        mass. Cost: top_p sorts V.
         """
         logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
-        whole = jnp.isfinite(logits).any(-1, keepdims=True) & ~jnp.isnan(logits).any(-1, keepdims=True)
+        whole = jnp.isfinite(logits).any(-1, keepdims=True) & ~jnp.isnan(logits).any(
+            -1, keepdims=True
+        )
         if self.temperature == 0:
-            return jnp.where(whole, jax.nn.one_hot(jnp.argmax(logits, -1), logits.shape[-1], dtype=logits.dtype), jnp.nan)
+            return jnp.where(
+                whole,
+                jax.nn.one_hot(jnp.argmax(logits, -1), logits.shape[-1], dtype=logits.dtype),
+                jnp.nan,
+            )
         if 0 < self.top_k < logits.shape[-1]:
             edge = jax.lax.top_k(logits, self.top_k)[0][..., -1:]
             logits = jnp.where(logits >= edge, logits, -jnp.inf)
@@ -262,7 +325,9 @@ class Sampling:
         return jnp.where(whole, law, jnp.nan)
 
     def _divisor(self, logits: Array) -> float:
-        """The temperature, kept where it and its reciprocal are normal numbers: beyond, the law is that of the limit anyway."""
+        """The temperature, kept where it and its reciprocal are normal numbers: beyond, the law is
+        that of the limit anyway.
+        """
         return min(max(self.temperature, tiny(logits)), 1 / tiny(logits))
 
 
@@ -270,7 +335,9 @@ AS_IS = Sampling()
 
 
 def _below(logits: Float[Array, "... V"]) -> Float[Array, "... V"]:
-    """The logits less their largest one: at a low temperature they then fall to -inf, and none rises to +inf."""
+    """The logits less their largest one: at a low temperature they then fall to -inf, and none
+    rises to +inf.
+    """
     best = jax.lax.stop_gradient(jnp.max(logits, -1, keepdims=True))
     return jnp.where(jnp.isinf(best) & (logits == best), 0, logits - best)
 
@@ -281,7 +348,9 @@ def _keep(law: Array, kept: Array) -> Array:
 
 
 def _nucleus_edge(law: Float[Array, "... V"], top_p: float) -> Float[Array, "... 1"]:
-    """The smallest probability inside the nucleus: the first whose predecessors hold less than top_p is the last one kept."""
+    """The smallest probability inside the nucleus: the first whose predecessors hold less than
+    top_p is the last one kept.
+    """
     descending = -jnp.sort(-law, -1)
     before = jnp.cumsum(descending, -1) - descending
     last = jnp.sum(before < top_p, -1, keepdims=True) - 1

@@ -5,13 +5,16 @@ import os
 from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".cache" / "jax"))
+os.environ.setdefault(
+    "JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".cache" / "jax")
+)
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 
 from beartype import BeartypeConf, beartype
 from jaxtyping import install_import_hook
 
-checked = beartype(conf=BeartypeConf(is_pep484_tower=True))  # an int is a float, as for any type checker
+# an int is a float, as for any type checker
+checked = beartype(conf=BeartypeConf(is_pep484_tower=True))
 install_import_hook("specjax", "conftest.checked")
 
 import jax  # noqa: E402

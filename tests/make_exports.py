@@ -1,4 +1,6 @@
-"""Writes the classes of every package of files into its __init__: `make exports` after a file was dropped in or taken out."""
+"""Writes the classes of every package of files into its __init__: `make exports` after a file was
+dropped in or taken out.
+"""
 
 import ast
 import re
@@ -14,13 +16,17 @@ def classes(folder: Path) -> dict[str, str]:
     found = {}
     for path in sorted(folder.glob("[!_]*.py")):
         for node in ast.parse(path.read_text()).body:
-            if isinstance(node, ast.ClassDef) and any(ast.unparse(one) == "register" for one in node.decorator_list):
+            if isinstance(node, ast.ClassDef) and any(
+                ast.unparse(one) == "register" for one in node.decorator_list
+            ):
                 found[path.stem] = node.name
     return found
 
 
 def made(text: str, package: str, held: dict[str, str]) -> str:
-    """The text of an __init__ that imports these classes after the package's base, and lists them in __all__."""
+    """The text of an __init__ that imports these classes after the package's base, and lists them
+    in __all__.
+    """
     line = re.compile(rf"from {re.escape(package)}\.([a-z]\w*) import ([A-Z]\w*)\n")
     stale = {name for _, name in line.findall(text)}
     text = line.sub("", text)
@@ -31,7 +37,13 @@ def made(text: str, package: str, held: dict[str, str]) -> str:
     text = text[:end] + imports + text[end:]
     listed = re.search(r"__all__ = (\[[^\]]*\])", text)
     names = (set(ast.literal_eval(listed[1])) - stale) | set(held.values())
-    return text[: listed.start(1)] + "[\n" + "".join(f'    "{name}",\n' for name in ordered(names)) + "]" + text[listed.end(1) :]
+    return (
+        text[: listed.start(1)]
+        + "[\n"
+        + "".join(f'    "{name}",\n' for name in ordered(names))
+        + "]"
+        + text[listed.end(1) :]
+    )
 
 
 def ordered(names: set[str]) -> list[str]:
@@ -49,7 +61,9 @@ def all_made() -> dict[Path, str]:
     found = {}
     for folder in PACKAGES:
         path = ROOT / "specjax" / folder / "__init__.py"
-        found[path] = made(path.read_text(), f"specjax.{folder.replace('/', '.')}", classes(path.parent))
+        found[path] = made(
+            path.read_text(), f"specjax.{folder.replace('/', '.')}", classes(path.parent)
+        )
     return found
 
 

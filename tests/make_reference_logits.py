@@ -1,4 +1,5 @@
-"""Logits of transformers' Llama for the loader tests: a tiny random model with its weights, and SmolLM2 at one prompt.
+"""Logits of transformers' Llama for the loader tests: a tiny random model with its weights, and
+SmolLM2 at one prompt.
 
 Run with `make reference-logits`; the only user of torch and transformers.
 """
@@ -11,7 +12,10 @@ import torch
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 DATA = Path(__file__).parent / "data"
-PROMPT = "In 1687 Newton's Principia was printed. Every body continues in its state of rest, or of uniform motion,"
+PROMPT = (
+    "In 1687 Newton's Principia was printed. Every body continues in its state of rest, or of "
+    "uniform motion,"
+)
 NAMES = {
     "attention_norm/scale": "input_layernorm",
     "mlp_norm/scale": "post_attention_layernorm",
@@ -42,8 +46,15 @@ def tiny() -> dict[str, np.ndarray]:
     model = LlamaForCausalLM(config).eval()
     tokens = torch.randint(0, config.vocab_size, (1, 12))
     state = {name: tensor.detach().numpy() for name, tensor in model.state_dict().items()}
-    weights = {f"blocks/{i}/{ours}": state[f"model.layers.{i}.{theirs}.weight"].T for i in range(2) for ours, theirs in NAMES.items()}
-    weights |= {"embed/embedding": state["model.embed_tokens.weight"], "norm/scale": state["model.norm.weight"]}
+    weights = {
+        f"blocks/{i}/{ours}": state[f"model.layers.{i}.{theirs}.weight"].T
+        for i in range(2)
+        for ours, theirs in NAMES.items()
+    }
+    weights |= {
+        "embed/embedding": state["model.embed_tokens.weight"],
+        "norm/scale": state["model.norm.weight"],
+    }
     with torch.no_grad():
         return weights | {"tokens": tokens[0].numpy(), "logits": model(tokens).logits[0].numpy()}
 
@@ -57,7 +68,13 @@ def smollm2() -> dict[str, np.ndarray]:
     with torch.no_grad():
         logits = model(torch.tensor([ids])).logits[0].numpy()
     columns = np.linspace(0, logits.shape[1] - 1, 512).astype(int)
-    return {"prompt": np.array(PROMPT), "ids": np.array(ids), "columns": columns, "logits": logits[:, columns], "argmax": logits.argmax(-1)}
+    return {
+        "prompt": np.array(PROMPT),
+        "ids": np.array(ids),
+        "columns": columns,
+        "logits": logits[:, columns],
+        "argmax": logits.argmax(-1),
+    }
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""The exact law of the emitted sequence, by enumeration over all drafted trees: one judge for every verifier."""
+"""The exact law of the emitted sequence, by enumeration over all drafted trees: one judge for every
+verifier.
+"""
 
 import dataclasses
 import itertools
@@ -25,7 +27,9 @@ AT_MOST = 800  # drafted trees per enumeration
 
 
 class World(NamedTuple):
-    """The laws of the next token after every prefix: target[d] and draft[d] have shape [V] * d + [V]."""
+    """The laws of the next token after every prefix: target[d] and draft[d] have shape [V] * d +
+    [V].
+    """
 
     target: tuple[np.ndarray, ...]
     draft: tuple[np.ndarray, ...]
@@ -36,7 +40,9 @@ class World(NamedTuple):
 
 
 class Trees(NamedTuple):
-    """All drafted trees of a world, one row each: what was drawn, the laws at every node, the probability."""
+    """All drafted trees of a world, one row each: what was drawn, the laws at every node, the
+    probability.
+    """
 
     tokens: np.ndarray
     active: np.ndarray
@@ -46,9 +52,11 @@ class Trees(NamedTuple):
 
 
 class Judgement(NamedTuple):
-    """What a verifier is: its distance from the target's law, the mean number of accepted drafts, and how far its laws sum from 1.
+    """What a verifier is: its distance from the target's law, the mean number of accepted drafts,
+    and how far its laws sum from 1.
 
-    The last is a mean over drafts: a program batched over trees may round a residual twice, by eps over its mass.
+    The last is a mean over drafts: a program batched over trees may round a residual twice, by eps
+    over its mass.
     """
 
     loss: float
@@ -61,7 +69,9 @@ def random_world(vocabulary: int, height: int, seed: int) -> World:
     rng = np.random.default_rng((seed, vocabulary, height))
 
     def laws() -> tuple[np.ndarray, ...]:
-        return tuple(rng.dirichlet(np.ones(vocabulary), (vocabulary,) * depth) for depth in range(height + 1))
+        return tuple(
+            rng.dirichlet(np.ones(vocabulary), (vocabulary,) * depth) for depth in range(height + 1)
+        )
 
     return World(laws(), laws())
 
@@ -69,7 +79,12 @@ def random_world(vocabulary: int, height: int, seed: int) -> World:
 def constant_world(p, q, height: int) -> World:
     """One pair of laws after every prefix."""
     depths = [(len(p),) * depth for depth in range(height + 1)]
-    return World(*(tuple(np.broadcast_to(np.asarray(law), (*shape, len(p))) for shape in depths) for law in (p, q)))
+    return World(
+        *(
+            tuple(np.broadcast_to(np.asarray(law), (*shape, len(p))) for shape in depths)
+            for law in (p, q)
+        )
+    )
 
 
 def battery_worlds(vocabulary: int, height: int) -> dict[str, World]:
@@ -78,7 +93,14 @@ def battery_worlds(vocabulary: int, height: int) -> dict[str, World]:
     worlds = {name: constant_world(p, q, height) for name, p, q in pairs}
     rng = np.random.default_rng((height, vocabulary))
     mixed = [rng.integers(0, len(pairs), (vocabulary,) * depth) for depth in range(height + 1)]
-    return worlds | {"mixed": World(*(tuple(np.array([pair[side] for pair in pairs])[pick] for pick in mixed) for side in (1, 2)))}
+    return worlds | {
+        "mixed": World(
+            *(
+                tuple(np.array([pair[side] for pair in pairs])[pick] for pick in mixed)
+                for side in (1, 2)
+            )
+        )
+    }
 
 
 def vocabulary_of(topology: Topology) -> int:
@@ -96,11 +118,26 @@ def way(topology: Topology, node: int) -> list[int]:
 
 
 def draw_all(world: World, topology: Topology, scheme: str) -> Trees:
-    """Every assignment of tokens, the impossible ones too, with the probability that it is drawn; dead slots hold token 0."""
-    tokens = np.array([(0, *drafts) for drafts in itertools.product(range(world.vocabulary), repeat=topology.nodes - 1)])
-    ways = [tuple(tokens[:, above] for above in way(topology, node)) for node in range(topology.nodes)]
+    """Every assignment of tokens, the impossible ones too, with the probability that it is drawn;
+    dead slots hold token 0.
+    """
+    tokens = np.array(
+        [
+            (0, *drafts)
+            for drafts in itertools.product(range(world.vocabulary), repeat=topology.nodes - 1)
+        ]
+    )
+    ways = [
+        tuple(tokens[:, above] for above in way(topology, node)) for node in range(topology.nodes)
+    ]
     p, q = (
-        np.stack([np.broadcast_to(laws[len(steps)][steps], (len(tokens), world.vocabulary)) for steps in ways], 1)
+        np.stack(
+            [
+                np.broadcast_to(laws[len(steps)][steps], (len(tokens), world.vocabulary))
+                for steps in ways
+            ],
+            1,
+        )
         for laws in (world.target, world.draft)
     )
     active, mass = np.zeros(tokens.shape, bool), np.ones(len(tokens))
@@ -127,16 +164,26 @@ def _masses(q: np.ndarray, drafts: np.ndarray, scheme: str) -> np.ndarray:
         return np.ones(len(drafts))
     joint = theory.Problem(q, q, drafts.shape[1], scheme).joint()
     table = dict(zip(map(tuple, joint.tokens.tolist()), joint.mass, strict=True))
-    return np.array([table.get(tuple(row), 0.0) for row in drafts[:, : joint.tokens.shape[1]].tolist()])
+    return np.array(
+        [table.get(tuple(row), 0.0) for row in drafts[:, : joint.tokens.shape[1]].tolist()]
+    )
 
 
 class Judge:
-    """Judges one verifier on one tree under one scheme; the kernel is compiled once for all worlds of a vocabulary.
+    """Judges one verifier on one tree under one scheme; the kernel is compiled once for all worlds
+    of a vocabulary.
 
     `change` (draft, p) -> (draft, p) plants an error in what the verifier sees.
     """
 
-    def __init__(self, verifier, topology: Topology, scheme: str, change=lambda draft, p: (draft, p), dtype=np.float64):
+    def __init__(
+        self,
+        verifier,
+        topology: Topology,
+        scheme: str,
+        change=lambda draft, p: (draft, p),
+        dtype=np.float64,
+    ):
         self.topology, self.scheme, self.dtype = topology, scheme, dtype
 
         def law(tokens, active, p, q):
@@ -149,7 +196,13 @@ class Judge:
         """The verifier's law [T, N, V] on every drafted tree."""
         with jax.enable_x64(self.dtype == np.float64):
             return np.asarray(
-                self._laws(trees.tokens.astype(np.int32), trees.active, trees.p.astype(self.dtype), trees.q.astype(self.dtype)), np.float64
+                self._laws(
+                    trees.tokens.astype(np.int32),
+                    trees.active,
+                    trees.p.astype(self.dtype),
+                    trees.q.astype(self.dtype),
+                ),
+                np.float64,
             )
 
     def __call__(self, world: World) -> Judgement:
@@ -170,7 +223,11 @@ class Judge:
         for depth, target in enumerate(world.target):
             emitted = emitted[..., None] * target
             for node in np.flatnonzero(self.topology.depth == depth):
-                np.add.at(emitted, tuple(trees.tokens[:, above] for above in (0, *way(self.topology, node))), weighted[:, node])
+                np.add.at(
+                    emitted,
+                    tuple(trees.tokens[:, above] for above in (0, *way(self.topology, node))),
+                    weighted[:, node],
+                )
         return emitted[0]
 
 
@@ -183,33 +240,47 @@ def continued(world: World) -> np.ndarray:
 
 
 def outcome(verdict, vocabulary: int):
-    """The node where a verdict ended and its last token, as one number: a column of the flat law."""
+    """The node where a verdict ended and its last token, as one number: a column of the flat
+    law.
+    """
     last = verdict.length - 1
     return verdict.path[last] * vocabulary + verdict.tokens[last]
 
 
-def one_tree(world: World, topology: Topology, scheme: str, tokens: tuple[int, ...]) -> tuple[Draft, jax.Array]:
+def one_tree(
+    world: World, topology: Topology, scheme: str, tokens: tuple[int, ...]
+) -> tuple[Draft, jax.Array]:
     """One drawn tree and its target laws, in the widest float that jax has switched on."""
     trees = draw_all(world, topology, scheme)
     row = trees.tokens.tolist().index([0, *tokens])
     drawn = dataclasses.replace(topology, active=trees.active[row])
-    return Draft(drawn, jnp.asarray(trees.tokens[row], jnp.int32), jnp.asarray(trees.q[row]), scheme), jnp.asarray(trees.p[row])
+    return Draft(
+        drawn, jnp.asarray(trees.tokens[row], jnp.int32), jnp.asarray(trees.q[row]), scheme
+    ), jnp.asarray(trees.p[row])
 
 
 def walk_law(verifier, drawn: Draft, p: jax.Array, grid: int) -> np.ndarray:
-    """The law [N, V] of `walk`, with every node accepted or not as its chance says, and the last uniform on the midpoints of a grid.
+    """The law [N, V] of `walk`, with every node accepted or not as its chance says, and the last
+    uniform on the midpoints of a grid.
 
-    Over the nodes it is exact, over the tokens of a node within V / grid. Every verdict is held to its own path on the way.
+    Over the nodes it is exact, over the tokens of a node within V / grid. Every verdict is held to
+    its own path on the way.
     """
     accept = np.asarray(verifier.ends(drawn, p).accept)
     hits = np.array(list(itertools.product((False, True), repeat=len(accept))))
     chance = np.where(hits, accept, 1 - accept).prod(1)
     uniforms = np.where(hits, accept / 2, (1 + accept) / 2)
     last = (np.arange(grid) + 0.5) / grid
-    rows = np.concatenate([np.repeat(uniforms, grid, 0), np.tile(last, len(hits))[:, None]], 1)[np.repeat(chance > 0, grid)]
-    verdicts = jax.tree.map(np.asarray, jax.jit(jax.vmap(verifier.walk, (0, None, None)))(words(rows), drawn, p).verdict)
+    rows = np.concatenate([np.repeat(uniforms, grid, 0), np.tile(last, len(hits))[:, None]], 1)[
+        np.repeat(chance > 0, grid)
+    ]
+    verdicts = jax.tree.map(
+        np.asarray, jax.jit(jax.vmap(verifier.walk, (0, None, None)))(words(rows), drawn, p).verdict
+    )
     law = np.zeros(p.shape)
-    for tokens, length, path, weight in zip(*verdicts, np.repeat(chance[chance > 0] / grid, grid), strict=True):
+    for tokens, length, path, weight in zip(
+        *verdicts, np.repeat(chance[chance > 0] / grid, grid), strict=True
+    ):
         steps = [0, *way(drawn.topology, path[length - 1])]
         assert path.tolist() == steps + [NO_NODE] * (len(path) - len(steps))
         assert tokens[: length - 1].tolist() == np.asarray(drawn.tokens)[steps[1:]].tolist()
@@ -223,8 +294,12 @@ def words(u: np.ndarray) -> np.ndarray:
     return np.stack([u, np.zeros_like(u)], -1)
 
 
-def log_normal(topology: Topology, vocabulary: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Laws p, q [N, V] and tokens [N] at a large vocabulary, float64; the drafts are draws from q."""
+def log_normal(
+    topology: Topology, vocabulary: int, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Laws p, q [N, V] and tokens [N] at a large vocabulary, float64; the drafts are draws from
+    q.
+    """
     rng = np.random.default_rng((seed, vocabulary))
     logits = 2 * rng.standard_normal((topology.nodes, vocabulary))
     p, q = np.exp(logits + rng.standard_normal(logits.shape)), np.exp(logits)
@@ -233,8 +308,12 @@ def log_normal(topology: Topology, vocabulary: int, seed: int) -> tuple[np.ndarr
     return p, q, np.array([rng.choice(vocabulary, p=q[parent]) for parent in parents])
 
 
-def assert_single_precision_is_enough(verifier, topology: Topology, scheme: str, vocabulary: int) -> None:
-    """At a large vocabulary the law in float32 sums to 1, and lies within 1e-6 of the same in float64."""
+def assert_single_precision_is_enough(
+    verifier, topology: Topology, scheme: str, vocabulary: int
+) -> None:
+    """At a large vocabulary the law in float32 sums to 1, and lies within 1e-6 of the same in
+    float64.
+    """
     p, q, tokens = log_normal(topology, vocabulary, 0)
 
     def law(dtype) -> np.ndarray:

@@ -1,4 +1,6 @@
-"""Rules that search: each of their programs compiles for ten seconds, so what other tests show of them too is thorough."""
+"""Rules that search: each of their programs compiles for ten seconds, so what other tests show of
+them too is thorough.
+"""
 
 import pytest
 

@@ -24,10 +24,16 @@ def grid(path: Path, seeds: int) -> Path:
 
 
 def environment(**more: str) -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])} | more
+    return (
+        os.environ
+        | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+        | more
+    )
 
 
 def start(*arguments: object, **more: str) -> subprocess.Popen:
     """`specjax ...` in a process of its own."""
     line = [sys.executable, "-m", "experiments", *map(str, arguments)]
-    return subprocess.Popen(line, env=environment(**more), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        line, env=environment(**more), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )

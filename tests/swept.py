@@ -1,4 +1,6 @@
-"""Rows as `specjax merge` writes them, of laws that were never drawn: what figures and pages are tested on."""
+"""Rows as `specjax merge` writes them, of laws that were never drawn: what figures and pages are
+tested on.
+"""
 
 import numpy as np
 
@@ -6,7 +8,9 @@ LOSS = {"kseq": 0.05, "optimal": 0.0, "recursive_rejection": 0.08}
 
 
 def rows(temperatures=(1.0,), ns=(1, 2), seeds=(0,), contexts=40, families=("zipf",)):
-    """One row per cell; the rule falls below the optimum by `LOSS` on average, context by context."""
+    """One row per cell; the rule falls below the optimum by `LOSS` on average, context by
+    context.
+    """
     cells = [(f, t, n, s) for f in families for t in temperatures for n in ns for s in seeds]
     return [row for cell in cells for row in _cell(*cell, contexts)]
 
@@ -16,7 +20,12 @@ def _cell(family, temperature, n, seed, contexts):
     best = rng.uniform(0.6, 0.9, contexts)
     for rule, loss in LOSS.items():
         values = best - loss * rng.uniform(0, 2, contexts)
-        means = {"acceptance": values, "alpha_star": best, "gap": best - values, "block_efficiency": 1 + values}
+        means = {
+            "acceptance": values,
+            "alpha_star": best,
+            "gap": best - values,
+            "block_efficiency": 1 + values,
+        }
         yield {
             "cell": f"{family}-{rule}-{temperature}-{n}-{seed}",
             "pair": None,

@@ -1,4 +1,6 @@
-"""The harness: every rule is what it claims, and every planted error is rejected with the right reason."""
+"""The harness: every rule is what it claims, and every planted error is rejected with the right
+reason.
+"""
 
 import re
 
@@ -34,7 +36,9 @@ def test_rule_is_what_it_claims(name, n):
 @pytest.mark.newest
 def test_one_rule_of_each_scheme_is_what_it_claims():
     for name in ("greedy", "kseq", "recursive_rejection_without_replacement"):
-        assert [row.verdict for row in audit(rules.get(name), 2)] == ["ok"] * len(rules.get(name).claims.drafting)
+        assert [row.verdict for row in audit(rules.get(name), 2)] == ["ok"] * len(
+            rules.get(name).claims.drafting
+        )
 
 
 @pytest.mark.parametrize("wrong", wrong_rules.REASONS, ids=lambda cls: cls.__name__)
@@ -48,7 +52,9 @@ def test_planted_error_is_rejected(wrong):
 
 
 def test_a_true_certificate_passes():
-    true = wrong_rules.certifies(lambda made, p, q: made)(type("True", (), {"claims": Claims(True, frozenset({"iid"}))}))
+    true = wrong_rules.certifies(lambda made, p, q: made)(
+        type("True", (), {"claims": Claims(True, frozenset({"iid"}))})
+    )
     assert [row.verdict for row in audit(register(true), 2)] == ["ok"]
 
 
@@ -67,13 +73,18 @@ def test_a_lossy_rule_is_only_held_to_be_a_law():
 
 @register
 class Blend:
-    """Keeps a share `weight` of recursive rejection and ignores the drafts otherwise: lossless at every weight."""
+    """Keeps a share `weight` of recursive rejection and ignores the drafts otherwise: lossless at
+    every weight.
+    """
 
     weight: float = 0.5
     claims = Claims(lossless=True, drafting=frozenset({"iid"}))
 
     def law(self, tokens, p, q, mask):
-        return self.weight * rules.get("recursive_rejection")().law(tokens, p, q, mask) + (1 - self.weight) * p
+        return (
+            self.weight * rules.get("recursive_rejection")().law(tokens, p, q, mask)
+            + (1 - self.weight) * p
+        )
 
 
 def test_a_rule_with_parameters_is_lossless_and_traced_once():
@@ -83,7 +94,9 @@ def test_a_rule_with_parameters_is_lossless_and_traced_once():
     @jax.jit
     @chex.assert_max_traces(1)
     def law(rule):
-        return rule.law(jnp.array([0, 1]), jnp.asarray(pair.p), jnp.asarray(pair.q), jnp.ones(2, bool))
+        return rule.law(
+            jnp.array([0, 1]), jnp.asarray(pair.p), jnp.asarray(pair.q), jnp.ones(2, bool)
+        )
 
     laws = [law(Blend(jnp.float32(weight))) for weight in (0.0, 0.5, 1.0)]
     np.testing.assert_allclose(laws[1], (laws[0] + laws[2]) / 2, atol=1e-6)
@@ -97,15 +110,27 @@ def test_three_plans_share_one_trace():
 
     for pair in battery()[:3]:
         plan = theory.lp.plan(theory.Problem(pair.p, pair.q, 2, "iid"))
-        got = law(rules.get("transport")(jnp.asarray(plan, jnp.float32)), jnp.asarray(pair.p), jnp.asarray(pair.q))
+        got = law(
+            rules.get("transport")(jnp.asarray(plan, jnp.float32)),
+            jnp.asarray(pair.p),
+            jnp.asarray(pair.q),
+        )
         np.testing.assert_allclose(got, plan[1, 0], atol=1e-6)
 
 
 def test_a_plan_for_another_pair_is_rejected(monkeypatch):
     other = battery()[1]
     right = theory.lp.plan
-    monkeypatch.setattr(theory.lp, "plan", lambda problem: right(theory.Problem(other.p, other.q, problem.n, problem.drafting)))
-    assert all("not lossless" in row.verdict for row in audit(rules.get("transport"), 2) if row.scheme == "iid")
+    monkeypatch.setattr(
+        theory.lp,
+        "plan",
+        lambda problem: right(theory.Problem(other.p, other.q, problem.n, problem.drafting)),
+    )
+    assert all(
+        "not lossless" in row.verdict
+        for row in audit(rules.get("transport"), 2)
+        if row.scheme == "iid"
+    )
 
 
 def plain(claims: Claims) -> type:

@@ -1,4 +1,6 @@
-"""What rests on draws: trees of a scheme in any file, and the walks of a verifier beside its law."""
+"""What rests on draws: trees of a scheme in any file, and the walks of a verifier beside its
+law.
+"""
 
 import dataclasses
 import json
@@ -22,13 +24,30 @@ from specjax.verifiers import Block, TopDown, Traversal, register
 REJECTION = lifted(TopDown, rules.get("recursive_rejection"))
 KEYS = ["verifier", "scheme", "tree", "tv", "expected_accepted", "optimum", "verdict", "scope"]
 WRONG = {
-    "the likeliest for independent draws": ("draw(q[place], u)", "jnp.argmax(q[place])", "biased under iid on .*mine.py:2x2: total"),
-    "drops unlikely drafts": ("jnp.ones(self.count, bool)", "(q[state, tokens] > 0.3) | (depth == 0)", "biased under iid"),
-    "drops what others hang under": ("jnp.ones(self.count, bool)", "jnp.full(self.count, depth > 0)", "no tree: node 3 .* hangs nowhere"),
-    "tokens of other nodes": ("np.arange(sizes.nodes)", "np.array([0, 2, 1, 3, 4])", "no tree: node . does not stand for the prefix"),
+    "the likeliest for independent draws": (
+        "draw(q[place], u)",
+        "jnp.argmax(q[place])",
+        "biased under iid on .*mine.py:2x2: total",
+    ),
+    "drops unlikely drafts": (
+        "jnp.ones(self.count, bool)",
+        "(q[state, tokens] > 0.3) | (depth == 0)",
+        "biased under iid",
+    ),
+    "drops what others hang under": (
+        "jnp.ones(self.count, bool)",
+        "jnp.full(self.count, depth > 0)",
+        "no tree: node 3 .* hangs nowhere",
+    ),
+    "tokens of other nodes": (
+        "np.arange(sizes.nodes)",
+        "np.array([0, 2, 1, 3, 4])",
+        "no tree: node . does not stand for the prefix",
+    ),
     "children backwards": (
         "Grown(grown(sizes, sizes.depth, parents, active)",
-        "Grown(dataclasses.replace(grown(sizes, sizes.depth, parents, active), children=_backwards(sizes, parents, active))",
+        "Grown(dataclasses.replace(grown(sizes, sizes.depth, parents, active), "
+        "children=_backwards(sizes, parents, active))",
         "no tree: the children of node 0 are not listed",
     ),
     "more children than it says": (
@@ -38,11 +57,16 @@ WRONG = {
     ),
     "raises": ("draw(q[place], u)", "{}['law']", "raises KeyError: 'law'"),
 }
-BACKWARDS = "\ndef _backwards(sizes, parents, active):\n    return grown(sizes, sizes.depth, parents, active).children[:, ::-1]\n"
+BACKWARDS = (
+    "\ndef _backwards(sizes, parents, active):\n    return grown(sizes, sizes.depth, parents, "
+    "active).children[:, ::-1]\n"
+)
 
 
 def mine(folder: Path, old: str = "", new: str = "") -> str:
-    """A tree: two independent paths, from a file of somebody else's, with some of its text replaced."""
+    """A tree: two independent paths, from a file of somebody else's, with some of its text
+    replaced.
+    """
     text = Path(paths.__file__).read_text()
     assert old in text
     (folder / "mine.py").write_text(text.replace(old, new) + BACKWARDS)
@@ -52,12 +76,21 @@ def mine(folder: Path, old: str = "", new: str = "") -> str:
 def test_a_tree_scheme_in_any_file_is_drawn_and_judged(tmp_path, monkeypatch):
     monkeypatch.setattr(sampled_trees, "DRAWS", 1 << 16)
     tree = mine(tmp_path)
-    assert main(["audit", REJECTION.name, "--tree", tree, "--json", str(tmp_path / "rows.json")]) == 0
+    assert (
+        main(["audit", REJECTION.name, "--tree", tree, "--json", str(tmp_path / "rows.json")]) == 0
+    )
     (row,) = json.loads((tmp_path / "rows.json").read_text())
     print(row)
     assert list(row) == KEYS
-    assert (row["verifier"], row["scheme"], row["tree"], row["optimum"]) == (REJECTION.name, "iid", tree, None)
-    stated = re.fullmatch(rf"lossless within TV (\S+) \({sampled_trees.DRAWS} trees\)", row["verdict"])
+    assert (row["verifier"], row["scheme"], row["tree"], row["optimum"]) == (
+        REJECTION.name,
+        "iid",
+        tree,
+        None,
+    )
+    stated = re.fullmatch(
+        rf"lossless within TV (\S+) \({sampled_trees.DRAWS} trees\)", row["verdict"]
+    )
     assert row["tv"] < float(stated[1]) < 0.03
 
 
@@ -71,7 +104,10 @@ def test_drawn_trees_are_worth_what_theory_says(one, tmp_path):
 
 
 QUICK = {"the likeliest for independent draws", "tokens of other nodes", "raises"}
-PARAMETERS = [pytest.param(*WRONG[name], id=name, marks=[] if name in QUICK else pytest.mark.thorough) for name in WRONG]
+PARAMETERS = [
+    pytest.param(*WRONG[name], id=name, marks=[] if name in QUICK else pytest.mark.thorough)
+    for name in WRONG
+]
 
 
 @pytest.mark.parametrize(("old", "new", "reason"), PARAMETERS)
@@ -94,7 +130,11 @@ def test_trees_of_one_file_are_equal_until_it_changes(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "words"), [(None, "no such Python file"), ("a = 1", "expected one registered class with 'expand', got 0")]
+    ("text", "words"),
+    [
+        (None, "no such Python file"),
+        ("a = 1", "expected one registered class with 'expand', got 0"),
+    ],
 )
 def test_a_file_without_a_tree_scheme_is_one_line(text, words, tmp_path, capsys):
     if text:
@@ -107,8 +147,14 @@ def test_a_file_without_a_tree_scheme_is_one_line(text, words, tmp_path, capsys)
 
 
 def block(cls: type) -> type:
-    """Register a verifier with the law of block verification, and its walk and verify where it has none of its own."""
-    parts = {name: getattr(Block, name) for name in ("ends", "law", "walk", "verify") if name not in vars(cls)}
+    """Register a verifier with the law of block verification, and its walk and verify where it has
+    none of its own.
+    """
+    parts = {
+        name: getattr(Block, name)
+        for name in ("ends", "law", "walk", "verify")
+        if name not in vars(cls)
+    }
     for name, part in parts.items():
         setattr(cls, name, part)
     cls.claims = Claims(lossless=True, drafting=frozenset({"iid"}))
@@ -117,7 +163,9 @@ def block(cls: type) -> type:
 
 @block
 class OneByOne:
-    """The law of block verification; accepts token by token, which is lossless too, and another verifier."""
+    """The law of block verification; accepts token by token, which is lossless too, and another
+    verifier.
+    """
 
     def verify(self, key, draft, p):
         return TopDown(rules.get("single")()).verify(key, draft, p)
@@ -168,7 +216,11 @@ class WrongOnceInAHundred:
         walk = Block().walk(uniforms, draft, p)
         verdict, bad = walk.verdict, uniforms.reshape(-1)[0] * 100 % 1 < 0.01
         path = jnp.full_like(verdict.path, NO_NODE).at[0].set(ROOT)
-        verdict = Verdict(jnp.where(bad, 0, verdict.tokens), jnp.where(bad, 1, verdict.length), jnp.where(bad, path, verdict.path))
+        verdict = Verdict(
+            jnp.where(bad, 0, verdict.tokens),
+            jnp.where(bad, 1, verdict.length),
+            jnp.where(bad, path, verdict.path),
+        )
         return walk._replace(verdict=verdict)
 
 
@@ -177,19 +229,30 @@ MISDRAWN = {
     OneByOne: "verify does not draw its law: total variation .* on .*, .* may be chance",
     OneUniform: "walk does not draw its law",
     ForgetsThePath: "walk returns no walk: .* holds something beyond its length",
-    TakesWhatWasNeverDrawn: "walk returns no walk: it visits a node .* on random laws 0, nothing drafted",
+    TakesWhatWasNeverDrawn: "walk returns no walk: it visits a node .* on random laws 0, "
+    "nothing drafted",
     Raises: "walk raises KeyError: 'walk'",
 }
 
 
 LONG = {ForgetsThePath, TakesWhatWasNeverDrawn}
-WALKS = [pytest.param(cls, id=cls.__name__, marks=[pytest.mark.thorough] if cls in LONG else []) for cls in MISDRAWN]
+WALKS = [
+    pytest.param(cls, id=cls.__name__, marks=[pytest.mark.thorough] if cls in LONG else [])
+    for cls in MISDRAWN
+]
 HOUSE = [
     (candidate(Block), "iid", "chain:2"),
     pytest.param(candidate(Traversal), "iid", "full:2,2", marks=pytest.mark.thorough),
-    pytest.param(candidate(Traversal), "without_replacement", "beam:2x2", marks=pytest.mark.thorough),
+    pytest.param(
+        candidate(Traversal), "without_replacement", "beam:2x2", marks=pytest.mark.thorough
+    ),
     pytest.param(lifted(TopDown, rules.get("kseq")), "iid", "full:2,2", marks=pytest.mark.thorough),
-    pytest.param(lifted(TopDown, rules.get("one_hot")), "top_n", "best_first:4x2x2", marks=pytest.mark.thorough),
+    pytest.param(
+        lifted(TopDown, rules.get("one_hot")),
+        "top_n",
+        "best_first:4x2x2",
+        marks=pytest.mark.thorough,
+    ),
 ]
 
 
@@ -205,7 +268,11 @@ def test_house_verifiers_draw_their_laws(one, scheme, tree):
     """By one program, where `verify` is `walk` on the uniforms of its key."""
     assert audit_verifier(one, scheme, tree).verdict == "ok"
     cases = verifier_laws.cases(tree, scheme, None)
-    assert list(walk_checks._faces(one.verifier, cases.drafting, walk_checks._part(verifier_laws.rows(cases), slice(0, 1)))) == ["walk"]
+    assert list(
+        walk_checks._faces(
+            one.verifier, cases.drafting, walk_checks._part(verifier_laws.rows(cases), slice(0, 1))
+        )
+    ) == ["walk"]
 
 
 def test_a_walk_for_uniforms_of_one_word_is_refused_in_one_line(tmp_path, capsys):

@@ -46,13 +46,31 @@ def raises(law, tokens, p):
 
 
 WRONG_BEYOND = {
-    "accepts everything": (planted(lambda law, tokens, p: law if len(p) <= 8 else at(tokens, p, 0)), "not lossless under iid at V = 600"),
-    "loses mass": (planted(lambda law, tokens, p: law if len(p) <= 8 else 0.999 * law), "no law: it does not sum to 1"),
-    "not finite": (planted(lambda law, tokens, p: law if len(p) <= 8 else law / 0), "no law: it holds a number that is not finite"),
-    "negative": (planted(lambda law, tokens, p: law if len(p) <= 8 else law.at[0].add(1).at[1].add(-1)), "no law: it has a negative"),
+    "accepts everything": (
+        planted(lambda law, tokens, p: law if len(p) <= 8 else at(tokens, p, 0)),
+        "not lossless under iid at V = 600",
+    ),
+    "loses mass": (
+        planted(lambda law, tokens, p: law if len(p) <= 8 else 0.999 * law),
+        "no law: it does not sum to 1",
+    ),
+    "not finite": (
+        planted(lambda law, tokens, p: law if len(p) <= 8 else law / 0),
+        "no law: it holds a number that is not finite",
+    ),
+    "negative": (
+        planted(lambda law, tokens, p: law if len(p) <= 8 else law.at[0].add(1).at[1].add(-1)),
+        "no law: it has a negative",
+    ),
     "raises": (planted(raises), "raises RuntimeError: too many"),
-    "states too little": (planted(expected=lambda alpha, p: alpha if len(p) <= 8 else 0.9 * alpha), "the law's mass on the drafts is not"),
-    "states too much": (planted(expected=lambda alpha, p: alpha if len(p) <= 8 else 1.0 + 0 * alpha), "expected_acceptance lies above"),
+    "states too little": (
+        planted(expected=lambda alpha, p: alpha if len(p) <= 8 else 0.9 * alpha),
+        "the law's mass on the drafts is not",
+    ),
+    "states too much": (
+        planted(expected=lambda alpha, p: alpha if len(p) <= 8 else 1.0 + 0 * alpha),
+        "expected_acceptance lies above",
+    ),
     "misses the optimum": (planted(optimal_for=-1), "claims the optimum for n = 2 and misses it"),
 }
 
@@ -83,7 +101,9 @@ def certifies(**change):
 
         def certificate(self, p, q, n):
             alpha = RecursiveRejection().expected_acceptance(p, q, n)
-            return rules.Certificate(alpha, jnp.ones_like(alpha), 1 - alpha, jnp.zeros_like(alpha), jnp.bool_(True))._replace(**change)
+            return rules.Certificate(
+                alpha, jnp.ones_like(alpha), 1 - alpha, jnp.zeros_like(alpha), jnp.bool_(True)
+            )._replace(**change)
 
     return register(Certified)
 
@@ -97,12 +117,17 @@ def certifies(**change):
     ],
 )
 def test_a_certificate_is_held_to_what_is_seen(change, reason):
-    (row,) = audit_large(certifies(**{name: jnp.float32(value) for name, value in change.items()}), "iid", LARGE)
+    (row,) = audit_large(
+        certifies(**{name: jnp.float32(value) for name, value in change.items()}), "iid", LARGE
+    )
     assert row.verdict.startswith(reason)
 
 
 WRONG_FROM_FOUR = {
-    "half on the fourth": (planted(lambda law, t, p: law if len(t) < 4 else 0.5 * law + 0.5 * at(t, p, 3)), "reads a masked slot|not los"),
+    "half on the fourth": (
+        planted(lambda law, t, p: law if len(t) < 4 else 0.5 * law + 0.5 * at(t, p, 3)),
+        "reads a masked slot|not los",
+    ),
     "raises": (planted(raises), "raises RuntimeError"),
     "misses the optimum": (planted(optimal_for=-1), "claims the optimum for n = 4 and misses it"),
 }
@@ -118,8 +143,18 @@ def test_what_is_wrong_from_four_drafts_on_is_rejected(wrong, reason):
 
 def test_a_file_is_judged_beyond_what_is_named():
     """By default: one draft more, at V = 3, and every size at which rules take another way."""
-    jobs = [job.args for job in experiment._rule_jobs([rules.get("optimal")], Config(names=("optimal",), seed=7), None)]
-    assert [args[1:] for args in jobs[:4]] == [(1, None, 7), (2, None, 7), (3, None, 7), (4, None, 7, 3)]
+    jobs = [
+        job.args
+        for job in experiment._rule_jobs(
+            [rules.get("optimal")], Config(names=("optimal",), seed=7), None
+        )
+    ]
+    assert [args[1:] for args in jobs[:4]] == [
+        (1, None, 7),
+        (2, None, 7),
+        (3, None, 7),
+        (4, None, 7, 3),
+    ]
     assert [(args[1], args[2].vocabulary, args[2].n) for args in jobs[4:]] == [
         ("iid", 600, 3),
         ("iid", 5000, 1),
@@ -138,7 +173,13 @@ USUAL = {
 }
 OWN = [
     pytest.param(
-        name, scheme, size, marks=[*thorough(name), *[pytest.mark.thorough] * ((name, size.vocabulary) not in USUAL or size.n == 1)]
+        name,
+        scheme,
+        size,
+        marks=[
+            *thorough(name),
+            *[pytest.mark.thorough] * ((name, size.vocabulary) not in USUAL or size.n == 1),
+        ],
     )
     for name in rules.names()
     for scheme, size in large_audit.sizes(rules.get(name).claims)
@@ -152,7 +193,13 @@ def test_rule_is_what_it_claims_at_a_large_vocabulary(name, scheme, size):
     assert row.verdict == "ok"
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=[] if name == "greedy" else pytest.mark.thorough) for name in rules.names()])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[] if name == "greedy" else pytest.mark.thorough)
+        for name in rules.names()
+    ],
+)
 def test_rule_is_what_it_claims_with_one_draft_more(name):
     make = rules.get(name)
     for row in audit(make, 4, vocabulary=3) if make.claims.admits(4) else ():
@@ -162,7 +209,9 @@ def test_rule_is_what_it_claims_with_one_draft_more(name):
 
 @register
 class Compares:
-    """Ignores the drafts where p/q of token 0 is above that of token 1: lossless, and near a tie float32 cannot tell."""
+    """Ignores the drafts where p/q of token 0 is above that of token 1: lossless, and near a tie
+    float32 cannot tell.
+    """
 
     claims = Claims(lossless=True, drafting=frozenset({"iid"}))
 
@@ -193,7 +242,10 @@ def test_a_flip_at_a_near_tie_is_a_warning_on_trees():
 
 def test_drawn_pairs_have_peaks_of_every_height():
     pairs = theory.battery.drawn(5, seed=1)
-    for law in (np.array([pair.p for pair in pairs[:48]]), np.array([pair.q for pair in pairs[:48]])):
+    for law in (
+        np.array([pair.p for pair in pairs[:48]]),
+        np.array([pair.q for pair in pairs[:48]]),
+    ):
         rest = np.sort(1 - law.max(1))
         assert (rest[1:] / rest[:-1]).max() < 1.5
         assert rest[0] < 1.5e-4
@@ -201,9 +253,18 @@ def test_drawn_pairs_have_peaks_of_every_height():
     for pair in pairs:
         np.testing.assert_allclose([pair.p.sum(), pair.q.sum()], 1, atol=1e-15)
         assert min(pair.p.min(), pair.q.min()) >= 0
-    assert all((one.q == other.q).all() for one, other in zip(pairs, theory.battery.drawn(5, seed=1), strict=True))
-    assert not any((one.q == other.q).any() for one, other in zip(pairs, theory.battery.drawn(5, seed=2), strict=True))
+    assert all(
+        (one.q == other.q).all()
+        for one, other in zip(pairs, theory.battery.drawn(5, seed=1), strict=True)
+    )
+    assert not any(
+        (one.q == other.q).any()
+        for one, other in zip(pairs, theory.battery.drawn(5, seed=2), strict=True)
+    )
 
 
 def test_a_negative_seed_has_pairs_of_its_own():
-    assert not any((one.q == other.q).any() for one, other in zip(*(battery(seed=seed)[-8:] for seed in (-1, 1)), strict=True))
+    assert not any(
+        (one.q == other.q).any()
+        for one, other in zip(*(battery(seed=seed)[-8:] for seed in (-1, 1)), strict=True)
+    )

@@ -1,4 +1,6 @@
-"""The harness on trees: every verifier is what it claims, and every planted error is rejected with the right reason."""
+"""The harness on trees: every verifier is what it claims, and every planted error is rejected with
+the right reason.
+"""
 
 import json
 import re
@@ -22,10 +24,17 @@ GOLDEN = theory.battery.Pair("golden", np.array([1 / 3, 2 / 3]), np.array([2 / 3
 HOUSE = [
     (candidate(Block), "chain:3"),
     (candidate(Traversal), "full:2,2"),
-    *((lifted(TopDown, rules.get(name)), "full:2,2") for name in ("recursive_rejection", "greedy", "optimal")),
+    *(
+        (lifted(TopDown, rules.get(name)), "full:2,2")
+        for name in ("recursive_rejection", "greedy", "optimal")
+    ),
 ]
 GROWN = [  # test_growth.py has the others: most of the time here goes to compiling
-    (lifted(TopDown, rules.get("recursive_rejection_without_replacement")), "without_replacement", "sampled_best_first:4x2x2"),
+    (
+        lifted(TopDown, rules.get("recursive_rejection_without_replacement")),
+        "without_replacement",
+        "sampled_best_first:4x2x2",
+    ),
     (candidate(Traversal), "without_replacement", "beam:2x2"),
     (candidate(Traversal), "iid", "paths:2x2"),
 ]
@@ -38,7 +47,9 @@ def laws_alone(monkeypatch):
     monkeypatch.setattr(walk_checks, "draws_its_law", lambda *_: "")
 
 
-@pytest.mark.parametrize(("one", "scheme", "tree"), SCHEMES + GROWN, ids=lambda x: getattr(x, "name", x))
+@pytest.mark.parametrize(
+    ("one", "scheme", "tree"), SCHEMES + GROWN, ids=lambda x: getattr(x, "name", x)
+)
 def test_a_verifier_is_what_it_claims(one, scheme, tree):
     row = audit_verifier(one, scheme, tree)
     print(row)
@@ -57,14 +68,18 @@ def test_a_planted_error_is_rejected(wrong):
 
 
 def test_a_wrong_rule_on_a_tree_is_rejected():
-    row = audit_verifier(lifted(TopDown, wrong_rules.WithReplacementRule), "without_replacement", "full:2,2")
+    row = audit_verifier(
+        lifted(TopDown, wrong_rules.WithReplacementRule), "without_replacement", "full:2,2"
+    )
     print(row)
     assert row.verdict.startswith("not lossless under without_replacement on full:2,2")
 
 
 @register
 class ReadsTheNumber:
-    """Lossless at every fixed number of drafts; says that it takes them one by one, and does not."""
+    """Lossless at every fixed number of drafts; says that it takes them one by one, and does
+    not.
+    """
 
     claims = Claims(lossless=True, drafting=frozenset({"without_replacement"}), sequential=True)
 
@@ -75,7 +90,9 @@ class ReadsTheNumber:
 
 def test_a_tree_whose_drafts_tell_their_number_is_judged_as_it_is_drawn():
     one = lifted(TopDown, ReadsTheNumber)
-    assert audit_verifier(one, "without_replacement", "full:2,2").verdict.startswith("not sequential: whether node")
+    assert audit_verifier(one, "without_replacement", "full:2,2").verdict.startswith(
+        "not sequential: whether node"
+    )
     row = audit_verifier(one, "without_replacement", "beam:2x2")
     print(row)
     assert row.verdict.startswith("not lossless under without_replacement on beam:2x2")
@@ -85,7 +102,10 @@ def test_more_than_the_optimum_is_rejected(monkeypatch):
     right = verifier_laws.optimum
     monkeypatch.setattr(verifier_laws, "optimum", lambda drawn: right(drawn) - 1e-8)
     row = audit_verifier(candidate(Block), "iid", "chain:2", GOLDEN)
-    assert re.match(r"accepts more than the joint optimum: 1.22222222 on golden, the optimum is 1.22222221", row.verdict)
+    assert re.match(
+        r"accepts more than the joint optimum: 1.22222222 on golden, the optimum is 1.22222221",
+        row.verdict,
+    )
 
 
 def test_the_uncapped_joint_ratio_costs_a_ninth():
@@ -94,7 +114,13 @@ def test_the_uncapped_joint_ratio_costs_a_ninth():
 
 
 def test_a_lossy_verifier_is_only_held_to_be_a_law():
-    lossy = register(type("Lossy", (wrong_verifiers.BonusFromTheParent,), {"claims": Claims(False, frozenset({"iid"}))}))
+    lossy = register(
+        type(
+            "Lossy",
+            (wrong_verifiers.BonusFromTheParent,),
+            {"claims": Claims(False, frozenset({"iid"}))},
+        )
+    )
     row = audit_verifier(candidate(lossy), "iid", "full:2,2")
     assert row.verdict == "ok"
     assert row.tv > 0.1
@@ -104,8 +130,14 @@ def test_a_lossy_verifier_is_only_held_to_be_a_law():
 def test_a_given_pair_has_the_golden_fractions(tmp_path):
     for name, law in zip("pq", GOLDEN[1:], strict=True):
         np.save(tmp_path / f"{name}.npy", law)
-    rows = run(Config(names=("block",), tree=("chain:3",), target=tmp_path / "p.npy", draft=tmp_path / "q.npy"))
-    assert [(row.tree, row.scheme) for row in rows] == [("chain:3", scheme) for scheme in sorted(Block.claims.drafting)]
+    rows = run(
+        Config(
+            names=("block",), tree=("chain:3",), target=tmp_path / "p.npy", draft=tmp_path / "q.npy"
+        )
+    )
+    assert [(row.tree, row.scheme) for row in rows] == [
+        ("chain:3", scheme) for scheme in sorted(Block.claims.drafting)
+    ]
     for row in rows:
         assert row.verdict == "ok"
         assert (row.expected_accepted, row.optimum) == pytest.approx((5 / 3, 5 / 3), abs=1e-9)
@@ -153,12 +185,35 @@ class Mine:
 '''
 
 
-@pytest.mark.parametrize(("factor", "code", "words"), [("p", 0, "ok"), ("p[:, ::-1]", 1, "not lossless")])
+@pytest.mark.parametrize(
+    ("factor", "code", "words"), [("p", 0, "ok"), ("p[:, ::-1]", 1, "not lossless")]
+)
 def test_a_verifier_in_any_file_is_judged(factor, code, words, tmp_path):
     (tmp_path / "mine.py").write_text(MINE.replace("FACTOR", factor))
-    assert main(["audit", str(tmp_path / "mine.py"), "--tree", "chain:2", "--json", str(tmp_path / "rows.json")]) == code
+    assert (
+        main(
+            [
+                "audit",
+                str(tmp_path / "mine.py"),
+                "--tree",
+                "chain:2",
+                "--json",
+                str(tmp_path / "rows.json"),
+            ]
+        )
+        == code
+    )
     (row,) = json.loads((tmp_path / "rows.json").read_text())
-    assert list(row) == ["verifier", "scheme", "tree", "tv", "expected_accepted", "optimum", "verdict", "scope"]
+    assert list(row) == [
+        "verifier",
+        "scheme",
+        "tree",
+        "tv",
+        "expected_accepted",
+        "optimum",
+        "verdict",
+        "scope",
+    ]
     assert (row["verifier"], row["scheme"], row["tree"]) == ("mine", "iid", "chain:2")
     assert row["verdict"].startswith(words)
 
@@ -167,7 +222,9 @@ def test_rules_and_verifiers_together():
     rows = run(Config(names=("single", "block"), n=(1,), tree=("chain:2",)))
     kinds = [row._asdict() for row in rows]
     assert {row["rule"] for row in kinds if "rule" in row} == {"single"}
-    assert {(row["verifier"], row["tree"]) for row in kinds if "verifier" in row} == {("block", "chain:2")}
+    assert {(row["verifier"], row["tree"]) for row in kinds if "verifier" in row} == {
+        ("block", "chain:2")
+    }
     assert status(rows) == 0
 
 
@@ -192,7 +249,8 @@ def test_what_cannot_be_judged_is_one_line_and_exit_code_2(arguments, capsys):
     out, err = capsys.readouterr()
     print(err)
     assert out == ""
-    assert len([line for line in err.splitlines() if " done, " not in line]) == 1  # beside what those who wait are told
+    # beside what those who wait are told
+    assert len([line for line in err.splitlines() if " done, " not in line]) == 1
     assert len(err) > 30
 
 
@@ -200,5 +258,9 @@ def test_without_names_every_verifier_has_rows():
     from experiments import audit
 
     chosen = audit._everything()
-    held = [one for group in chosen.verifiers for one, _, _ in audit._covered(group, ("chain:2", "full:2,2"))[0]]
+    held = [
+        one
+        for group in chosen.verifiers
+        for one, _, _ in audit._covered(group, ("chain:2", "full:2,2"))[0]
+    ]
     assert {one.name.partition(":")[0] for one in held} == set(verifiers.names())

@@ -1,4 +1,6 @@
-"""The bench on small vocabularies: its rows, its limits, and that a figure beyond its limit is marked."""
+"""The bench on small vocabularies: its rows, its limits, and that a figure beyond its limit is
+marked.
+"""
 
 import io
 
@@ -16,7 +18,8 @@ from specjax.rules import Certificate, Claims, register
 from specjax.trees import Draft
 from specjax.verifiers import TopDown
 
-TIMED = ("kseq", "multi_drafter", "recursive_rejection_without_replacement")  # one law of drafts, several, and none drawn twice
+# one law of drafts, several, and none drawn twice
+TIMED = ("kseq", "multi_drafter", "recursive_rejection_without_replacement")
 
 
 @register
@@ -30,7 +33,9 @@ class Greedy:
 
     def certificate(self, p, q, n):
         alpha = rules.get("greedy")().expected_acceptance(p, q, n)
-        return Certificate(alpha, alpha + 1e-4, jnp.float32(1e-4), jnp.float32(1e-7), jnp.bool_(True))
+        return Certificate(
+            alpha, alpha + 1e-4, jnp.float32(1e-4), jnp.float32(1e-7), jnp.bool_(True)
+        )
 
 
 @pytest.fixture(scope="module")
@@ -43,13 +48,16 @@ def content():
         patch.setitem(trees.RULES, "iid", ("recursive_rejection",))
         patch.setattr(trees, "PAIRS", ("absent", "markov"))
         patch.setattr(decodes, "VOCABULARY", 26)
+        patch.setattr(decodes, "RULES", ("kseq",))
         patch.setattr(throughput, "_rules", lambda n: [rules.get("greedy")])
         return bench.run(bench.Config(vocabulary=(40, 60), n=(1, 2), repeats=2))
 
 
 def test_every_rule_that_decodes_is_timed():
     made = rules.all()
-    assert [rule.name for rule in nodes._rules(2)] == [make.name for make in made if not make.claims.per_pair and make.claims.admits(2)]
+    assert [rule.name for rule in nodes._rules(2)] == [
+        make.name for make in made if not make.claims.per_pair and make.claims.admits(2)
+    ]
 
 
 def test_rules_are_timed_at_the_largest_size(content):
@@ -60,7 +68,12 @@ def test_rules_are_timed_at_the_largest_size(content):
 
 def test_the_bounds_have_a_cost_and_a_width(content):
     keys = [(row["vocabulary"], row["scheme"], row["n"]) for row in content["bounds"]]
-    assert keys == [(v, scheme, n) for v in (40, 60) for scheme in ("iid", "without_replacement") for n in (1, 2)]
+    assert keys == [
+        (v, scheme, n)
+        for v in (40, 60)
+        for scheme in ("iid", "without_replacement")
+        for n in (1, 2)
+    ]
     for row in content["bounds"]:
         assert 0 <= row["width"] <= row["width_limit"]
         assert row["multiple_of_argsort"] > 0
@@ -71,7 +84,9 @@ def test_the_certificates_are_stored_and_one_beyond_its_limit_is_marked(content)
     assert [(row["vocabulary"], row["n"], row["pair"]) for row in rows] == [
         (v, n, pair) for v in (40, 60) for n in (1, 2) for pair in ("log-normal", "zipf")
     ]
-    assert all(row["gap"] == pytest.approx(1e-4) and row["solved"] == row["contexts"] == 1 for row in rows)
+    assert all(
+        row["gap"] == pytest.approx(1e-4) and row["solved"] == row["contexts"] == 1 for row in rows
+    )
     assert clock.against(rows[0]["gap"], rows[0]["gap_limit"], ".1e") == "[bold red]1.0e-04[/]"
     text = io.StringIO()
     bench.show(content, Console(file=text, width=160))
@@ -101,13 +116,19 @@ def test_the_walks_that_are_timed_go_to_the_last_depth(name):
 
 def test_the_throughput_has_a_ratio(content):
     rows = content["throughput"]
-    assert [(row["what"], row["scheme"]) for row in rows] == [("alpha*", "iid"), ("alpha*", "without_replacement"), ("greedy", "greedy")]
+    assert [(row["what"], row["scheme"]) for row in rows] == [
+        ("alpha*", "iid"),
+        ("alpha*", "without_replacement"),
+        ("greedy", "greedy"),
+    ]
     for row in rows:
-        assert row["ratio"] == pytest.approx(row["contexts_a_second"] / row["numpy_contexts_a_second"])
+        assert row["ratio"] == pytest.approx(
+            row["contexts_a_second"] / row["numpy_contexts_a_second"]
+        )
 
 
 def test_a_decode_is_timed_beside_its_parts(content):
-    assert [row["rule"] for row in content["decodes"]] == ["kseq", "optimal"]
+    assert [row["rule"] for row in content["decodes"]] == ["kseq"]
     for row in content["decodes"]:
         assert row["multiple_of_parts"] == pytest.approx(row["milliseconds"] / row["parts_ms"])
         assert row["recorded_ms"] > 0

@@ -1,4 +1,6 @@
-"""The best draft law: its formulas against linear programs and gradients, and the experiment on a small pair."""
+"""The best draft law: its formulas against linear programs and gradients, and the experiment on a
+small pair.
+"""
 
 import dataclasses
 import functools
@@ -18,17 +20,28 @@ from specjax import bounds
 
 RESULTS = Path(__file__).parents[1] / "experiments" / "results"
 STORED = sorted(RESULTS.glob("best_draft-*.json"))
-CONFIG = best_draft.Config(pair="markov", n=(1, 2), temperature=(0.5, 1.0, 2.0), top_k=(2, 26), budget=(0.0, 0.1), contexts=6)
+CONFIG = best_draft.Config(
+    pair="markov",
+    n=(1, 2),
+    temperature=(0.5, 1.0, 2.0),
+    top_k=(2, 26),
+    budget=(0.0, 0.1),
+    contexts=6,
+)
 SUBSETS = np.array([[bool(index >> token & 1) for token in range(5)] for index in range(1, 32)])
 
 
 def nearest(p, q, n, alpha):
-    """The total variation from q to the nearest law at which alpha* >= alpha, by a linear program over all 31 subsets."""
+    """The total variation from q to the nearest law at which alpha* >= alpha, by a linear program
+    over all 31 subsets.
+    """
     size = len(p)
     allowed = np.minimum(np.array([p[s].sum() for s in SUBSETS]) + 1 - alpha, 1) ** (1 / n)
     solution = linprog(
         c=np.concatenate((np.zeros(size), np.ones(size))),
-        A_ub=np.block([[SUBSETS.astype(float), np.zeros((31, size))], [-np.eye(size), -np.eye(size)]]),
+        A_ub=np.block(
+            [[SUBSETS.astype(float), np.zeros((31, size))], [-np.eye(size), -np.eye(size)]]
+        ),
         b_ub=np.concatenate((allowed, -q)),
         A_eq=np.concatenate((np.ones(size), np.zeros(size)))[None],
         b_eq=[1.0],
@@ -60,7 +73,9 @@ def test_the_best_law_within_a_budget_needs_just_that_budget(n, seed):
 
 
 def test_a_budget_spent_outside_the_power_is_caught(seed):
-    """Planted error: 1 + min_H [p(H) - (q(H)^n - d)+] promises more than the linear program grants."""
+    """Planted error: 1 + min_H [p(H) - (q(H)^n - d)+] promises more than the linear program
+    grants.
+    """
     p, q = np.random.default_rng(seed).dirichlet(np.ones(5), 2)
     wrong = 1 + min(p[s].sum() - max(q[s].sum() ** 2 - 0.05, 0) for s in SUBSETS)
     right = best_draft.within(p[None], q[None], 2, 0.05)[0]
@@ -72,7 +87,11 @@ def test_no_budget_is_alpha_star_and_one_draft_gains_all_of_it(seed):
     for _, p, q in theory.battery.laws(8, seed):
         for n in (1, 2, 4):
             assert (
-                abs(best_draft.within(p[None], q[None], n, 0.0)[0] - theory.subsets.optimum(theory.Problem(p, q, n, "iid")).value) < 1e-12
+                abs(
+                    best_draft.within(p[None], q[None], n, 0.0)[0]
+                    - theory.subsets.optimum(theory.Problem(p, q, n, "iid")).value
+                )
+                < 1e-12
             )
         overlap = np.minimum(p, q).sum()
         assert abs(best_draft.within(p[None], q[None], 1, 0.1)[0] - min(1, overlap + 0.1)) < 1e-12
@@ -80,7 +99,9 @@ def test_no_budget_is_alpha_star_and_one_draft_gains_all_of_it(seed):
 
 @functools.partial(jax.jit, static_argnames="n")
 def climbed(p, q, n, budget):
-    """alpha* of the law that a gradient finds within the budget: q moves by budget (gain - loss), both laws, up the envelope's slope."""
+    """alpha* of the law that a gradient finds within the budget: q moves by budget (gain - loss),
+    both laws, up the envelope's slope.
+    """
     optimiser = optax.adam(optax.exponential_decay(0.3, 1500, 1e-6))
 
     def law(logits):
@@ -133,13 +154,21 @@ def test_rows_hold_together(content):
         plain = named["temperature", "iid", n, 1.0]
         assert plain["gain"] == 0
         assert plain["low"] <= plain["alpha_star"] <= plain["high"]
-        assert named["top_k", "iid", n, 26]["alpha_star"] == pytest.approx(plain["alpha_star"], abs=1e-6)
-        assert named["budget", "iid", n, 0.0]["alpha_star"] == pytest.approx(plain["alpha_star"], abs=2e-6)
+        assert named["top_k", "iid", n, 26]["alpha_star"] == pytest.approx(
+            plain["alpha_star"], abs=1e-6
+        )
+        assert named["budget", "iid", n, 0.0]["alpha_star"] == pytest.approx(
+            plain["alpha_star"], abs=2e-6
+        )
         assert named["budget", "iid", n, 0.1]["gain"] > 0
         assert plain["contexts"] == 54
     without = named["temperature", "without_replacement", 1, 2.0]
-    assert without["alpha_star"] == pytest.approx(named["temperature", "iid", 1, 2.0]["alpha_star"], abs=1e-6)
-    assert named["distance", "iid", 1, None]["distance"] == pytest.approx(1 - named["budget", "iid", 1, 0.0]["alpha_star"], abs=1e-9)
+    assert without["alpha_star"] == pytest.approx(
+        named["temperature", "iid", 1, 2.0]["alpha_star"], abs=1e-6
+    )
+    assert named["distance", "iid", 1, None]["distance"] == pytest.approx(
+        1 - named["budget", "iid", 1, 0.0]["alpha_star"], abs=1e-9
+    )
     assert content["provenance"]["config"]["seed"] == 0
 
 
@@ -156,7 +185,11 @@ def test_stored_rows_draw_and_gain_nothing_where_nothing_changes(path, tmp_path,
     assert "total variation" in capsys.readouterr().out
     best_draft.plot(stored).savefig(tmp_path / "figure.png")
     for row in stored["rows"]:
-        assert row["low"] <= row["distance" if row["study"] == "distance" else "alpha_star"] <= row["high"]
+        assert (
+            row["low"]
+            <= row["distance" if row["study"] == "distance" else "alpha_star"]
+            <= row["high"]
+        )
         if (row["study"], row["value"]) in (("temperature", 1.0), ("budget", 0.0)):
             assert row["gain"] == 0
 

@@ -30,7 +30,9 @@ SCHEMES = sorted(Block.claims.drafting)
 
 def expected_prefixes(world, depth: int) -> float:
     """sum_i E_Q[w_i], by the plain recursion over all prefixes."""
-    prefixes = itertools.chain.from_iterable(itertools.product(range(world.vocabulary), repeat=length) for length in range(1, depth + 1))
+    prefixes = itertools.chain.from_iterable(
+        itertools.product(range(world.vocabulary), repeat=length) for length in range(1, depth + 1)
+    )
     return sum(mass_and_weight(world, tokens) for tokens in prefixes)
 
 
@@ -48,17 +50,23 @@ def mass_and_weight(world, tokens: tuple[int, ...]) -> float:
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_is_exact_and_accepts_the_weights(scheme, depth, vocabulary):
     judge = Judge(Block(), chain(depth), scheme)
-    worlds = battery_worlds(vocabulary, depth) | {f"random {seed}": random_world(vocabulary, depth, seed) for seed in range(10)}
+    worlds = battery_worlds(vocabulary, depth) | {
+        f"random {seed}": random_world(vocabulary, depth, seed) for seed in range(10)
+    }
     found = {name: judge(world) for name, world in worlds.items()}
     print({name: f"{judgement.loss:.1e}" for name, judgement in found.items()})
     assert max(judgement.loss for judgement in found.values()) < 1e-12
     assert max(judgement.excess for judgement in found.values()) < 1e-12
     for name, judgement in found.items():
-        assert judgement.accepted == pytest.approx(expected_prefixes(worlds[name], depth), abs=1e-12), name
+        assert judgement.accepted == pytest.approx(
+            expected_prefixes(worlds[name], depth), abs=1e-12
+        ), name
 
 
 @pytest.mark.newest
-@pytest.mark.parametrize(("depth", "accepted"), [(1, 2 / 3), (2, 11 / 9), (3, 5 / 3), (4, 166 / 81), (5, 64 / 27)])
+@pytest.mark.parametrize(
+    ("depth", "accepted"), [(1, 2 / 3), (2, 11 / 9), (3, 5 / 3), (4, 166 / 81), (5, 64 / 27)]
+)
 def test_goldens(depth, accepted):
     found = Judge(Block(), chain(depth), "iid")(constant_world(*GOLDEN, depth))
     print(found)
@@ -71,7 +79,12 @@ def test_where_the_path_breaks_off(active):
     """Below a node that was never drawn nothing is there, whatever it says of itself."""
     topology = dataclasses.replace(chain(3), active=np.array([True, *active]))
     world = random_world(3, 3, 5)
-    found = Judge(Block(), topology, "iid", lambda draft, p: (dataclasses.replace(draft, topology=topology), p))(world)
+    found = Judge(
+        Block(),
+        topology,
+        "iid",
+        lambda draft, p: (dataclasses.replace(draft, topology=topology), p),
+    )(world)
     assert found.loss < 1e-12
     assert found.accepted == pytest.approx(expected_prefixes(world, active.index(False)), abs=1e-12)
 
@@ -79,7 +92,13 @@ def test_where_the_path_breaks_off(active):
 @pytest.mark.parametrize("depth", [1, 3])
 def test_single_precision(depth):
     judge = Judge(Block(), chain(depth), "iid", dtype=np.float32)
-    found = [judge(world) for world in (*battery_worlds(3, depth).values(), *(random_world(3, depth, seed) for seed in range(10)))]
+    found = [
+        judge(world)
+        for world in (
+            *battery_worlds(3, depth).values(),
+            *(random_world(3, depth, seed) for seed in range(10)),
+        )
+    ]
     print(max(f.loss for f in found), max(f.excess for f in found))
     assert max(f.loss for f in found) < 1e-6
     assert max(f.excess for f in found) < 1e-6
@@ -102,14 +121,22 @@ def uncapped_at_the_end(monkeypatch):
 
 def prefix_off_by_one(monkeypatch):
     right = block.prefix_weights
-    monkeypatch.setattr(block, "prefix_weights", lambda draft, p: jnp.roll(right(draft, p), 1).at[0].set(1))
+    monkeypatch.setattr(
+        block, "prefix_weights", lambda draft, p: jnp.roll(right(draft, p), 1).at[0].set(1)
+    )
 
 
 def weights_of_the_tokens_alone(monkeypatch):
     right = block.prefix_weights
 
     def wrong(draft, p):
-        parts = [(dataclasses.replace(draft, tokens=draft.tokens[i : i + 2], q=draft.q[i : i + 2]), p[i : i + 2]) for i in range(2)]
+        parts = [
+            (
+                dataclasses.replace(draft, tokens=draft.tokens[i : i + 2], q=draft.q[i : i + 2]),
+                p[i : i + 2],
+            )
+            for i in range(2)
+        ]
         return jnp.stack([jnp.ones(()), *(right(*part)[1] for part in parts)])
 
     monkeypatch.setattr(block, "prefix_weights", wrong)
@@ -117,7 +144,9 @@ def weights_of_the_tokens_alone(monkeypatch):
 
 def bonus_from_the_parent(monkeypatch):
     right = _paths.law
-    monkeypatch.setattr(_paths, "law", lambda ends, draft, p: right(ends, draft, jnp.roll(p, 1, 0).at[0].set(p[0])))
+    monkeypatch.setattr(
+        _paths, "law", lambda ends, draft, p: right(ends, draft, jnp.roll(p, 1, 0).at[0].set(p[0]))
+    )
 
 
 def never_drawn_is_ignored(monkeypatch):
@@ -137,7 +166,10 @@ def test_the_uncapped_joint_ratio_costs_a_ninth(monkeypatch):
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("mistake", [uncapped_at_the_end, prefix_off_by_one, weights_of_the_tokens_alone, bonus_from_the_parent])
+@pytest.mark.parametrize(
+    "mistake",
+    [uncapped_at_the_end, prefix_off_by_one, weights_of_the_tokens_alone, bonus_from_the_parent],
+)
 def test_a_mistake_is_caught(mistake, monkeypatch):
     mistake(monkeypatch)
     loss = Judge(Block(), chain(2), "iid")(random_world(3, 2, 1)).loss
@@ -176,7 +208,14 @@ def test_walks_have_the_law(key):
 @pytest.mark.thorough
 def test_one_trace_serves_all_contexts_and_batches(key):
     trees = draw_all(random_world(2, 3, 6), chain(3), "iid")
-    rows = [jnp.asarray(x) for x in (trees.tokens.astype(np.int32), trees.q.astype(np.float32), trees.p.astype(np.float32))]
+    rows = [
+        jnp.asarray(x)
+        for x in (
+            trees.tokens.astype(np.int32),
+            trees.q.astype(np.float32),
+            trees.p.astype(np.float32),
+        )
+    ]
     keys = jax.random.split(key, len(trees.mass))
 
     def verify(key, tokens, q, p):
@@ -185,13 +224,19 @@ def test_one_trace_serves_all_contexts_and_batches(key):
     chex.clear_trace_counter()
     single = jax.jit(chex.assert_max_traces(verify, 1))
     one_by_one = [single(*(x[i] for x in (keys, *rows))) for i in range(8)]
-    chex.assert_trees_all_equal(jax.tree.map(lambda *x: jnp.stack(x), *one_by_one), jax.jit(jax.vmap(verify))(keys, *rows))
+    chex.assert_trees_all_equal(
+        jax.tree.map(lambda *x: jnp.stack(x), *one_by_one), jax.jit(jax.vmap(verify))(keys, *rows)
+    )
 
 
 def test_what_it_refuses():
     p = jnp.full((3, 2), 0.5)
     tokens = jnp.zeros(3, jnp.int32)
-    with pytest.raises(ValueError, match="verifier block: takes one path, got nodes with 2 children"):
+    with pytest.raises(
+        ValueError, match="verifier block: takes one path, got nodes with 2 children"
+    ):
         Block().law(Draft(star(2), tokens, p, "iid"), p)
-    with pytest.raises(ValueError, match="its proof covers the schemes greedy, iid, without_replacement, not top_n"):
+    with pytest.raises(
+        ValueError, match="its proof covers the schemes greedy, iid, without_replacement, not top_n"
+    ):
         Block().law(Draft(chain(2), tokens, p, "top_n"), p)

@@ -63,7 +63,22 @@ def study(files, pair, *ns, **options):
 def test_the_contract_of_two_laws(files, tmp_path, capsys):
     target, draft = files(*REVERSED)
     out = tmp_path / "new" / "bound.json"
-    assert main(["bound", "--target", str(target), "--draft", str(draft), "--n", "2", "--json", str(out)]) == 0
+    assert (
+        main(
+            [
+                "bound",
+                "--target",
+                str(target),
+                "--draft",
+                str(draft),
+                "--n",
+                "2",
+                "--json",
+                str(out),
+            ]
+        )
+        == 0
+    )
     content = json.loads(out.read_text())
     assert list(content) == ["n", "alpha_star", "acceptance"]
     assert content["n"] == 2
@@ -106,14 +121,21 @@ def test_no_lossless_rule_exceeds_the_optimum(files):
         (ladder,) = bound.run(bound.Config(*files(pair.p, pair.q), (2,))).ladders
         for rule, scheme in ladder.under.items():
             if rule in ladder.lossless and scheme:
-                assert ladder.acceptance[rule] <= ladder.alpha_star[scheme] + 1e-9, (pair.name, rule)
+                assert ladder.acceptance[rule] <= ladder.alpha_star[scheme] + 1e-9, (
+                    pair.name,
+                    rule,
+                )
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_every_float_is_read_and_computed_in_float64(files, dtype):
     target, draft = files(*REVERSED, dtype)
     (ladder,) = bound.run(bound.Config(target, draft, (2,), ("transport",))).ladders
-    exact = theory.lp.solve(theory.Problem(*(theory.problem.as_law("x", np.load(path)) for path in (target, draft)), 2, "iid")).value
+    exact = theory.lp.solve(
+        theory.Problem(
+            *(theory.problem.as_law("x", np.load(path)) for path in (target, draft)), 2, "iid"
+        )
+    ).value
     assert abs(ladder.alpha_star["iid"][0] - exact) < 1e-9
 
 
@@ -125,13 +147,21 @@ def test_every_context_of_a_file_is_what_theory_says(files, logits):
     assert result.first_try == pytest.approx(np.minimum(p, q).sum(1), abs=1e-6)
     assert result.entropy == pytest.approx(special.entr(p).sum(1), abs=1e-6)
     for ladder in result.ladders:
-        assert ladder.singleton == pytest.approx(np.minimum(p, 1 - (1 - q) ** ladder.n).sum(1), abs=1e-6)
+        assert ladder.singleton == pytest.approx(
+            np.minimum(p, 1 - (1 - q) ** ladder.n).sum(1), abs=1e-6
+        )
         for row in range(T):
             for scheme, values in ladder.alpha_star.items():
                 if values is not None:
                     problem = theory.Problem(p[row], q[row], ladder.n, scheme)
-                    assert abs(values[row] - theory.subsets.optimum(problem).value) < 2e-6, (scheme, ladder.n, row)
-        assert ladder.acceptance["naive_membership"] == pytest.approx((p * (1 - (1 - q) ** ladder.n)).sum(1), abs=1e-6)
+                    assert abs(values[row] - theory.subsets.optimum(problem).value) < 2e-6, (
+                        scheme,
+                        ladder.n,
+                        row,
+                    )
+        assert ladder.acceptance["naive_membership"] == pytest.approx(
+            (p * (1 - (1 - q) ** ladder.n)).sum(1), abs=1e-6
+        )
         assert (ladder.acceptance["kseq"] > ladder.acceptance["naive_membership"]).all()
     assert result.ladders[0].alpha_star["hub"] is None
     assert result.ladders[1].alpha_star["hub"] is not None
@@ -142,14 +172,19 @@ def test_every_context_of_a_file_is_what_theory_says(files, logits):
 def test_temperature_and_top_p_act_on_both(files, logits, temperature, top_p):
     result = study(files, logits, 1, temperature=temperature, top_p=top_p, rules=("single",))
     with jax.enable_x64(True):
-        p, q = (np.asarray(Sampling(temperature, top_p=top_p).law(jnp.asarray(values, jnp.float64))) for values in logits)
+        p, q = (
+            np.asarray(Sampling(temperature, top_p=top_p).law(jnp.asarray(values, jnp.float64)))
+            for values in logits
+        )
     assert result.first_try == pytest.approx(np.minimum(p, q).sum(1), abs=1e-6)
     assert abs(result.first_try - study(files, logits, 1, rules=("single",)).first_try).max() > 0.01
 
 
 @pytest.mark.parametrize(("side_by_side", "in_memory"), [(1, 1), (2 * V, 4 * V), (V, 5 * V)])
 @pytest.mark.usefixtures("one_scheme")
-def test_the_result_does_not_depend_on_the_chunks(files, logits, side_by_side, in_memory, monkeypatch):
+def test_the_result_does_not_depend_on_the_chunks(
+    files, logits, side_by_side, in_memory, monkeypatch
+):
     whole = study(files, logits, 2, rules=("kseq",))
     monkeypatch.setattr(many_contexts, "SIDE_BY_SIDE", side_by_side)
     monkeypatch.setattr(many_contexts, "IN_MEMORY", in_memory)
@@ -157,8 +192,16 @@ def test_the_result_does_not_depend_on_the_chunks(files, logits, side_by_side, i
     assert rows % together == 0
     assert T % rows != 0 or rows == 1
     parts = study(files, logits, 2, rules=("kseq",))
-    for one, other in zip(jax.tree.leaves(whole._replace(seconds=0.0)), jax.tree.leaves(parts._replace(seconds=0.0)), strict=True):
-        assert np.allclose(one, other, rtol=0, atol=1e-6) if isinstance(one, np.ndarray) else one == other
+    for one, other in zip(
+        jax.tree.leaves(whole._replace(seconds=0.0)),
+        jax.tree.leaves(parts._replace(seconds=0.0)),
+        strict=True,
+    ):
+        assert (
+            np.allclose(one, other, rtol=0, atol=1e-6)
+            if isinstance(one, np.ndarray)
+            else one == other
+        )
 
 
 def test_memory_is_bounded_by_the_shape():
@@ -171,10 +214,30 @@ def test_memory_is_bounded_by_the_shape():
 
 def test_the_contract_of_logits(files, logits, tmp_path, capsys):
     target, draft = map(str, files(*logits, np.float16))
-    command = ["bound", "--target", target, "--draft", draft, "--rules", "kseq", "naive_first", "greedy"]
+    command = [
+        "bound",
+        "--target",
+        target,
+        "--draft",
+        draft,
+        "--rules",
+        "kseq",
+        "naive_first",
+        "greedy",
+    ]
     assert main([*command, "--n", "2", "4", "--json", "two.json", "--figure", "two.svg"]) == 0
     out = capsys.readouterr().out
-    assert all(words in out for words in ("alpha* iid", "singleton bound", "1 - TV", "chain of n", "star of n", "contexts per second"))
+    assert all(
+        words in out
+        for words in (
+            "alpha* iid",
+            "singleton bound",
+            "1 - TV",
+            "chain of n",
+            "star of n",
+            "contexts per second",
+        )
+    )
     assert "<svg" in (tmp_path / "two.svg").read_text()
     two = json.loads((tmp_path / "two.json").read_text())
     assert [ladder["n"] for ladder in two] == [2, 4]
@@ -194,7 +257,9 @@ def test_the_contract_of_logits(files, logits, tmp_path, capsys):
         assert value["low"] < value["mean"] < value["high"]
     a = ladder["first_try_alpha"]["mean"]
     assert ladder["block_efficiency"]["chain"]["mean"] == pytest.approx(1 + a + a**2)
-    assert ladder["block_efficiency"]["star_optimum"]["mean"] == pytest.approx(1 + max(v["mean"] for v in ladder["alpha_star"].values()))
+    assert ladder["block_efficiency"]["star_optimum"]["mean"] == pytest.approx(
+        1 + max(v["mean"] for v in ladder["alpha_star"].values())
+    )
     assert ladder["contexts"] == T
 
 
@@ -208,7 +273,24 @@ def test_the_interval():
 @pytest.mark.usefixtures("one_scheme")
 def test_a_single_context_has_no_interval(files, logits, tmp_path):
     target, draft = map(str, files(*(values[:1] for values in logits)))
-    assert main(["bound", "--target", target, "--draft", draft, "--rules", "kseq", "--n", "2", "--json", "one.json"]) == 0
+    assert (
+        main(
+            [
+                "bound",
+                "--target",
+                target,
+                "--draft",
+                draft,
+                "--rules",
+                "kseq",
+                "--n",
+                "2",
+                "--json",
+                "one.json",
+            ]
+        )
+        == 0
+    )
     value = json.loads((tmp_path / "one.json").read_text())["acceptance"]["kseq"]
     assert value["mean"] > 0
     assert value["low"] is None
@@ -222,26 +304,40 @@ def test_a_named_rule_without_a_value_is_an_error(files, logits):
 
 @pytest.mark.usefixtures("one_scheme")
 def test_an_expectation_above_the_optimum_is_counted_and_named(files, logits, monkeypatch):
-    """The planted error: an optimum that is too small at the contexts whose first-try acceptance is above 1/2."""
+    """The planted error: an optimum that is too small at the contexts whose first-try acceptance is
+    above 1/2.
+    """
     honest = bounds.bracket
     over = int(np.sum(study(files, logits, 2, rules=("kseq",)).first_try > 0.5))
     assert over > 0
 
     def planted(p, q, n, scheme):
         found = honest(p, q, n, scheme)
-        return found._replace(upper=jnp.where(bounds.first_try(p, q) > 0.5, found.lower - 0.5, found.upper))
+        return found._replace(
+            upper=jnp.where(bounds.first_try(p, q) > 0.5, found.lower - 0.5, found.upper)
+        )
 
     monkeypatch.setattr(bounds, "bracket", planted)
-    with pytest.raises(RuntimeError, match=f"rule kseq: .* n = 2 .* alpha\\* under iid at {over} of {T} contexts, most in row"):
+    with pytest.raises(
+        RuntimeError,
+        match=f"rule kseq: .* n = 2 .* alpha\\* under iid at {over} of {T} contexts, most in row",
+    ):
         study(files, logits, 2, rules=("kseq",))
 
 
 @pytest.mark.usefixtures("one_scheme")
 def test_a_rule_without_a_closed_form_is_estimated(files, seed, capsys):
-    """Each of 4000 equal contexts draws 4 sets: by Hoeffding a bias above 0.026 is seen, a sound mean fails with probability 1e-9."""
+    """Each of 4000 equal contexts draws 4 sets: by Hoeffding a bias above 0.026 is seen, a sound
+    mean fails with probability 1e-9.
+    """
     p, q = np.random.default_rng(seed).dirichlet(np.ones(5), 2)
     contexts, rule = 4000, "recursive_rejection_without_replacement"
-    result = study(files, [np.tile(np.log(law), (contexts, 1)) for law in (p, q)], 3, rules=(rule, "naive_first"))
+    result = study(
+        files,
+        [np.tile(np.log(law), (contexts, 1)) for law in (p, q)],
+        3,
+        rules=(rule, "naive_first"),
+    )
     (ladder,) = result.ladders
     assert ladder.estimated == {rule}
     exact = rule_laws.acceptance(rules.get(rule)(), theory.Problem(p, q, 3, "without_replacement"))
@@ -262,12 +358,18 @@ SPOILT = {
     "nan": (lambda p, q: (_spoilt(p, 7, 3, np.nan), q), "p.npy: row 7 holds NaN"),
     "nan in the draft": (lambda p, q: (p, _spoilt(q, 0, 3, np.nan)), "q.npy: row 0 holds NaN"),
     "inf": (lambda p, q: (p, _spoilt(q, 8, 3, np.inf)), "q.npy: row 8 holds +inf"),
-    "nothing left": (lambda p, q: (_spoilt(p, 4, slice(None), -np.inf), q), "p.npy: row 4 is -inf everywhere"),
+    "nothing left": (
+        lambda p, q: (_spoilt(p, 4, slice(None), -np.inf), q),
+        "p.npy: row 4 is -inf everywhere",
+    ),
     "contexts differ": (lambda p, q: (p, q[:5]), "the same contexts and tokens"),
     "tokens differ": (lambda p, q: (p[:, :50], q), "the same contexts and tokens"),
     "three axes and two": (lambda p, q: (p[None], q), "expected two vectors or two matrices"),
     "four axes": (lambda p, q: (p[None, None], q), "p.npy: expected probabilities"),
-    "one row of probabilities": (lambda p, q: (_spoilt(p, 5, slice(None), 1 / V), q), "p.npy: row 5 holds probabilities"),
+    "one row of probabilities": (
+        lambda p, q: (_spoilt(p, 5, slice(None), 1 / V), q),
+        "p.npy: row 5 holds probabilities",
+    ),
     "no contexts": (lambda p, q: (p[:0], q[:0]), "at least one"),
     "vector and matrix": (lambda p, q: (p, q[0]), "expected two vectors or two matrices"),
 }
@@ -275,11 +377,26 @@ SPOILT = {
 
 @pytest.mark.parametrize(("spoil", "words"), SPOILT.values(), ids=SPOILT)
 @pytest.mark.usefixtures("one_scheme")
-def test_bad_logits_are_one_line_and_exit_code_2(spoil, words, files, logits, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(many_contexts, "IN_MEMORY", 2 * V)  # the bad row lies beyond the first chunk
+def test_bad_logits_are_one_line_and_exit_code_2(
+    spoil, words, files, logits, tmp_path, capsys, monkeypatch
+):
+    # the bad row lies beyond the first chunk
+    monkeypatch.setattr(many_contexts, "IN_MEMORY", 2 * V)
     target, draft = map(str, files(*spoil(*logits), np.float32))
     before = sorted(tmp_path.rglob("*"))
-    command = ["bound", "--target", target, "--draft", draft, "--rules", "kseq", "--n", "2", "--json", "result.json"]
+    command = [
+        "bound",
+        "--target",
+        target,
+        "--draft",
+        draft,
+        "--rules",
+        "kseq",
+        "--n",
+        "2",
+        "--json",
+        "result.json",
+    ]
     assert main(command) == 2
     out, err = capsys.readouterr()
     assert out == ""
@@ -288,7 +405,9 @@ def test_bad_logits_are_one_line_and_exit_code_2(spoil, words, files, logits, tm
     assert sorted(tmp_path.rglob("*")) == before
 
 
-@pytest.mark.parametrize("option", [("--temperature", "-1"), ("--top-p", "0"), ("--n", "0"), ("--n",)])
+@pytest.mark.parametrize(
+    "option", [("--temperature", "-1"), ("--top-p", "0"), ("--n", "0"), ("--n",)]
+)
 def test_a_setting_out_of_its_range_is_refused(option, files, logits, capsys):
     target, draft = map(str, files(*logits))
     assert main(["bound", "--target", target, "--draft", draft, *option]) == 2
@@ -312,12 +431,28 @@ class TestFormats:
 
     @pytest.mark.usefixtures("one_scheme")
     def test_probabilities(self, files, logits):
-        plain, laws = self.found(files, logits)[0], special.softmax(np.stack(logits).astype(float), -1)
+        plain, laws = (
+            self.found(files, logits)[0],
+            special.softmax(np.stack(logits).astype(float), -1),
+        )
         result, notes = self.found(files, laws)
-        assert len([note for note in notes if "so they are read as probabilities, not as logits" in note]) == 2
-        np.testing.assert_allclose(result.ladders[0].acceptance["kseq"], plain.ladders[0].acceptance["kseq"], atol=1e-6)
+        assert (
+            len(
+                [
+                    note
+                    for note in notes
+                    if "so they are read as probabilities, not as logits" in note
+                ]
+            )
+            == 2
+        )
+        np.testing.assert_allclose(
+            result.ladders[0].acceptance["kseq"], plain.ladders[0].acceptance["kseq"], atol=1e-6
+        )
         laws[0, 6, 3] += 0.5
-        with pytest.raises(ValueError, match=r"p.npy: row 6 is no law: expected probabilities, as in row 0"):
+        with pytest.raises(
+            ValueError, match=r"p.npy: row 6 is no law: expected probabilities, as in row 0"
+        ):
             self.found(files, laws)
 
     @pytest.mark.usefixtures("one_scheme")
@@ -329,12 +464,19 @@ class TestFormats:
         assert interval(result) == interval(flat.reshape(3, 3).mean(1)), "texts are the units"
         assert interval(result[:1]) == interval(flat[:3])
         shifted = self.found(files, texts, shift=True)[0].first_try
-        assert np.array_equal(shifted, self.found(files, (texts[0][:, 1:], texts[1][:, :-1]))[0].first_try)
-        assert not np.array_equal(shifted, self.found(files, (texts[0][:, :-1], texts[1][:, :-1]))[0].first_try), "planted: no shift"
+        assert np.array_equal(
+            shifted, self.found(files, (texts[0][:, 1:], texts[1][:, :-1]))[0].first_try
+        )
+        assert not np.array_equal(
+            shifted, self.found(files, (texts[0][:, :-1], texts[1][:, :-1]))[0].first_try
+        ), "planted: no shift"
 
     @pytest.mark.usefixtures("one_scheme")
     def test_padding_is_cut_by_name(self, files, logits):
-        wider = [np.pad(values, ((0, 0), (0, more)), constant_values=7) for values, more in zip(logits, (4, 9), strict=True)]
+        wider = [
+            np.pad(values, ((0, 0), (0, more)), constant_values=7)
+            for values, more in zip(logits, (4, 9), strict=True)
+        ]
         plain = self.found(files, logits)[0].first_try
         assert np.array_equal(self.found(files, wider, vocabulary=V)[0].first_try, plain)
         with pytest.raises(ValueError, match="--vocabulary V cuts the padding"):
@@ -349,8 +491,14 @@ class TestFormats:
             with warnings.catch_warnings(record=True) as notes:
                 warnings.simplefilter("always")
                 result = study(files, pair, 2, rules=("kseq", "single", "failing.py"))
-            assert {name for name, values in result.ladders[0].acceptance.items() if values is None} == {"single", "failing"}
-            assert any("rule failing has no value at n = 2: ZeroDivisionError: planted" in str(note.message) for note in notes)
+            assert {
+                name for name, values in result.ladders[0].acceptance.items() if values is None
+            } == {"single", "failing"}
+            assert any(
+                "rule failing has no value at n = 2: ZeroDivisionError: planted"
+                in str(note.message)
+                for note in notes
+            )
             bound.show(result, Console(width=100))
             assert "kseq" in capsys.readouterr().out
 
@@ -360,13 +508,32 @@ class TestFormats:
         monkeypatch.setattr(context_rows, "BLOCK", 4)
         path = tmp_path / f"rows.{suffix}"
         with pytest.warns(UserWarning, match="hub has no value at n = 4"):
-            result = study(files, [values.reshape(3, 3, V) for values in logits], 2, 4, rules=("kseq", "hub"), rows=path)
+            result = study(
+                files,
+                [values.reshape(3, 3, V) for values in logits],
+                2,
+                4,
+                rules=("kseq", "hub"),
+                rows=path,
+            )
         columns = _columns(path)
-        assert {"text", "context", "n", "first_try_alpha", "alpha_star_iid", "acceptance_kseq", "acceptance_hub"} <= columns.keys()
+        assert {
+            "text",
+            "context",
+            "n",
+            "first_try_alpha",
+            "alpha_star_iid",
+            "acceptance_kseq",
+            "acceptance_hub",
+        } <= columns.keys()
         for ladder in result.ladders:
             mine = columns["n"] == ladder.n
-            assert np.array_equal(3 * columns["text"][mine] + columns["context"][mine], np.arange(T))
-            assert np.array_equal(columns["acceptance_kseq"][mine], ladder.acceptance["kseq"].ravel())
+            assert np.array_equal(
+                3 * columns["text"][mine] + columns["context"][mine], np.arange(T)
+            )
+            assert np.array_equal(
+                columns["acceptance_kseq"][mine], ladder.acceptance["kseq"].ravel()
+            )
         assert np.isnan(columns["acceptance_hub"][columns["n"] == 4]).all()
 
     @pytest.mark.usefixtures("one_scheme")

@@ -1,4 +1,6 @@
-"""The command line: what it prints, and that wrong input is one line on stderr, exit code 2, and nothing written."""
+"""The command line: what it prints, and that wrong input is one line on stderr, exit code 2, and
+nothing written.
+"""
 
 import json
 import subprocess
@@ -113,7 +115,10 @@ def test_a_result_that_cannot_be_written_is_refused_before_the_work(path, folder
     assert len(err.splitlines()) == 1
 
 
-@pytest.mark.parametrize(("file", "code", "words"), [("mine.py", 0, "ok"), ("wrong.py", 1, "no law: it does not sum to 1")])
+@pytest.mark.parametrize(
+    ("file", "code", "words"),
+    [("mine.py", 0, "ok"), ("wrong.py", 1, "no law: it does not sum to 1")],
+)
 def test_a_rule_in_any_file_is_judged(file, code, words, folder):
     assert main(["audit", file, "--n", "2", "--json", "deep/rows.json"]) == code
     (row,) = json.loads((folder / "deep" / "rows.json").read_text())
@@ -131,7 +136,9 @@ def test_a_law_slightly_off_is_renormalised_with_a_note(folder, capsys):
 def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch):
     path = tmp_path / "result.json"
     path.write_text("old")
-    monkeypatch.setattr(whole_files.os, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    monkeypatch.setattr(
+        whole_files.os, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full"))
+    )
     with pytest.raises(OSError, match="disk full"):
         whole_files.write_json(path, {"new": float("nan")})
     assert [file.name for file in tmp_path.iterdir()] == ["result.json"]
@@ -153,7 +160,9 @@ def test_help_names_every_command(capsys):
 
 
 def test_it_starts_as_a_module():
-    result = subprocess.run([sys.executable, "-m", "experiments", "divine"], capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [sys.executable, "-m", "experiments", "divine"], capture_output=True, text=True, check=False
+    )
     assert result.returncode == 2
     assert result.stdout == ""
     assert len(result.stderr.splitlines()) == 1

@@ -28,8 +28,26 @@ def content():
 
 
 def test_rows_hold_what_the_contract_says(content):
-    means = {"acceptance_count", "acceptance_law_mass", "expected", "alpha_star", "block_efficiency"}
-    plain = {"pair", "rule", "scheme", "n", "tree", "temperature", "top_p", "contexts", "alpha_token", "alpha_token_se", "consistent"}
+    means = {
+        "acceptance_count",
+        "acceptance_law_mass",
+        "expected",
+        "alpha_star",
+        "block_efficiency",
+    }
+    plain = {
+        "pair",
+        "rule",
+        "scheme",
+        "n",
+        "tree",
+        "temperature",
+        "top_p",
+        "contexts",
+        "alpha_token",
+        "alpha_token_se",
+        "consistent",
+    }
     for row in content["rows"]:
         assert plain | means | {f"{name}_se" for name in means} <= row.keys()
         assert row["contexts"] >= 180
@@ -42,47 +60,71 @@ def test_rows_hold_what_the_contract_says(content):
 
 
 def test_a_row_is_the_same_in_every_company(content):
-    """Other rules and trees beside it change nothing that is shown of K-SEQ; what is left is rounding."""
+    """Other rules and trees beside it change nothing that is shown of K-SEQ; what is left is
+    rounding.
+    """
     config = dataclasses.replace(CONFIG, rules=("kseq", "naive_first"), n=(1, 2))
-    (found,) = [row for row in compare.run(config)["rows"] if (row["rule"], row["n"]) == ("kseq", 2)]
+    (found,) = [
+        row for row in compare.run(config)["rows"] if (row["rule"], row["n"]) == ("kseq", 2)
+    ]
     first = content["rows"][0]
     assert found.keys() == first.keys()
     flat = [{**row, **row["by_prompt"], "by_prompt": None} for row in (first, found)]
-    assert {name for name, value in flat[0].items() if flat[1][name] != pytest.approx(value, abs=1e-6)} == set()
+    assert {
+        name for name, value in flat[0].items() if flat[1][name] != pytest.approx(value, abs=1e-6)
+    } == set()
 
 
 def test_at_one_draft_the_schemes_show_one_optimum():
     """Where the one draft is drawn from q; that of top_n is no draw."""
-    config = dataclasses.replace(CONFIG, rules=("kseq", "recursive_rejection_without_replacement", "greedy"), n=(1,))
+    config = dataclasses.replace(
+        CONFIG, rules=("kseq", "recursive_rejection_without_replacement", "greedy"), n=(1,)
+    )
     rows = compare.run(config)["rows"]
     assert [row["scheme"] for row in rows] == ["iid", "without_replacement", "greedy"]
     for name in ("alpha_star", "alpha_star_se"):
         assert [row[name] for row in rows] == pytest.approx([rows[0][name]] * 3, abs=1e-6)
-    cells = [grids.Cell("markov", None, None, rule, None, None, "star:1", 1.0, 1.0, 0, 180, None) for rule in ("kseq", "greedy")]
+    cells = [
+        grids.Cell("markov", None, None, rule, None, None, "star:1", 1.0, 1.0, 0, 180, None)
+        for rule in ("kseq", "greedy")
+    ]
     by_prompt = [pair_cell.measure(cell).arrays["alpha_star_values"] for cell in cells]
-    assert by_prompt[0] == pytest.approx(by_prompt[1], abs=1e-6)  # so the cells of a sweep are paired
+    # so the cells of a sweep are paired
+    assert by_prompt[0] == pytest.approx(by_prompt[1], abs=1e-6)
 
 
 def test_contexts_are_drawn_from_the_target(seed):
-    """Markov's own bigrams after each prompt, counted: a text led by a draft model, .3 away in total variation, is told apart."""
+    """Markov's own bigrams after each prompt, counted: a text led by a draft model, .3 away in
+    total variation, is told apart.
+    """
     pair, key = pairs.load("markov"), jax.random.key(seed)
     prompts = jnp.tile(jnp.array([[3, 1]]), (4000, 1))
     said = target_texts.drawn(pair, AS_IS, key, prompts, jnp.full(4000, 2), 2).said
-    laws = [jax.nn.softmax(jnp.array(table))[3 * 26 + 1] for table in (pair.target_params, pair.draft_params)]
+    laws = [
+        jax.nn.softmax(jnp.array(table))[3 * 26 + 1]
+        for table in (pair.target_params, pair.draft_params)
+    ]
     counted = np.bincount(said[:, 0], minlength=26) / 4000
     distance = [float(np.abs(counted - law).sum() / 2) for law in laws]
-    assert distance[0] < 0.07 < distance[1]  # 26 tokens, 4000 draws: .03 on average, .07 with probability below 1e-6
+    # 26 tokens, 4000 draws: .03 on average, .07 with probability below 1e-6
+    assert distance[0] < 0.07 < distance[1]
 
 
 def test_a_text_ends_with_eos_and_nothing_below_it_counts():
-    """With a letter as EOS: no context follows it, and a walk that accepts it emits nothing more."""
+    """With a letter as EOS: no context follows it, and a walk that accepts it emits nothing
+    more.
+    """
     pair = pairs.load("markov")._replace(eos=4)
     prompts, lengths = prompt_files.padded([pair.tokenizer.encode(text) for text in pair.prompts])
     texts = target_texts.drawn(pair, AS_IS, jax.random.key(0), prompts, lengths, 24)
     tree = chain(2)
     judges = (decode.verifier(rules.get("kseq")(), "iid", tree),)
-    found = paired.measure(decode.decoder(pair, tree, "iid"), judges, jax.random.key(1), pair, texts, 6)
-    ends = [int(np.argmax(text == 4)) if 4 in text else len(text) - 1 for text in np.asarray(texts.said)]
+    found = paired.measure(
+        decode.decoder(pair, tree, "iid"), judges, jax.random.key(1), pair, texts, 6
+    )
+    ends = [
+        int(np.argmax(text == 4)) if 4 in text else len(text) - 1 for text in np.asarray(texts.said)
+    ]
     assert found.contexts.ran.sum(1).tolist() == [end + 1 for end in ends]
     assert min(ends) < 23
     cut = found.contexts.nodes.hit[..., 0] & (found.contexts.emitted == 1)
@@ -90,23 +132,39 @@ def test_a_text_ends_with_eos_and_nothing_below_it_counts():
 
 
 def test_without_names_every_rule_that_one_model_can_draft_for_is_compared():
-    named = {rule.name for program in programs((), ("star:1", "star:2")) for rule in program.verifiers}
+    named = {
+        rule.name for program in programs((), ("star:1", "star:2")) for rule in program.verifiers
+    }
     claims = {name: rules.get(name).claims for name in rules.names()}
-    drawable = {name for name, of in claims.items() if not of.per_pair and not of.searches and drafting.first(of)}
+    drawable = {
+        name
+        for name, of in claims.items()
+        if not of.per_pair and not of.searches and drafting.first(of)
+    }
     assert named == drawable
     assert "optimal" in named
 
 
 def placed(*judges, tree):
-    return {(program.scheme, one.name) for program in programs(judges, (tree,)) for one in program.verifiers}
+    return {
+        (program.scheme, one.name)
+        for program in programs(judges, (tree,))
+        for one in program.verifiers
+    }
 
 
 def test_verifiers_of_whole_paths_join_the_rules_of_the_schemes_that_they_cover():
     assert placed("traversal", "kseq", tree="full:2,2") == {("iid", "traversal"), ("iid", "kseq")}
     assert placed("block", "traversal", tree="chain:2") == {("iid", "block"), ("iid", "traversal")}
-    assert placed("traversal", "one_hot", tree="full:2,2") == {("iid", "traversal"), ("top_n", "one_hot")}
+    assert placed("traversal", "one_hot", tree="full:2,2") == {
+        ("iid", "traversal"),
+        ("top_n", "one_hot"),
+    }
     rule = "recursive_rejection_without_replacement"
-    assert placed("traversal", rule, tree="full:2,2") == {("without_replacement", "traversal"), ("without_replacement", rule)}
+    assert placed("traversal", rule, tree="full:2,2") == {
+        ("without_replacement", "traversal"),
+        ("without_replacement", rule),
+    }
     with pytest.warns(UserWarning, match="verifier block fits none of full:2,2"):
         assert placed("block", "kseq", tree="full:2,2") == {("iid", "kseq")}
 
@@ -122,11 +180,24 @@ def test_without_names_verifiers_join_on_deeper_trees_only():
 def test_on_a_grown_tree_rules_are_measured_and_of_a_verifier_the_speed(tmp_path, capsys):
     from rich.console import Console
 
-    content = compare.run(dataclasses.replace(CONFIG, rules=("traversal", "kseq"), tree=("paths:2x2",)))
+    content = compare.run(
+        dataclasses.replace(CONFIG, rules=("traversal", "kseq"), tree=("paths:2x2",))
+    )
     kseq, traversal = content["rows"]
     assert kseq.keys() == traversal.keys()
-    assert (kseq["rule"], kseq["tree"], kseq["scheme"], kseq["n"], len(kseq["alpha_token"])) == ("kseq", "paths:2x2", "iid", 2, 2)
-    assert (traversal["rule"], traversal["scheme"], traversal["n"], traversal["consistent"]) == ("traversal", "iid", 2, None)
+    assert (kseq["rule"], kseq["tree"], kseq["scheme"], kseq["n"], len(kseq["alpha_token"])) == (
+        "kseq",
+        "paths:2x2",
+        "iid",
+        2,
+        2,
+    )
+    assert (traversal["rule"], traversal["scheme"], traversal["n"], traversal["consistent"]) == (
+        "traversal",
+        "iid",
+        2,
+        None,
+    )
     unknown = {"acceptance_law_mass", "expected", "alpha_star", "gap"}
     assert {name for name in unknown if traversal[name] is None} == unknown
     assert traversal["alpha_token"] == [None, None]
@@ -169,7 +240,9 @@ class TestConsistency:
         assert not self.verdict(np.clip(self.mass + 0.06, 0, 1), self.expected, self.expected + 0.1)
 
     def test_a_law_mass_above_the_optimum_where_no_expectation_is_known(self):
-        assert not self.verdict(np.clip(self.mass + 0.1, 0, 1), np.full(2000, np.nan), self.expected)
+        assert not self.verdict(
+            np.clip(self.mass + 0.1, 0, 1), np.full(2000, np.nan), self.expected
+        )
 
     def test_no_theory_no_verdict(self):
         unknown = np.full(2000, np.nan)
@@ -196,7 +269,10 @@ def test_standard_errors_take_prompts_as_clusters():
         ({"rules": ("nonsense",)}, "unknown rule or verifier 'nonsense'"),
         ({"rules": ("single",), "n": (2,)}, "fits none of star:2"),
         ({"rules": ("transport",)}, "cannot decode"),
-        ({"rules": ("block",), "n": (2,)}, "block: takes one path, got nodes with 2 children; it fits none of star:2"),
+        (
+            {"rules": ("block",), "n": (2,)},
+            "block: takes one path, got nodes with 2 children; it fits none of star:2",
+        ),
         ({"rules": ("top_down",)}, "name the rule itself"),
         ({"n": (0,)}, "n: expected"),
         ({"tree": ("bush:3",)}, "tree: expected chain:D"),
@@ -221,10 +297,16 @@ def test_a_file_of_prompts_must_hold_text(tmp_path):
 @pytest.mark.parametrize(
     ("tree", "covered"),
     [
-        ("paths:2x2", {("iid", "kseq"), ("iid", "recursive_rejection"), ("iid", "naive_membership")}),
+        (
+            "paths:2x2",
+            {("iid", "kseq"), ("iid", "recursive_rejection"), ("iid", "naive_membership")},
+        ),
         ("beam:2x2", {("without_replacement", "recursive_rejection_without_replacement")}),
         ("best_first:4x2x2", {("top_n", "one_hot"), ("top_n", "naive_membership")}),
-        ("sampled_best_first:4x2x2", {("without_replacement", "recursive_rejection_without_replacement")}),
+        (
+            "sampled_best_first:4x2x2",
+            {("without_replacement", "recursive_rejection_without_replacement")},
+        ),
     ],
 )
 def test_a_tree_grown_while_drafting_is_left_to_the_rules_that_stay_lossless_on_it(tree, covered):
@@ -244,7 +326,11 @@ def test_a_tree_grown_while_drafting_is_left_to_the_rules_that_stay_lossless_on_
     [
         ("beam:2", "tree: expected beam:WIDTHxDEPTH with numbers >= 1, got 'beam:2'"),
         ("best_first:9x2x2", "nodes: expected from 2 to 1 [+] width [*] depth = 5, got 9"),
-        ("beam:2x2", "rule kseq: expected one that takes its drafts one by one: .*; it fits none of beam:2x2"),
+        (
+            "beam:2x2",
+            "rule kseq: expected one that takes its drafts one by one: .*; it fits none of "
+            "beam:2x2",
+        ),
     ],
 )
 def test_trees_that_cannot_be_grown_are_refused(tree, message):

@@ -1,4 +1,6 @@
-"""Couplings: drafts and token have their laws, the token does not see q, and a hit is as likely as theory says."""
+"""Couplings: drafts and token have their laws, the token does not see q, and a hit is as likely as
+theory says.
+"""
 
 import math
 
@@ -15,22 +17,34 @@ from theory import battery
 
 VOCABULARY, DRAWS = 5, 10_000
 PAIRS = battery.laws(VOCABULARY, seed=0)
-P, Q = (jnp.asarray(np.stack([getattr(pair, name) for pair in PAIRS]), jnp.float32) for name in ("p", "q"))
+P, Q = (
+    jnp.asarray(np.stack([getattr(pair, name) for pair in PAIRS]), jnp.float32)
+    for name in ("p", "q")
+)
 MARGIN = math.sqrt(
     math.log(2 * len(PAIRS) / DELTA) / (2 * DRAWS)
 )  # Hoeffding: no hit rate of any pair is further off, but with chance DELTA
-CASES = [(name, n) for name in couplings.names() for n in (1, 2, 4) if n == 1 or couplings.get(name).n_range[1] is None]
+CASES = [
+    (name, n)
+    for name in couplings.names()
+    for n in (1, 2, 4)
+    if n == 1 or couplings.get(name).n_range[1] is None
+]
 
 
 def coupled(coupling, n, key):
     """Drafts [B, N, n] and tokens [B, N] of every pair of the battery, from N keys each."""
     keys = jax.random.split(key, (len(PAIRS), DRAWS))
     many = jax.vmap(coupling.couple, (0, None, None, None))
-    return jax.jit(lambda keys, p, q: jax.lax.map(lambda pair: many(*pair, n), (keys, p, q)))(keys, P, Q)
+    return jax.jit(lambda keys, p, q: jax.lax.map(lambda pair: many(*pair, n), (keys, p, q)))(
+        keys, P, Q
+    )
 
 
 def worst_marginal(drawn, laws):
-    """The excess over its allowance of the total variation between frequencies and law, on the pair where it is largest."""
+    """The excess over its allowance of the total variation between frequencies and law, on the pair
+    where it is largest.
+    """
     errors = [distance(x, law) for x, law in zip(np.asarray(drawn), np.asarray(laws), strict=True)]
     return max(error - allowed for error, allowed in errors)
 
@@ -41,7 +55,12 @@ def hit_rate(drafts, tokens):
 
 def stated(name, n):
     formula = getattr(theory.couplings, name)
-    return np.array([formula(pair.p, pair.q, n) if name == "gumbel_list" else formula(pair.p, pair.q) for pair in PAIRS])
+    return np.array(
+        [
+            formula(pair.p, pair.q, n) if name == "gumbel_list" else formula(pair.p, pair.q)
+            for pair in PAIRS
+        ]
+    )
 
 
 @pytest.mark.key_reuse
@@ -57,15 +76,23 @@ def test_drafts_have_law_q_and_the_token_law_p(name, n, key):
 def test_the_drafts_of_a_list_are_independent(n, key):
     drafts, _ = coupled(couplings.get("gumbel_list")(), n, key)
     joint = np.asarray(Q)[:, :, None] * np.asarray(Q)[:, None]
-    assert worst_marginal(drafts[..., 0] * VOCABULARY + drafts[..., -1], joint.reshape(len(PAIRS), -1)) <= 0
+    assert (
+        worst_marginal(drafts[..., 0] * VOCABULARY + drafts[..., -1], joint.reshape(len(PAIRS), -1))
+        <= 0
+    )
 
 
 @pytest.mark.parametrize(("name", "n"), CASES)
 def test_a_hit_is_as_likely_as_theory_says(name, n, key):
     """Exactly for one draft, at least for a list; and no coupling exceeds the optimum."""
     rate, formula = hit_rate(*coupled(couplings.get(name)(), n, key)), stated(name, n)
-    best = np.array([theory.subsets.optimum(theory.Problem(*pair[1:], n, "iid")).value for pair in PAIRS])
-    print(f"rate - formula from {(rate - formula).min():+.4f} to {(rate - formula).max():+.4f}, allowed {MARGIN:.4f}")
+    best = np.array(
+        [theory.subsets.optimum(theory.Problem(*pair[1:], n, "iid")).value for pair in PAIRS]
+    )
+    print(
+        f"rate - formula from {(rate - formula).min():+.4f} to {(rate - formula).max():+.4f}, "
+        f"allowed {MARGIN:.4f}"
+    )
     assert (rate >= formula - MARGIN).all()
     assert (formula <= best + 1e-12).all()
     if n == 1:
@@ -109,7 +136,11 @@ def test_a_large_vocabulary(name, key):
     p = 1 / jnp.arange(1.0, 4097)
     p = p / p.sum()
     keys = jax.random.split(key, 1000)
-    tokens = jax.jit(lambda keys: jax.lax.map(lambda key: couplings.get(name)().couple(key, p, p[::-1], 1)[1], keys))(keys)
+    tokens = jax.jit(
+        lambda keys: jax.lax.map(
+            lambda key: couplings.get(name)().couple(key, p, p[::-1], 1)[1], keys
+        )
+    )(keys)
     share, margin = float(jnp.mean(p[tokens] < 1e-3)), math.sqrt(math.log(2 / DELTA) / (2 * 1000))
     exact = float(jnp.sum(jnp.where(p < 1e-3, p, 0)))
     print(f"mass of the tokens below 1e-3: {share:.3f}, exactly {exact:.3f}, allowed {margin:.3f}")
@@ -123,7 +154,9 @@ def test_more_drafts_than_it_couples_are_refused(name, key):
 
 
 def test_an_unknown_coupling_is_refused():
-    with pytest.raises(ValueError, match=r"unknown coupling 'telepathy': expected .* gumbel, gumbel_list, minhash"):
+    with pytest.raises(
+        ValueError, match=r"unknown coupling 'telepathy': expected .* gumbel, gumbel_list, minhash"
+    ):
         couplings.get("telepathy")
 
 
@@ -136,7 +169,9 @@ class NoiseOfItsOwn:
 
     def couple(self, key, p, q, n):
         draft, token = jax.random.split(key)
-        return jax.random.categorical(draft, jnp.log(q))[None], jax.random.categorical(token, jnp.log(p))
+        return jax.random.categorical(draft, jnp.log(q))[None], jax.random.categorical(
+            token, jnp.log(p)
+        )
 
 
 @register

@@ -26,11 +26,15 @@ def joint_law(scheme: str, q, n: int) -> np.ndarray:
 
 
 def worst_error(scheme: str, sampler, n: int, key) -> tuple[float, float, str]:
-    """Total variation between drawn drafts and theory's law on the pair of the battery that fares worst, and its allowance.
+    """Total variation between drawn drafts and theory's law on the pair of the battery that fares
+    worst, and its allowance.
 
-    Infinite where a tuple of probability zero was drawn, or a slot beyond the support was left unmasked.
+    Infinite where a tuple of probability zero was drawn, or a slot beyond the support was left
+    unmasked.
     """
-    q = np.stack([rule_laws.slots(pair.q, n) if scheme == "independent" else pair.q for pair in PAIRS])
+    q = np.stack(
+        [rule_laws.slots(pair.q, n) if scheme == "independent" else pair.q for pair in PAIRS]
+    )
     laws = [joint_law(scheme, law, n) for law in q]
 
     def code(key, q):
@@ -46,11 +50,16 @@ def worst_error(scheme: str, sampler, n: int, key) -> tuple[float, float, str]:
         error = np.inf if counts[law == 0].any() else np.abs(counts / DRAWS - law).sum() / 2
         allowed = allowance(np.count_nonzero(law), DRAWS)
         worst = max(worst, (error - allowed, allowed, pair.name))
-    print(f"{scheme}: an error of {2 * worst[1]:.3f} would be caught (delta = {DELTA:g} a pair), worst on {worst[2]}")
+    print(
+        f"{scheme}: an error of {2 * worst[1]:.3f} would be caught (delta = {DELTA:g} a pair), "
+        f"worst on {worst[2]}"
+    )
     return worst
 
 
-CASES = [(scheme, n) for scheme in drafting.names() for n in (1, 2, 3) if rule_laws.drafts(scheme, n)]
+CASES = [
+    (scheme, n) for scheme in drafting.names() for n in (1, 2, 3) if rule_laws.drafts(scheme, n)
+]
 
 
 @pytest.mark.key_reuse
@@ -60,7 +69,9 @@ def test_sampler_draws_from_the_joint_law(scheme, n, key):
     assert excess <= 0, name
 
 
-@pytest.mark.parametrize(("scheme", "n"), [(s, n) for s, n in CASES if s in ("without_replacement", "greedy", "top_n")])
+@pytest.mark.parametrize(
+    ("scheme", "n"), [(s, n) for s, n in CASES if s in ("without_replacement", "greedy", "top_n")]
+)
 def test_slots_beyond_the_vocabulary_are_masked(scheme, n, key):
     tokens, mask = drafting.get(scheme)().sample(key, jnp.array([0.5, 0.5, 0.0, 0.0]), n + 4)
     assert tokens.shape == (n + 4,)

@@ -1,4 +1,6 @@
-"""Expected acceptance without enumeration: exact where it is claimed, unbiased where it is estimated, and differentiable."""
+"""Expected acceptance without enumeration: exact where it is claimed, unbiased where it is
+estimated, and differentiable.
+"""
 
 import math
 
@@ -21,7 +23,8 @@ CASES = [
     pytest.param(make, n, marks=thorough(make.name))
     for make in STATED
     for n in (1, 2, 4)
-    if make.claims.admits(n) and make.claims.stated_at(min(make.claims.expectation_under or make.claims.drafting), n)
+    if make.claims.admits(n)
+    and make.claims.stated_at(min(make.claims.expectation_under or make.claims.drafting), n)
 ]
 SAMPLES = 4096
 KNOWN = tuple(battery.laws(5, seed=0))
@@ -38,9 +41,11 @@ def draft_laws(make, q, n):
 
 @pytest.mark.parametrize(("make", "n"), CASES)
 def test_gradients_are_finite_everywhere(make, n):
-    """Reverse mode, in float32 and float64, on the whole battery: p = q, one-hot, shared zeros and tails included.
+    """Reverse mode, in float32 and float64, on the whole battery: p = q, one-hot, shared zeros and
+    tails included.
 
-    The gradient of x / y divides by y^2: where y may be a mass that float32 cannot square, only float64 is held to it.
+    The gradient of x / y divides by y^2: where y may be a mass that float32 cannot square, only
+    float64 is held to it.
     """
     gradient = jax.jit(jax.grad(acceptance(make, n), (0, 1)))
     for dtype in (np.float32, np.float64):
@@ -54,7 +59,9 @@ def test_gradients_are_finite_everywhere(make, n):
 
 @pytest.mark.parametrize(("make", "n"), CASES)
 def test_gradients_are_finite_differences(make, n, seed):
-    """Along random directions that keep the laws' sums, at pairs without kinks nearby; central differences are good to 1e-6 or so."""
+    """Along random directions that keep the laws' sums, at pairs without kinks nearby; central
+    differences are good to 1e-6 or so.
+    """
     value, rng = acceptance(make, n), np.random.default_rng(seed)
     worst = 0.0
     with jax.enable_x64(True):
@@ -62,11 +69,16 @@ def test_gradients_are_finite_differences(make, n, seed):
         reverse = jax.jit(jax.grad(value, (0, 1)))
         value = jax.jit(value)
         for _ in range(10):
-            p, q = rng.dirichlet(np.full(8, 2.0)), draft_laws(make, rng.dirichlet(np.full(8, 2.0)), n)
+            p, q = (
+                rng.dirichlet(np.full(8, 2.0)),
+                draft_laws(make, rng.dirichlet(np.full(8, 2.0)), n),
+            )
             dp, dq = rng.normal(size=p.shape), rng.normal(size=q.shape)
             dp, dq = dp - dp.mean(), dq - dq.mean(-1, keepdims=True)
             step = 1e-6 * min(p.min(), q.min())
-            slope = (value(p + step * dp, q + step * dq) - value(p - step * dp, q - step * dq)) / (2 * step)
+            slope = (value(p + step * dp, q + step * dq) - value(p - step * dp, q - step * dq)) / (
+                2 * step
+            )
             by_p, by_q = reverse(p, q)
             found = slope - both(p, q, dp, dq), slope - (by_p * dp).sum() - (by_q * dq).sum()
             worst = max(worst, *(abs(float(difference)) for difference in found))
@@ -93,7 +105,9 @@ def test_two_drafts_without_replacement_are_exact():
         device = jax.jit(acceptance(PAIRS_ONLY, 2))
         for pair in KNOWN:
             exact = rule_laws.acceptance(rule, Problem(pair.p, pair.q, 2, "without_replacement"))
-            errors["theory"] = max(errors["theory"], abs(selection.pairs_without_replacement(pair.p, pair.q) - exact))
+            errors["theory"] = max(
+                errors["theory"], abs(selection.pairs_without_replacement(pair.p, pair.q) - exact)
+            )
             errors["device"] = max(errors["device"], abs(device(pair.p, pair.q) - exact))
     print(errors)
     assert max(errors.values()) < 1e-12
@@ -111,20 +125,26 @@ SCHEMES = [
 
 
 def estimates(estimate, make, scheme, n, key):
-    """(estimate - exact) / standard error on every pair of the battery; 0 where the law mass hardly varies and the estimate is right."""
+    """(estimate - exact) / standard error on every pair of the battery; 0 where the law mass hardly
+    varies and the estimate is right.
+    """
     cases, masks = rule_laws.cases(KNOWN, scheme, n), rule_laws.patterns(n)
     table = rule_laws.laws(make(), cases.p, cases.q, n, masks)
     exact = rule_checks.acceptance(rule_checks.Judged(make(), cases, table, table, masks), table)
     keys = jax.random.split(key, len(exact))
     p, q = (jnp.asarray(x, jnp.float32) for x in (cases.p, cases.q))
-    mean, error = jax.vmap(lambda key, p, q: estimate(key, make(), p, q, n, scheme, SAMPLES))(keys, p, q)
+    mean, error = jax.vmap(lambda key, p, q: estimate(key, make(), p, q, n, scheme, SAMPLES))(
+        keys, p, q
+    )
     off = np.abs(np.asarray(mean) - exact)
     return np.where(off < 1e-5, 0.0, off / np.maximum(error, 1e-9))
 
 
 @pytest.mark.parametrize(("make", "scheme"), SCHEMES)
 def test_the_estimate_is_unbiased(make, scheme, key):
-    """Within what a normal law allows at DELTA over the battery; drafts rarer than 1 in 10^5 may stay away and shift it by as little."""
+    """Within what a normal law allows at DELTA over the battery; drafts rarer than 1 in 10^5 may
+    stay away and shift it by as little.
+    """
     n = 2 if make.claims.admits(2) and rule_laws.drafts(scheme, 2) else 1
     scores = estimates(rules.estimate_acceptance, make, scheme, n, key)
     print(f"largest score {scores.max():.2f}, median {np.median(scores):.2f}")
@@ -153,9 +173,18 @@ def test_the_estimate_refuses_what_the_proof_does_not_cover(key):
 def test_more_drafts_than_two_without_replacement_are_estimated_at_a_large_vocabulary(key):
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 3, 4096)
-    p, q = (jax.nn.softmax(jnp.asarray(x, jnp.float32)) for x in (logits, logits + rng.normal(0, 1, logits.shape)))
-    two, four = (rules.estimate_acceptance(key, PAIRS_ONLY(), p, q, n, "without_replacement", 512) for n in (2, 4))
+    p, q = (
+        jax.nn.softmax(jnp.asarray(x, jnp.float32))
+        for x in (logits, logits + rng.normal(0, 1, logits.shape))
+    )
+    two, four = (
+        rules.estimate_acceptance(key, PAIRS_ONLY(), p, q, n, "without_replacement", 512)
+        for n in (2, 4)
+    )
     exact = float(PAIRS_ONLY().expected_acceptance(p, q, 2))
-    print(f"n = 2: {two.mean:.4f} +- {two.standard_error:.4f}, exactly {exact:.4f}; n = 4: {four.mean:.4f} +- {four.standard_error:.4f}")
+    print(
+        f"n = 2: {two.mean:.4f} +- {two.standard_error:.4f}, exactly {exact:.4f}; n = 4: "
+        f"{four.mean:.4f} +- {four.standard_error:.4f}"
+    )
     assert abs(two.mean - exact) < 5 * two.standard_error
     assert four.mean > two.mean

@@ -7,13 +7,21 @@ import pytest
 from specjax import families
 
 SPREAD = {"log_normal": "log_normal:spread=1", "temperature": "temperature:spread=1,ratio=3"}
-TEXTS = [*families.names(), *SPREAD.values(), "dirichlet:concentration=0.1", "zipf:shift=3,chance=1", "markov:distance=0.5"]
+TEXTS = [
+    *families.names(),
+    *SPREAD.values(),
+    "dirichlet:concentration=0.1",
+    "zipf:shift=3,chance=1",
+    "markov:distance=0.5",
+]
 
 
 def sample(text, key, vocabulary, count):
     """p and q [count, V] in float64."""
     family = families.parse(text)
-    laws = jax.jit(jax.vmap(lambda key: family.sample(key, vocabulary)))(jax.random.split(key, count))
+    laws = jax.jit(jax.vmap(lambda key: family.sample(key, vocabulary)))(
+        jax.random.split(key, count)
+    )
     assert {law.dtype for law in laws} == {np.dtype(np.float32)}
     return [np.asarray(law, np.float64) for law in laws]
 
@@ -30,7 +38,9 @@ def assert_laws(laws):
 
 @pytest.mark.parametrize("vocabulary", [2, 65])
 @pytest.mark.parametrize("text", TEXTS)
-def test_draws_are_laws_and_their_mean_total_variation_is_what_the_family_says(text, vocabulary, key):
+def test_draws_are_laws_and_their_mean_total_variation_is_what_the_family_says(
+    text, vocabulary, key
+):
     laws, family = sample(text, key, vocabulary, 4000), families.parse(text)
     assert_laws(laws)
     found, known = distance(*laws), family.mean_tv(vocabulary)
@@ -55,9 +65,15 @@ def test_a_large_vocabulary(text, key):
 @pytest.mark.thorough
 def test_what_is_prescribed_holds_at_every_draw(key):
     for vocabulary in (2, 3, 64):
-        np.testing.assert_allclose(distance(*sample("markov:distance=0.4", key, vocabulary, 500)), 0.4, atol=1e-6)
+        np.testing.assert_allclose(
+            distance(*sample("markov:distance=0.4", key, vocabulary, 500)), 0.4, atol=1e-6
+        )
         zipf = families.parse("zipf:shift=2,chance=1")
-        np.testing.assert_allclose(distance(*sample("zipf:shift=2,chance=1", key, vocabulary, 3)), zipf.mean_tv(vocabulary), atol=1e-6)
+        np.testing.assert_allclose(
+            distance(*sample("zipf:shift=2,chance=1", key, vocabulary, 3)),
+            zipf.mean_tv(vocabulary),
+            atol=1e-6,
+        )
 
 
 def test_zipf_laws_hold_the_same_masses_and_temperature_the_same_order(key):
@@ -75,13 +91,17 @@ def test_target_and_draft_are_exchangeable(text, key):
 
 
 def test_gamma_is_gamma(key):
-    """Marsaglia and Tsang's proposals against SciPy's law, by the greatest distance of the distribution functions."""
+    """Marsaglia and Tsang's proposals against SciPy's law, by the greatest distance of the
+    distribution functions.
+    """
     from scipy import stats
 
     from specjax.families.dirichlet import _log_gamma
 
     for shape in (0.1, 1.0, 7.5):
-        drawn = np.exp(np.asarray(jax.jit(_log_gamma, static_argnums=2)(key, shape, 20000), np.float64))
+        drawn = np.exp(
+            np.asarray(jax.jit(_log_gamma, static_argnums=2)(key, shape, 20000), np.float64)
+        )
         assert stats.kstest(drawn, stats.gamma(shape).cdf).pvalue > 1e-6
         assert stats.kstest(drawn, stats.gamma(shape * 1.1).cdf).pvalue < 1e-6
 

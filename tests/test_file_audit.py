@@ -27,7 +27,9 @@ class Thief:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Two files with one law, and laws to bound it on; what is found out about the files is kept there."""
+    """Two files with one law, and laws to bound it on; what is found out about the files is kept
+    there.
+    """
     folder = tmp_path_factory.mktemp("files")
     for name, lossless in (("thief", "True"), ("honest", "False")):
         (folder / f"{name}.py").write_text(RULE.replace("LOSSLESS", lossless))
@@ -38,7 +40,9 @@ def folder(tmp_path_factory):
     np.save(folder / "target.npy", logits[0])
     np.save(folder / "draft.npy", logits[1])
     rule = folder / "thief.py"
-    (folder / "grid.toml").write_text(f'[[grid]]\nfamily = "dirichlet"\nvocabulary = 8\nn = 1\ncontexts = 4\nrule = "{rule}"\n')
+    (folder / "grid.toml").write_text(
+        f'[[grid]]\nfamily = "dirichlet"\nvocabulary = 8\nn = 1\ncontexts = 4\nrule = "{rule}"\n'
+    )
     return folder
 
 
@@ -48,23 +52,69 @@ def cache(folder, monkeypatch):
 
 
 COMMANDS = {
-    "bound of two laws": ["bound", "--target", "{}/p.npy", "--draft", "{}/q.npy", "--n", "1", "--rules", "{}/RULE.py"],
-    "bound of contexts": ["bound", "--target", "{}/target.npy", "--draft", "{}/draft.npy", "--n", "1", "--rules", "{}/RULE.py"],
-    "decode": ["decode", "a", "--pair", "markov", "--tree", "star:2", "--tokens", "4", "--rule", "{}/RULE.py"],
-    "compare": ["compare", "--pair", "markov", "--n", "1", "--contexts", "90", "--rules", "{}/RULE.py", "single"],
+    "bound of two laws": [
+        "bound",
+        "--target",
+        "{}/p.npy",
+        "--draft",
+        "{}/q.npy",
+        "--n",
+        "1",
+        "--rules",
+        "{}/RULE.py",
+    ],
+    "bound of contexts": [
+        "bound",
+        "--target",
+        "{}/target.npy",
+        "--draft",
+        "{}/draft.npy",
+        "--n",
+        "1",
+        "--rules",
+        "{}/RULE.py",
+    ],
+    "decode": [
+        "decode",
+        "a",
+        "--pair",
+        "markov",
+        "--tree",
+        "star:2",
+        "--tokens",
+        "4",
+        "--rule",
+        "{}/RULE.py",
+    ],
+    "compare": [
+        "compare",
+        "--pair",
+        "markov",
+        "--n",
+        "1",
+        "--contexts",
+        "90",
+        "--rules",
+        "{}/RULE.py",
+        "single",
+    ],
     "sweep": ["sweep", "{}/grid.toml", "--out", "{}/sweep"],
 }
 
 
 @pytest.mark.parametrize("arguments", COMMANDS.values(), ids=COMMANDS)
-def test_a_rule_that_steals_is_named_and_the_exit_code_is_1(arguments, folder, capsys, tmp_path, monkeypatch):
+def test_a_rule_that_steals_is_named_and_the_exit_code_is_1(
+    arguments, folder, capsys, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     assert main([part.format(folder).replace("RULE", "thief") for part in arguments]) == 1
     assert "not lossless (TV " in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize("command", ["bound of two laws", "compare"])
-def test_a_rule_that_says_that_it_is_lossy_shows_how_far_and_passes(command, folder, capsys, tmp_path, monkeypatch):
+def test_a_rule_that_says_that_it_is_lossy_shows_how_far_and_passes(
+    command, folder, capsys, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     arguments = [part.format(folder).replace("RULE", "honest") for part in COMMANDS[command]]
     assert main([*arguments, "--json", str(tmp_path / "rows.json")]) == 0
@@ -79,16 +129,22 @@ def test_a_file_is_audited_once_until_it_changes(folder, monkeypatch):
     known = file_audit.findings([f"{folder}/thief.py", "kseq"])
     assert list(known) == ["thief"]
     assert known["thief"].refuted
-    monkeypatch.setattr(file_audit, "_judged", lambda make: file_audit.Finding("judged again", False))
+    monkeypatch.setattr(
+        file_audit, "_judged", lambda make: file_audit.Finding("judged again", False)
+    )
     assert file_audit.findings([f"{folder}/thief.py"]) == known
     (folder / "thief.py").write_text(RULE.replace("LOSSLESS", "True") + "\n")
     assert file_audit.findings([f"{folder}/thief.py"])["thief"].words == "judged again"
 
 
 def test_no_row_above_the_optimum_is_consistent():
-    """A rule that accepts what it says, and more than any lossless rule could, claims or no claims."""
+    """A rule that accepts what it says, and more than any lossless rule could, claims or no
+    claims.
+    """
     steals = type("Steals", (), {"claims": rules.get("kseq").claims._replace(lossless=False)})()
     mass, alpha_star = np.full(500, 0.9), np.full(500, 0.7)
     assert comparison._verdict(steals, mass, mass, alpha_star, 1e-4)[0] is False
     assert comparison._verdict(steals, mass, np.full(500, np.nan), alpha_star, 1e-4)[0] is False
-    assert comparison._verdict(steals, alpha_star, np.full(500, np.nan), alpha_star, 1e-4)[0] is None
+    assert (
+        comparison._verdict(steals, alpha_star, np.full(500, np.nan), alpha_star, 1e-4)[0] is None
+    )

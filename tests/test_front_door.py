@@ -33,7 +33,9 @@ def test_every_class_is_imported_by_name():
 
 def test_a_class_that_nobody_imports_is_caught(monkeypatch):
     classes = make_exports.classes
-    monkeypatch.setattr(make_exports, "classes", lambda folder: classes(folder) | {"newcomer": "Newcomer"})
+    monkeypatch.setattr(
+        make_exports, "classes", lambda folder: classes(folder) | {"newcomer": "Newcomer"}
+    )
     assert len(make_exports.stale()) == len(make_exports.PACKAGES)
 
 
@@ -46,17 +48,28 @@ def test_completion_shows_what_is_public_and_nothing_else(package):
 
 def test_importing_specjax_loads_jax_numpy_and_jaxtyping_alone():
     code = f"import sys, specjax; print(*sorted({CORE} & set(sys.modules)))"
-    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
     assert loaded == ["jax", "jaxtyping", "numpy"]
 
 
 def test_a_type_checker_knows_rules_by_name_and_by_registry(tmp_path):
     path = tmp_path / "newcomer.py"
     path.write_text(TYPES)
-    command = [sys.executable, "-m", "mypy", "--config-file", str(ROOT / "pyproject.toml"), str(path)]
+    command = [
+        sys.executable,
+        "-m",
+        "mypy",
+        "--config-file",
+        str(ROOT / "pyproject.toml"),
+        str(path),
+    ]
     checked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     print(checked.stdout)
-    law, rule, verifier, every, wrong = [line.partition(": ")[2] for line in checked.stdout.splitlines() if "newcomer.py" in line][:5]
+    law, rule, verifier, every, wrong = [
+        line.partition(": ")[2] for line in checked.stdout.splitlines() if "newcomer.py" in line
+    ][:5]
     assert "tokens" in law
     assert "Any" not in law
     assert '"type[specjax._types.Rule]"' in rule
@@ -67,7 +80,11 @@ def test_a_type_checker_knows_rules_by_name_and_by_registry(tmp_path):
 
 def test_generate_takes_a_rule_a_verifier_or_a_grown_tree():
     pair = pairs.load("markov")
-    for rule, tree in ((specjax.rules.Greedy(), "star:2"), (specjax.verifiers.Block(), chain(3)), (specjax.rules.Single(), chain(2))):
+    for rule, tree in (
+        (specjax.rules.Greedy(), "star:2"),
+        (specjax.verifiers.Block(), chain(3)),
+        (specjax.rules.Single(), chain(2)),
+    ):
         found = specjax.generate(jax.random.key(0), pair, "hello", rule, tree, 12)
         assert len(found.tokens) == 12
         assert 4 <= found.steps <= 12
@@ -76,7 +93,11 @@ def test_generate_takes_a_rule_a_verifier_or_a_grown_tree():
 
 @pytest.mark.parametrize(
     ("change", "words"),
-    [({"text": ""}, "a text to continue"), ({"pair": "nobody"}, "unknown pair"), ({"rule": specjax.rules.Greedy()}, "its proof covers")],
+    [
+        ({"text": ""}, "a text to continue"),
+        ({"pair": "nobody"}, "unknown pair"),
+        ({"rule": specjax.rules.Greedy()}, "its proof covers"),
+    ],
 )
 def test_generate_says_what_is_wrong(change, words):
     asked = {"pair": "markov", "text": "a", "tree": "paths:2x2", **change}

@@ -1,4 +1,6 @@
-"""Trees grown while drafting: they have the law that theory gives them, and whoever decodes on them emits the target."""
+"""Trees grown while drafting: they have the law that theory gives them, and whoever decodes on them
+emits the target.
+"""
 
 import dataclasses
 import functools
@@ -39,7 +41,11 @@ TREES = {
     "sampled_best_first:4x2x2": "without_replacement",
 }
 ONE_OF_EACH = ["beam:2x2", "paths:2x2", "best_first:5x3x2", "sampled_best_first:4x2x2"]
-RULE = {"without_replacement": "recursive_rejection_without_replacement", "iid": "recursive_rejection", "top_n": "one_hot"}
+RULE = {
+    "without_replacement": "recursive_rejection_without_replacement",
+    "iid": "recursive_rejection",
+    "top_n": "one_hot",
+}
 
 
 def tree(text):
@@ -47,7 +53,9 @@ def tree(text):
 
 
 def world(make):
-    """Laws after every pair of tokens, as a Markov chain of order 2, and the tables of what follows the prompt."""
+    """Laws after every pair of tokens, as a Markov chain of order 2, and the tables of what follows
+    the prompt.
+    """
     held = make((-1, 0, 1), VOCABULARY, "iid", 5)
     chain = np.stack([held.target[-9:], held.draft[-9:]])  # after tokens a, b: row 3 a + b
     contexts = [3 * 0 + 1, *range(3, 6), *range(9)]
@@ -55,7 +63,10 @@ def world(make):
 
 
 WORLDS = {"even": world(theory.trees.random), "zeros": world(theory.trees.mixed)}
-GENERIC = [(text, "even") for text in TREES] + [(text, "zeros") for text in TREES if "best_first" not in text]  # equals that round apart
+# equals that round apart
+GENERIC = [(text, "even") for text in TREES] + [
+    (text, "zeros") for text in TREES if "best_first" not in text
+]
 
 
 def law_of(text, tables):
@@ -77,13 +88,17 @@ class Drawn(NamedTuple):
 
 @functools.cache
 def grower(scheme):
-    """(draft model, key) -> the tree that is drawn after two tokens of a prompt; one program for all worlds."""
+    """(draft model, key) -> the tree that is drawn after two tokens of a prompt; one program for
+    all worlds.
+    """
     drafter = ModelDrafter(Markov(VOCABULARY, 2), scheme)
 
     def one(params, key):
         draft = drafter.propose(key, params, drafter.init(params, PROMPT, jnp.int32(3), 64))[0]
         shape = draft.topology
-        return Drawn(shape.parents, shape.depth, shape.children, shape.active, draft.tokens, draft.q)
+        return Drawn(
+            shape.parents, shape.depth, shape.children, shape.active, draft.tokens, draft.q
+        )
 
     return jax.jit(one), jax.jit(jax.vmap(one, (None, 0)))
 
@@ -108,7 +123,11 @@ def contexts_of(drawn):
     found = np.zeros(drawn.parents.shape, np.int64)
     for node in range(1, found.shape[1]):
         above = np.take_along_axis(found, drawn.parents[:, node, None], 1)[:, 0]
-        found[:, node] = np.where(drawn.active[:, node], VOCABULARY * above + 1 + drawn.tokens[:, node], theory.trees.ABSENT)
+        found[:, node] = np.where(
+            drawn.active[:, node],
+            VOCABULARY * above + 1 + drawn.tokens[:, node],
+            theory.trees.ABSENT,
+        )
     return drawn.parents, found
 
 
@@ -116,7 +135,9 @@ def outcomes(drafts, law):
     """The number of each drawn tree in the law; one past the end where the law does not hold it."""
     numbers = {row.tobytes(): i for i, row in enumerate(rows(law.parents, law.contexts))}
     drawn, inverse = np.unique(rows(*contexts_of(drafts)), axis=0, return_inverse=True)
-    return np.array([numbers.get(row.tobytes(), len(numbers)) for row in drawn])[inverse.reshape(-1)]
+    return np.array([numbers.get(row.tobytes(), len(numbers)) for row in drawn])[
+        inverse.reshape(-1)
+    ]
 
 
 def test_every_scheme_is_two_files_of_one_name():
@@ -132,25 +153,44 @@ def test_trees_are_drawn_from_the_law(text, where, seed):
 
 
 FLAT = np.full((13, 3), 1 / 3)
-TIED = {"flat": FLAT, "one surer than the first": np.where(np.arange(13)[:, None] == 2, [1.0, 0.0, 0.0], [[0.5, 0.5, 0.0]])}
+TIED = {
+    "flat": FLAT,
+    "one surer than the first": np.where(
+        np.arange(13)[:, None] == 2, [1.0, 0.0, 0.0], [[0.5, 0.5, 0.0]]
+    ),
+}
 
 
 @pytest.mark.parametrize("draft", TIED.values(), ids=TIED)
 @pytest.mark.parametrize("sizes", [(3, 1, 2), (5, 3, 2)])
 def test_of_equally_likely_prefixes_the_first_is_grown(draft, sizes):
-    """Where the likeliest of a level are as likely as others, only what continues those that were kept can follow."""
+    """Where the likeliest of a level are as likely as others, only what continues those that were
+    kept can follow.
+    """
     law = theory.growth.get("best_first").drawn(FLAT, draft, *sizes)
     scheme = growth.get("best_first")(*sizes)
     state, contexts = scheme.start(), np.zeros(1, int)
     parents, active, grown = [np.array([NO_NODE])], [np.array([True])], [contexts]
     for depth in range(2):
         first = sum(map(len, grown)) - len(contexts)
-        state, level = scheme.expand(jax.random.key(0), depth, state, jnp.asarray(draft[contexts], jnp.float32))
-        contexts = np.where(level.active, VOCABULARY * contexts[level.parents] + 1 + np.asarray(level.tokens), 0)
-        parents, active, grown = [*parents, first + np.asarray(level.parents)], [*active, np.asarray(level.active)], [*grown, contexts]
-    tree = scheme.finish(state, jnp.asarray(np.concatenate(parents)), jnp.asarray(np.concatenate(active)))
+        state, level = scheme.expand(
+            jax.random.key(0), depth, state, jnp.asarray(draft[contexts], jnp.float32)
+        )
+        contexts = np.where(
+            level.active, VOCABULARY * contexts[level.parents] + 1 + np.asarray(level.tokens), 0
+        )
+        parents, active, grown = (
+            [*parents, first + np.asarray(level.parents)],
+            [*active, np.asarray(level.active)],
+            [*grown, contexts],
+        )
+    tree = scheme.finish(
+        state, jnp.asarray(np.concatenate(parents)), jnp.asarray(np.concatenate(active))
+    )
     found = np.where(tree.topology.active, np.concatenate(grown)[tree.places], theory.trees.ABSENT)
-    np.testing.assert_array_equal(rows(law.parents, law.contexts), rows(np.asarray(tree.topology.parents)[None], found[None]))
+    np.testing.assert_array_equal(
+        rows(law.parents, law.contexts), rows(np.asarray(tree.topology.parents)[None], found[None])
+    )
 
 
 class FreshRaces(beam.Beam):
@@ -165,13 +205,21 @@ class FreshRaces(beam.Beam):
 
 
 class ForgetsWhatIsLeft(beam.Beam):
-    """Children of a level all wait as if nothing had been drawn at their node: the log of what is left counts as 0."""
+    """Children of a level all wait as if nothing had been drawn at their node: the log of what is
+    left counts as 0.
+    """
 
     name = "beam"
 
     def expand(self, key, depth, state, q):
         def take(draws, q, urgency, after, count):
-            return turns.take(draws, q, urgency, lambda turn, node, at, left: after(turn, node, at, jnp.zeros_like(left)), count)
+            return turns.take(
+                draws,
+                q,
+                urgency,
+                lambda turn, node, at, left: after(turn, node, at, jnp.zeros_like(left)),
+                count,
+            )
 
         with mock.patch.object(beam, "take", take):
             return super().expand(key, depth, state, q)
@@ -194,11 +242,18 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("wrong", "text"), WRONG, ids=lambda x: x if isinstance(x, str) else type(x).__name__)
+@pytest.mark.parametrize(
+    ("wrong", "text"), WRONG, ids=lambda x: x if isinstance(x, str) else type(x).__name__
+)
 def test_a_wrong_sampler_is_caught(wrong, text, seed):
     law = law_of(text, WORLDS["even"][1])
-    found = np.bincount(outcomes(grow(wrong, "even", seed), law), minlength=len(law.mass) + 1) / DRAWS
-    error, allowed = np.abs(found - np.append(law.mass, 0)).sum() / 2, allowance(len(law.mass), DRAWS)
+    found = (
+        np.bincount(outcomes(grow(wrong, "even", seed), law), minlength=len(law.mass) + 1) / DRAWS
+    )
+    error, allowed = (
+        np.abs(found - np.append(law.mass, 0)).sum() / 2,
+        allowance(len(law.mass), DRAWS),
+    )
     print(f"total variation {error:.4f}, allowed {allowed:.4f} (delta = {DELTA:g})")
     assert error > allowed
 
@@ -212,7 +267,13 @@ def draft_laws(verifier, text, law, scheme):
         return verifier.law(Draft(grown, tokens, q, scheme), p)
 
     with jax.enable_x64(True):
-        columns = (law.parents.astype(np.int32), law.tokens.astype(np.int32), law.active, law.p, law.q)
+        columns = (
+            law.parents.astype(np.int32),
+            law.tokens.astype(np.int32),
+            law.active,
+            law.p,
+            law.q,
+        )
         return np.asarray(jax.jit(jax.vmap(one))(*columns))
 
 
@@ -224,12 +285,20 @@ def _depth(parents, height):
 
 
 VERIFIED = [(text, TopDown(rules.get(RULE[scheme])())) for text, scheme in TREES.items()]
-VERIFIED += [("paths:2x2", TopDown(rules.get(name)())) for name in ("kseq", "optimal", "importance_weighted", "naive_first")]
-VERIFIED += [(text, Traversal()) for text in ("paths:2x2", "beam:2x2", "beam:4x1", "sampled_best_first:5x4x2")]
+VERIFIED += [
+    ("paths:2x2", TopDown(rules.get(name)()))
+    for name in ("kseq", "optimal", "importance_weighted", "naive_first")
+]
+VERIFIED += [
+    (text, Traversal())
+    for text in ("paths:2x2", "beam:2x2", "beam:4x1", "sampled_best_first:5x4x2")
+]
 VERIFIED += [("beam:2x2", TopDown(rules.get("naive_membership")()))]
 
 
-@pytest.mark.parametrize(("text", "verifier"), VERIFIED, ids=lambda x: getattr(getattr(x, "rule", x), "name", str(x)))
+@pytest.mark.parametrize(
+    ("text", "verifier"), VERIFIED, ids=lambda x: getattr(getattr(x, "rule", x), "name", str(x))
+)
 def test_the_emitted_sequence_has_the_law_of_the_target(text, verifier):
     losses = []
     for _, tables in WORLDS.values():
@@ -241,32 +310,46 @@ def test_the_emitted_sequence_has_the_law_of_the_target(text, verifier):
 
 @register
 class CountsCousins:
-    """Traversal, but nothing is accepted where node 1 has a single child: lossless on any fixed tree, and not one draft at a time."""
+    """Traversal, but nothing is accepted where node 1 has a single child: lossless on any fixed
+    tree, and not one draft at a time.
+    """
 
     claims = Traversal.claims
 
     def law(self, draft, p):
         alone = jnp.sum((draft.topology.parents == 1) & draft.topology.active) == 1
-        return jnp.where(alone, jnp.zeros_like(p).at[trees.ROOT].set(p[trees.ROOT]), Traversal().law(draft, p))
+        return jnp.where(
+            alone, jnp.zeros_like(p).at[trees.ROOT].set(p[trees.ROOT]), Traversal().law(draft, p)
+        )
 
 
 def test_a_verifier_that_reads_the_number_of_drafts_is_caught():
     tables = WORLDS["even"][1]
-    binary = theory.trees.drawn(theory.TreeProblem((-1, 0, 0, 1, 2), *tables, "without_replacement"))
+    binary = theory.trees.drawn(
+        theory.TreeProblem((-1, 0, 0, 1, 2), *tables, "without_replacement")
+    )
     beams = law_of("beam:2x2", tables)
-    fixed, grown = (theory.trees.loss(law, draft_laws(CountsCousins(), "beam:2x2", law, STOPPED)) for law in (binary, beams))
+    fixed, grown = (
+        theory.trees.loss(law, draft_laws(CountsCousins(), "beam:2x2", law, STOPPED))
+        for law in (binary, beams)
+    )
     print(f"total variation {fixed:.1e} on a fixed tree, {grown:.1e} on a beam")
     assert fixed < 1e-12
     assert grown > 1e-3
 
 
 ONE_BY_ONE = {"iid", "without_replacement", "top_n", "independent"}
-JUDGED = [(rules.get(name), scheme) for name in rules.names() for scheme in sorted(rules.get(name).claims.drafting & ONE_BY_ONE)]
+JUDGED = [
+    (rules.get(name), scheme)
+    for name in rules.names()
+    for scheme in sorted(rules.get(name).claims.drafting & ONE_BY_ONE)
+]
 JUDGED = [(make, scheme) for make, scheme in JUDGED if not make.claims.per_pair]
 
 
 def dependence(make, scheme, n):
-    """The largest difference, over the battery, between the law with a draft more, averaged over it, and that without it.
+    """The largest difference, over the battery, between the law with a draft more, averaged over
+    it, and that without it.
 
     Both weighted with the probability of the drafts before; only where the scheme draws that many.
     """
@@ -314,11 +397,17 @@ def test_rules_outside_their_proof_are_refused():
         assert decode.verifier(rules.get(RULE[scheme])(), grown.scheme, grown.topology)
     for text in ("beam:2x2", "sampled_best_first:5x4x2"):
         assert tree(text).scheme == STOPPED
-        with pytest.raises(ValueError, match="expected one that takes its drafts one by one: in this tree their number depends on them"):
+        with pytest.raises(
+            ValueError,
+            match="expected one that takes its drafts one by one: in this tree their number "
+            "depends on them",
+        ):
             decode.verifier(ReadsTheNumber(), STOPPED, tree(text).topology)
         with pytest.raises(ValueError, match="takes its drafts one by one"):
             decode.verifier(rules.get("optimal")(), STOPPED, tree(text).topology)
-        with pytest.raises(ValueError, match="its proof covers the schemes iid, not without_replacement"):
+        with pytest.raises(
+            ValueError, match="its proof covers the schemes iid, not without_replacement"
+        ):
             decode.verifier(rules.get("recursive_rejection")(), STOPPED, tree(text).topology)
     with pytest.raises(ValueError, match="not top_n"):
         decode.verifier(rules.get("kseq")(), "top_n", tree("best_first:5x3x2").topology)
@@ -336,7 +425,11 @@ def small_pair():
 def setting(text):
     pair, grown = small_pair(), tree(text)
     verifier = decode.verifier(rules.get(RULE[TREES[text]])(), grown.scheme, grown.topology)
-    return decode.decoder(pair, grown, grown.scheme), verifier, decode.Params(pair.target_params, pair.draft_params)
+    return (
+        decode.decoder(pair, grown, grown.scheme),
+        verifier,
+        decode.Params(pair.target_params, pair.draft_params),
+    )
 
 
 @pytest.mark.key_reuse
@@ -344,7 +437,9 @@ def setting(text):
 def test_decoded_text_has_the_law_of_the_target(text, key):
     """Over several steps, so that what was accepted has to be found again in the caches."""
     decoder, verifier, params = setting(text)
-    run = jax.vmap(lambda key: decode.decode(decoder, verifier, key, params, PROMPT, jnp.int32(3), 4))
+    run = jax.vmap(
+        lambda key: decode.decode(decoder, verifier, key, params, PROMPT, jnp.int32(3), 4)
+    )
     decoded = run(jax.random.split(key, 20_000))
     texts = np.asarray(decoded.tokens)[:, 3:7]
     p = np.asarray(jax.nn.softmax(params.target, -1), np.float64)
@@ -357,13 +452,28 @@ def test_decoded_text_has_the_law_of_the_target(text, key):
 def test_equal_keys_draw_equal_trees(text):
     decoder, verifier, params = setting(text)
     chex.clear_trace_counter()
-    counted = jax.jit(chex.assert_max_traces(decode.decode.__wrapped__, n=1), static_argnames=("decoder", "budget"))
+    counted = jax.jit(
+        chex.assert_max_traces(decode.decode.__wrapped__, n=1),
+        static_argnames=("decoder", "budget"),
+    )
     runs = [
-        counted(setting(text)[0], verifier, jax.random.key(seed), params, PROMPT, jnp.int32(length), budget=6)
+        counted(
+            setting(text)[0],
+            verifier,
+            jax.random.key(seed),
+            params,
+            PROMPT,
+            jnp.int32(length),
+            budget=6,
+        )
         for seed, length in ((0, 3), (0, 3), (1, 2))
     ]
     np.testing.assert_array_equal(runs[0].tokens, runs[1].tokens)
-    program = str(decode.decode.trace(decoder, verifier, jax.random.key(0), params, PROMPT, jnp.int32(3), 4).jaxpr)
+    program = str(
+        decode.decode.trace(
+            decoder, verifier, jax.random.key(0), params, PROMPT, jnp.int32(3), 4
+        ).jaxpr
+    )
     assert "callback" not in program
 
 
@@ -371,18 +481,34 @@ def test_equal_keys_draw_equal_trees(text):
 def test_a_batch_equals_a_loop(text):
     batch, one = grow(tree(text), "even", 3), grower(tree(text))[0]
     for i, key in enumerate(jax.random.split(jax.random.key(3), DRAWS)[:8]):
-        chex.assert_trees_all_close(one(model("even"), key), jax.tree.map(lambda x, i=i: x[i], batch), rtol=1e-6)
+        chex.assert_trees_all_close(
+            one(model("even"), key), jax.tree.map(lambda x, i=i: x[i], batch), rtol=1e-6
+        )
 
 
 @pytest.mark.parametrize("text", ONE_OF_EACH)
 def test_sizes_are_kept(text):
-    """Parents before children, children of every node in slot order, no more of them than the arities say."""
-    (parents, depth, children, active, _, _), sizes = (x[:64] for x in grow(tree(text), "even", 3)), tree(text).topology
-    for drawn, static in ((parents, sizes.parents), (depth, sizes.depth), (children, sizes.children), (active, sizes.active)):
+    """Parents before children, children of every node in slot order, no more of them than the
+    arities say.
+    """
+    (parents, depth, children, active, _, _), sizes = (
+        (x[:64] for x in grow(tree(text), "even", 3)),
+        tree(text).topology,
+    )
+    for drawn, static in (
+        (parents, sizes.parents),
+        (depth, sizes.depth),
+        (children, sizes.children),
+        (active, sizes.active),
+    ):
         assert (drawn.shape[1:], drawn.dtype) == (static.shape, static.dtype)
     for row in range(len(parents)):
         for node in range(sizes.nodes):
-            below = [child for child in range(1, sizes.nodes) if parents[row, child] == node and active[row, child]]
+            below = [
+                child
+                for child in range(1, sizes.nodes)
+                if parents[row, child] == node and active[row, child]
+            ]
             assert [child for child in children[row, node] if child != NO_NODE] == below
             assert len(below) in sizes.arities
             assert all(depth[row, child] == depth[row, node] + 1 for child in below)
@@ -397,17 +523,38 @@ def test_a_wide_beam_in_single_precision_is_finite():
     scheme, state = growth.get("beam")(40, 2), growth.get("beam")(40, 2).start()
     state, level = jax.jit(scheme.expand, static_argnums=1)(jax.random.key(1), 0, state, q)
     live = np.asarray(level.active)
-    assert len(set(np.asarray(level.tokens)[live].tolist())) == live.sum() == min(40, int((q > 0).sum()))
-    state, level = jax.jit(scheme.expand, static_argnums=1)(jax.random.key(1), 1, state, jnp.repeat(q, 40, 0))
+    assert (
+        len(set(np.asarray(level.tokens)[live].tolist()))
+        == live.sum()
+        == min(40, int((q > 0).sum()))
+    )
+    state, level = jax.jit(scheme.expand, static_argnums=1)(
+        jax.random.key(1), 1, state, jnp.repeat(q, 40, 0)
+    )
     assert np.asarray(level.active).all()
     assert np.isfinite(np.asarray(state.log_mass)).all()
-    assert len(set(zip(np.asarray(level.parents).tolist(), np.asarray(level.tokens).tolist(), strict=True))) == 40
+    assert (
+        len(
+            set(
+                zip(
+                    np.asarray(level.parents).tolist(),
+                    np.asarray(level.tokens).tolist(),
+                    strict=True,
+                )
+            )
+        )
+        == 40
+    )
 
 
 def test_names():
     assert growth.parse("beam:8x4", "without_replacement") == growth.get("beam")(8, 4)
     assert growth.parse("full:2,2", "iid") == growth.Fixed(trees.full(2, 2), "iid")
-    assert dataclasses.asdict(growth.parse("best_first:16x8x4", "top_n")) == {"nodes": 16, "width": 8, "depth": 4}
+    assert dataclasses.asdict(growth.parse("best_first:16x8x4", "top_n")) == {
+        "nodes": 16,
+        "width": 8,
+        "depth": 4,
+    }
 
 
 @pytest.mark.parametrize(

@@ -125,10 +125,15 @@ def test_one_of_several_arrays_goes_by_its_name(suffix, logits, tmp_path):
         assert found.shape == (2, T, V)
         for rows in (1, 4, T, 50):
             chunks = list(found.read(rows))
-            assert [len(chunk) for chunk in chunks] == [min(rows, 2 * T - start) for start in range(0, 2 * T, rows)]
+            assert [len(chunk) for chunk in chunks] == [
+                min(rows, 2 * T - start) for start in range(0, 2 * T, rows)
+            ]
             assert np.array_equal(np.concatenate(chunks), values.reshape(-1, V))
     save(tmp_path / "one.npy", logits)
-    for name, words in ((f"both{suffix}:third", "holds no array third: expected one of"), ("one.npy:third", "without a name")):
+    for name, words in (
+        (f"both{suffix}:third", "holds no array third: expected one of"),
+        ("one.npy:third", "without a name"),
+    ):
         with pytest.raises(ValueError, match=words):
             logit_files.find(tmp_path / name)
 
@@ -139,6 +144,8 @@ def test_a_part_has_the_rows_of_every_text_and_no_padding(rows, logits, tmp_path
     part = logit_files.part(logit_files.find(save(tmp_path / "texts.npy", texts)), 1, 5, V - 3)
     chunks, right = list(part.read(rows)), texts[:, 1:5, : V - 3].reshape(-1, V - 3)
     assert part.shape == (3, 4, V - 3)
-    assert [len(chunk) for chunk in chunks] == [min(rows, 12 - start) for start in range(0, 12, rows)]
+    assert [len(chunk) for chunk in chunks] == [
+        min(rows, 12 - start) for start in range(0, 12, rows)
+    ]
     assert np.array_equal(np.concatenate(chunks), right)
     assert all(chunk.dtype == np.float32 for chunk in chunks)

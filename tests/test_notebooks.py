@@ -1,4 +1,6 @@
-"""Each notebook is a pair of files that say the same, runs, and holds what it shows; `make notebooks` stores that anew."""
+"""Each notebook is a pair of files that say the same, runs, and holds what it shows; `make
+notebooks` stores that anew.
+"""
 
 import os
 import runpy
@@ -19,7 +21,11 @@ def cells(notebook):
 
 
 def test_no_notebook_stands_alone():
-    assert {path.stem for path in NOTEBOOKS.glob("*.ipynb")} == {path.stem for path in SCRIPTS} != set()
+    assert (
+        {path.stem for path in NOTEBOOKS.glob("*.ipynb")}
+        == {path.stem for path in SCRIPTS}
+        != set()
+    )
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
@@ -27,7 +33,9 @@ def test_both_files_say_the_same_and_the_second_shows_its_results(path):
     notebook = jupytext.read(path.with_suffix(".ipynb"))
     assert cells(jupytext.read(path)) == cells(notebook), "run: make notebooks"
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1)), "run: make notebooks"
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1)), (
+        "run: make notebooks"
+    )
     kinds = [output.output_type for cell in code for output in cell.outputs]
     assert kinds
     assert "error" not in kinds
@@ -35,7 +43,9 @@ def test_both_files_say_the_same_and_the_second_shows_its_results(path):
 
 
 @pytest.mark.parametrize(
-    "path", [pytest.param(path, marks=[pytest.mark.thorough] * (path.stem in LONG)) for path in SCRIPTS], ids=lambda path: path.stem
+    "path",
+    [pytest.param(path, marks=[pytest.mark.thorough] * (path.stem in LONG)) for path in SCRIPTS],
+    ids=lambda path: path.stem,
 )
 def test_it_runs(path, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

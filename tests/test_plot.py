@@ -1,4 +1,6 @@
-"""Figures of measured rows: what is drawn is what the rows hold, and intervals cover as often as they say."""
+"""Figures of measured rows: what is drawn is what the rows hold, and intervals cover as often as
+they say.
+"""
 
 import json
 
@@ -35,7 +37,21 @@ def stored(tmp_path):
 def test_every_kind_draws_its_points(kind, stored, tmp_path, capsys):
     path = stored(swept.rows(temperatures=(0.5, 1.0), seeds=(0, 1)), "merged.parquet")
     figure = tmp_path / "figure.png"
-    assert main(["plot", str(path), "--kind", kind, "--figure", str(figure), "--json", str(tmp_path / "points.json")]) == 0
+    assert (
+        main(
+            [
+                "plot",
+                str(path),
+                "--kind",
+                kind,
+                "--figure",
+                str(figure),
+                "--json",
+                str(tmp_path / "points.json"),
+            ]
+        )
+        == 0
+    )
     assert figure.read_bytes().startswith(b"\x89PNG")
     assert json.loads((tmp_path / "points.json").read_text())["kind"] == kind
     assert "recursive_rejection" in capsys.readouterr().out
@@ -46,7 +62,9 @@ def test_means_pool_seeds_and_their_errors():
     mine = [row for row in rows if row["rule"] == "kseq"]
     (point,) = [point for point in gap.points(rows) if point["rule"] == "kseq"]
     assert point["value"] == pytest.approx(np.mean([row["gap"] for row in mine]), abs=1e-12)
-    assert point["error"] == pytest.approx(np.sqrt(sum(row["gap_se"] ** 2 for row in mine)) / 2, abs=1e-12)
+    assert point["error"] == pytest.approx(
+        np.sqrt(sum(row["gap_se"] ** 2 for row in mine)) / 2, abs=1e-12
+    )
 
 
 def test_the_optimum_is_drawn_once_above_the_rules():
@@ -60,7 +78,9 @@ def test_the_optimum_is_drawn_once_above_the_rules():
 
 def test_the_budget_is_the_drafted_nodes():
     (row, *_) = swept.rows(ns=(2,))
-    points = efficiency.points([{**row, "tree": tree} for tree in ("star:3", "chain:2", "full:2,2", "beam:4x3")])
+    points = efficiency.points(
+        [{**row, "tree": tree} for tree in ("star:3", "chain:2", "full:2,2", "beam:4x3")]
+    )
     assert {(point["rule"], point["budget"]) for point in points} == {
         ("kseq", 3),
         ("kseq on a chain", 2),
@@ -71,8 +91,12 @@ def test_the_budget_is_the_drafted_nodes():
 
 def test_the_phase_diagram_shows_the_share_of_the_optimum():
     rows = swept.rows(temperatures=(0.5, 1.0))
-    (row,) = [row for row in rows if (row["rule"], row["n"], row["temperature"]) == ("kseq", 2, 0.5)]
-    (point,) = [p for p in phase.points(rows) if (p["rule"], p["n"], p["temperature"]) == ("kseq", 2, 0.5)]
+    (row,) = [
+        row for row in rows if (row["rule"], row["n"], row["temperature"]) == ("kseq", 2, 0.5)
+    ]
+    (point,) = [
+        p for p in phase.points(rows) if (p["rule"], p["n"], p["temperature"]) == ("kseq", 2, 0.5)
+    ]
     assert point["share"] == pytest.approx(row["acceptance"] / row["alpha_star"])
     assert phase.points(swept.rows()) == []
 
@@ -81,7 +105,9 @@ class TestDifferences:
     """Paired, by context, against the best rule."""
 
     def test_the_difference_is_paired(self):
-        points = {point["rule"]: point for point in differences.points(swept.rows(ns=(2,), seeds=(0, 1)))}
+        points = {
+            point["rule"]: point for point in differences.points(swept.rows(ns=(2,), seeds=(0, 1)))
+        }
         assert points.keys() == {"kseq", "recursive_rejection"}
         for rule, point in points.items():
             assert point["best"] == "optimal"
@@ -92,41 +118,75 @@ class TestDifferences:
         assert points["kseq"]["high"] - points["kseq"]["low"] < 0.02
 
     def test_the_interval_covers(self):
-        """Of 120 intervals 103 hold the truth: fails by chance with probability 3e-5 at 95 %; of intervals of 80 % it passes 6 in 100."""
+        """Of 120 intervals 103 hold the truth: fails by chance with probability 3e-5 at 95 %; of
+        intervals of 80 % it passes 6 in 100.
+        """
         points = [differences.points(swept.rows(ns=(2,), seeds=(seed,))) for seed in range(120)]
         found = [point for three in points for point in three if point["rule"] == "kseq"]
         assert sum(point["low"] <= -swept.LOSS["kseq"] <= point["high"] for point in found) >= 103
 
     def test_units_of_larger_weight_count_more(self):
-        units = [{"weights": [1.0, 3.0], "acceptance_values": values} for values in ([0, 0.5], [1, 1])]
-        (point,) = differences.points([row | own for row, own in zip(swept.rows(ns=(2,)), units, strict=False)])
+        units = [
+            {"weights": [1.0, 3.0], "acceptance_values": values} for values in ([0, 0.5], [1, 1])
+        ]
+        (point,) = differences.points(
+            [row | own for row, own in zip(swept.rows(ns=(2,)), units, strict=False)]
+        )
         assert point["value"] == pytest.approx(0.375 - 1)
 
     def test_rows_of_compare_have_prompts_as_units(self):
-        by_prompt = {"nodes": [4, 2, 6], "acceptance": [0.5, 0.7, 0.6], "alpha_star": [0.9, 0.9, 0.9]}
-        row = {"pair": "bytes", "scheme": "iid", "n": 2, "tree": "star:2", "acceptance_law_mass": 0.58, "acceptance_law_mass_se": 0.1}
-        rows = [row | {"rule": "a", "by_prompt": by_prompt}, row | {"rule": "b", "by_prompt": by_prompt | {"acceptance": [0.6, 0.9, 0.6]}}]
+        by_prompt = {
+            "nodes": [4, 2, 6],
+            "acceptance": [0.5, 0.7, 0.6],
+            "alpha_star": [0.9, 0.9, 0.9],
+        }
+        row = {
+            "pair": "bytes",
+            "scheme": "iid",
+            "n": 2,
+            "tree": "star:2",
+            "acceptance_law_mass": 0.58,
+            "acceptance_law_mass_se": 0.1,
+        }
+        rows = [
+            row | {"rule": "a", "by_prompt": by_prompt},
+            row | {"rule": "b", "by_prompt": by_prompt | {"acceptance": [0.6, 0.9, 0.6]}},
+        ]
         (point,) = differences.points(stored_rows.measured(rows))
         assert (point["units"], point["best"]) == (3, "b")
         assert point["value"] == pytest.approx(-(4 * 0.1 + 2 * 0.2) / 12)
 
     def test_rules_that_do_the_same_differ_by_nothing(self):
         first, second, _ = swept.rows(ns=(2,))
-        (point,) = differences.points([first, second | {"acceptance_values": first["acceptance_values"]}])
+        (point,) = differences.points(
+            [first, second | {"acceptance_values": first["acceptance_values"]}]
+        )
         assert point["low"] == point["value"] == point["high"] == 0
 
 
 def test_rows_are_chosen(stored):
     path = stored(swept.rows(temperatures=(0.5, 1.0), families=("zipf", "dirichlet")))
     points = plot.run(plot.Config(path, "gap", ("family=zipf", "temperature=0.5")))["points"]
-    assert {point["setting"] for point in points} == {"zipf(exponent=1.1), V = 32, temperature 0.5, top-p 1"}
+    assert {point["setting"] for point in points} == {
+        "zipf(exponent=1.1), V = 32, temperature 0.5, top-p 1"
+    }
 
 
 def test_rows_are_chosen_by_lists_in_which_a_value_may_hold_commas():
-    rows = [{"tree": tree, "n": n} for tree in ("full:2", "full:2,2", "full:2,1", "star:2") for n in (1, 2, 4)]
-    cases = {"full:2,2": {"full:2,2"}, "full:2,full:2,1": {"full:2", "full:2,1"}, "star:2,full:2,2": {"star:2", "full:2,2"}}
+    rows = [
+        {"tree": tree, "n": n}
+        for tree in ("full:2", "full:2,2", "full:2,1", "star:2")
+        for n in (1, 2, 4)
+    ]
+    cases = {
+        "full:2,2": {"full:2,2"},
+        "full:2,full:2,1": {"full:2", "full:2,1"},
+        "star:2,full:2,2": {"star:2", "full:2,2"},
+    }
     for condition, kept in cases.items():
-        assert {row["tree"] for row in stored_rows.chosen(rows, (f"tree={condition}", "n=1,4"))} == kept
+        assert {
+            row["tree"] for row in stored_rows.chosen(rows, (f"tree={condition}", "n=1,4"))
+        } == kept
     assert {row["n"] for row in stored_rows.chosen(rows, ("n=1,4",))} == {1, 4}
     with pytest.raises(ValueError, match="no row has n=1,3; there are 1, 2, 4"):
         stored_rows.chosen(rows, ("n=1,3",))
@@ -137,7 +197,8 @@ def test_it_says_which_columns_vary(stored, capsys):
     assert main(["plot", str(path), "--kind", "gap"]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert (
-        "what varies: rule = kseq, optimal, recursive_rejection; n = 1, 2; tree = star:1, star:2; temperature = 0.5, 1; seed = 0, 1" in said
+        "what varies: rule = kseq, optimal, recursive_rejection; n = 1, 2; tree = star:1, star:2; "
+        "temperature = 0.5, 1; seed = 0, 1" in said
     )
 
 
@@ -151,21 +212,39 @@ def test_a_rule_has_one_colour_in_every_figure():
             lines = [line for axes in kind.draw(kind.points(held)).axes for line in axes.containers]
             found = {line.get_label(): to_hex(line.lines[0].get_color()) for line in lines}
             assert "recursive_rejection" in found
-            assert all(colour == style.colour(name) for name, colour in found.items() if name in names)
+            assert all(
+                colour == style.colour(name) for name, colour in found.items() if name in names
+            )
 
 
 def wrong(folder, stored):
     """Arguments that must be refused."""
-    merged, one = str(stored(swept.rows(temperatures=np.linspace(0.1, 1, 7)))), str(stored(swept.rows(), "one.json"))
-    broken = [folder / "text.parquet", folder / "text.json", folder / "none.json", folder / "odd.json", folder / "other.json"]
+    merged, one = (
+        str(stored(swept.rows(temperatures=np.linspace(0.1, 1, 7)))),
+        str(stored(swept.rows(), "one.json")),
+    )
+    broken = [
+        folder / "text.parquet",
+        folder / "text.json",
+        folder / "none.json",
+        folder / "odd.json",
+        folder / "other.json",
+    ]
     texts = "no table", "{", '{"rows": []}', '{"rows": [1]}', '{"rows": [{"a": 1}]}'
     for path, text in zip(broken, texts, strict=True):
         path.write_text(text)
-    yield from ([command, str(path)] for path in [*broken, folder / "nowhere.json", folder] for command in ("plot", "report"))
+    yield from (
+        [command, str(path)]
+        for path in [*broken, folder / "nowhere.json", folder]
+        for command in ("plot", "report")
+    )
     yield ["plot", one, "--kind", "pie"]
     yield ["plot", one, "--kind", "phase"]
     yield ["plot", merged]
-    yield from (["plot", one, "--where", condition] for condition in ("family", "colour=red", "family=pareto"))
+    yield from (
+        ["plot", one, "--where", condition]
+        for condition in ("family", "colour=red", "family=pareto")
+    )
     yield ["report", one, "--out", str(folder)]
     yield ["report", one, "--out", f"{one}/page.html"]
 

@@ -1,4 +1,6 @@
-"""Every product of floats behind a law, bound or certificate asks for full precision: a GPU rounds others to 10 bits."""
+"""Every product of floats behind a law, bound or certificate asks for full precision: a GPU rounds
+others to 10 bits.
+"""
 
 import functools
 
@@ -21,7 +23,9 @@ def programs(jaxpr):
     """A jaxpr and all that its equations call, however deep."""
     yield jaxpr
     for equation in jaxpr.eqns:
-        for part in jax.tree.leaves(equation.params, is_leaf=lambda x: hasattr(x, "eqns") or hasattr(x, "jaxpr")):
+        for part in jax.tree.leaves(
+            equation.params, is_leaf=lambda x: hasattr(x, "eqns") or hasattr(x, "jaxpr")
+        ):
             inner = getattr(part, "jaxpr", part)
             if hasattr(inner, "eqns"):
                 yield from programs(inner)
@@ -34,7 +38,9 @@ def coarse(function, *arguments):
         for equation in program.eqns:
             exact = jax.lax.Precision.HIGHEST
             if equation.primitive.name in PRODUCTS and equation.invars[0].aval.dtype.kind == "f":
-                found += [] if equation.params["precision"] in (exact, (exact, exact)) else [equation]
+                found += (
+                    [] if equation.params["precision"] in (exact, (exact, exact)) else [equation]
+                )
     return found
 
 
@@ -70,7 +76,12 @@ def test_rules(name, vocabulary, n):
         q = of_q(scheme, vocabulary, n)
         check("law", rule.law, jnp.zeros(n, int), law(vocabulary), q, jnp.ones(n, bool))
         for stated in (rules.expected_acceptance, rules.certificate):
-            check(stated.__name__, functools.partial(stated, rule, n=n, scheme=scheme), law(vocabulary), q)
+            check(
+                stated.__name__,
+                functools.partial(stated, rule, n=n, scheme=scheme),
+                law(vocabulary),
+                q,
+            )
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])
@@ -81,7 +92,11 @@ def test_bounds_and_their_gradients(scheme, vocabulary, n):
         return
     arguments = law(vocabulary), of_q(scheme, vocabulary, n)
     check("bracket", lambda p, q: bounds.bracket(p, q, n, scheme), *arguments)
-    check("gradient", jax.grad(lambda p, q: bounds.optimal_acceptance(p, q, n, scheme), (0, 1)), *arguments)
+    check(
+        "gradient",
+        jax.grad(lambda p, q: bounds.optimal_acceptance(p, q, n, scheme), (0, 1)),
+        *arguments,
+    )
 
 
 def judged(name):
@@ -107,7 +122,11 @@ def test_verifiers(name, vocabulary):
 def test_drafts(name, n):
     if name == "hub" and n != 2:
         return
-    check("sample", functools.partial(drafting.get(name)().sample, jax.random.key(0), n=n), of_q(name, LARGE, n))
+    check(
+        "sample",
+        functools.partial(drafting.get(name)().sample, jax.random.key(0), n=n),
+        of_q(name, LARGE, n),
+    )
 
 
 @pytest.mark.parametrize("name", growth.names())
@@ -131,7 +150,9 @@ class Coarse:
 
     def law(self, tokens, p, q, mask):
         def turn(i, x):
-            return jax.lax.cond(x[0] > 0, lambda x: jax.vmap(lambda row: row @ x)(jnp.outer(x, x)), lambda x: x, x)
+            return jax.lax.cond(
+                x[0] > 0, lambda x: jax.vmap(lambda row: row @ x)(jnp.outer(x, x)), lambda x: x, x
+            )
 
         return jax.jit(lambda p: jax.lax.fori_loop(0, 3, turn, p))(p)
 

@@ -25,7 +25,9 @@ def test_programs_say_how_many_are_done_and_the_last_one(capsys):
     first, *lines = capsys.readouterr().err.splitlines()
     assert first.startswith("specjax: a pair: 2 programs, up to 1 min on ")
     assert re.fullmatch(r"specjax: a pair: programs: 0 of 2 done, \d s", lines[0])
-    assert any(re.fullmatch(r"specjax: a pair: programs: 1 of 2 done, \d s; row 1", line) for line in lines)
+    assert any(
+        re.fullmatch(r"specjax: a pair: programs: 1 of 2 done, \d s; row 1", line) for line in lines
+    )
 
 
 @pytest.mark.usefixtures("hasty")
@@ -53,7 +55,14 @@ def test_an_error_stops_what_has_not_begun():
 
 def test_rows_keep_the_order_of_the_trees_whichever_program_is_first(monkeypatch):
     monkeypatch.setattr(comparison, "measure", lambda *arguments: None)
-    row = lambda config, cell, *_: {"tree": cell.tree, "rule": "", "scheme": cell.scheme, "block_efficiency": 1}  # noqa: E731
+
+    def row(plan, cell, *_):
+        return {"tree": cell.tree, "rule": "", "scheme": cell.scheme, "block_efficiency": 1}
+
     monkeypatch.setattr(comparison, "_row", row)
-    rows = compare.run(compare.Config(pair="markov", rules=("kseq", "recursive_rejection", "greedy"), n=(1, 2)))["rows"]
-    assert [(row["tree"], row["scheme"]) for row in rows] == [(f"star:{n}", scheme) for n in (1, 2) for scheme in ("iid", "iid", "greedy")]
+    rows = compare.run(
+        compare.Config(pair="markov", rules=("kseq", "recursive_rejection", "greedy"), n=(1, 2))
+    )["rows"]
+    assert [(row["tree"], row["scheme"]) for row in rows] == [
+        (f"star:{n}", scheme) for n in (1, 2) for scheme in ("iid", "iid", "greedy")
+    ]

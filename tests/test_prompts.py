@@ -14,10 +14,23 @@ from specjax.models._base import PIECE
 from specjax.models.transformer import Config, Transformer
 from specjax.trees import NO_NODE, chain
 
-MODEL = Transformer(Config(vocabulary=50, width=16, layers=2, heads=4, kv_heads=2, hidden=32, window=100))
+MODEL = Transformer(
+    Config(vocabulary=50, width=16, layers=2, heads=4, kv_heads=2, hidden=32, window=100)
+)
 ROWS = 4 * PIECE
-CHAT = [{"role": role, "content": text} for role, text in (("system", "be brief"), ("user", "hi"), ("assistant", "no"))]
-BAD_LINES = ["{", "[]", '{"text": "a"}', '{"turns": []}', '{"prompt": 3}', json.dumps({"messages": CHAT[:1]}), '{"prompt": ""}']
+CHAT = [
+    {"role": role, "content": text}
+    for role, text in (("system", "be brief"), ("user", "hi"), ("assistant", "no"))
+]
+BAD_LINES = [
+    "{",
+    "[]",
+    '{"text": "a"}',
+    '{"turns": []}',
+    '{"prompt": 3}',
+    json.dumps({"messages": CHAT[:1]}),
+    '{"prompt": ""}',
+]
 
 
 class TestFiles:
@@ -43,12 +56,18 @@ class TestFiles:
     def test_what_is_no_prompt_is_named_by_its_line(self, line, tmp_path):
         path = tmp_path / "prompts.jsonl"
         path.write_text(f'{{"prompt": "a"}}\n{line}\n')
-        with pytest.raises(ValueError, match=r"line 2: (expected a JSON object|the prompt is empty)"):
+        with pytest.raises(
+            ValueError, match=r"line 2: (expected a JSON object|the prompt is empty)"
+        ):
             prompt_files.read(path)
 
     def test_prompts_are_padded_whole(self):
         tokens, lengths = prompt_files.padded([[1] * 70, [2]])
-        assert (tokens.shape, lengths.tolist(), tokens.sum(1).tolist()) == ((2, 128), [70, 1], [70, 2])
+        assert (tokens.shape, lengths.tolist(), tokens.sum(1).tolist()) == (
+            (2, 128),
+            [70, 1],
+            [70, 2],
+        )
 
 
 class TestPrefill:
@@ -65,17 +84,35 @@ class TestPrefill:
         prompt = jax.random.randint(jax.random.key(1), (3 * PIECE,), 0, 50)
         whole, lost = jax.jit(self.forward), prompt.at[0].add(1)
         for length in (1, 2, PIECE, PIECE + 1, PIECE + 2, 3 * PIECE):
-            got, right, wrong = prefill(MODEL, params, prompt, length, ROWS), whole(params, prompt, length), whole(params, lost, length)
+            got, right, wrong = (
+                prefill(MODEL, params, prompt, length, ROWS),
+                whole(params, prompt, length),
+                whole(params, lost, length),
+            )
             assert got.length == length - 1
-            held = [np.stack([*cache.keys, *cache.values])[:, : length - 1] for cache in (got, right, wrong)]
+            held = [
+                np.stack([*cache.keys, *cache.values])[:, : length - 1]
+                for cache in (got, right, wrong)
+            ]
             np.testing.assert_allclose(held[0], held[1], rtol=1e-4, atol=3e-5)
-            assert length == 1 or np.abs(held[0] - held[2]).max() > 1e-2, "planted: another first token"
+            assert length == 1 or np.abs(held[0] - held[2]).max() > 1e-2, (
+                "planted: another first token"
+            )
 
     def test_memory_is_linear_in_the_prompt(self):
-        """16,384 bytes under 100 MB beside the weights; the scores of one forward alone would take 2 GB."""
+        """16,384 bytes under 100 MB beside the weights; the scores of one forward alone would take
+        2 GB.
+        """
         pair, size = pairs.load("bytes"), 2**14
-        prompt, length = jax.ShapeDtypeStruct((size,), jnp.int32), jax.ShapeDtypeStruct((), jnp.int32)
-        memory = prefill.lower(pair.target, pair.target_params, prompt, length, size).compile().memory_analysis()
+        prompt, length = (
+            jax.ShapeDtypeStruct((size,), jnp.int32),
+            jax.ShapeDtypeStruct((), jnp.int32),
+        )
+        memory = (
+            prefill.lower(pair.target, pair.target_params, prompt, length, size)
+            .compile()
+            .memory_analysis()
+        )
         assert memory.temp_size_in_bytes + memory.output_size_in_bytes < 1e8
 
 
@@ -85,22 +122,35 @@ class TestStops:
         kept, tail = stop_strings.cut(tokens, ("three", ". t"), to_text)
         assert (to_text(kept), tail) == ("one. t", 3)
         assert stop_strings.cut(tokens, ("four",), to_text) == (tokens, 0)
-        assert stop_strings.spans([["on", True], ["e.", False], [" t", True]], tail) == [["on", True], ["e", False]]
+        assert stop_strings.spans([["on", True], ["e.", False], [" t", True]], tail) == [
+            ["on", True],
+            ["e", False],
+        ]
 
     def test_the_calls_end_with_the_text(self):
         records = [{"emitted": emitted, "accepted": emitted - 1} for emitted in (3, 4, 2)]
-        assert stop_strings.steps(records, 6) == [{"emitted": 3, "accepted": 2}, {"emitted": 3, "accepted": 3}]
+        assert stop_strings.steps(records, 6) == [
+            {"emitted": 3, "accepted": 2},
+            {"emitted": 3, "accepted": 3},
+        ]
         assert stop_strings.steps(records, 9) == records
 
     def test_in_a_decode(self):
         config = command.Config("abc", pair="markov", rule="single", tree="chain:2", tokens=30)
-        text, letters = lambda content: "".join(piece for piece, _ in content["spans"]), pairs.load("markov").tokenizer
+        text, letters = (
+            lambda content: "".join(piece for piece, _ in content["spans"]),
+            pairs.load("markov").tokenizer,
+        )
         whole = command.run(config)
         stop = text(whole)[7:9]
         found = command.run(command.dataclasses.replace(config, stop=(stop,)))
         assert text(found) == text(whole).partition(stop)[0]
         assert letters.decode(found["tokens"]) == text(found) + stop
-        assert sum(step["emitted"] for step in found["steps"]) == len(found["tokens"]) == len(found["accepted"])
+        assert (
+            sum(step["emitted"] for step in found["steps"])
+            == len(found["tokens"])
+            == len(found["accepted"])
+        )
         assert len(found["steps"]) < len(whole["steps"])
         with pytest.raises(ValueError, match="stop: expected"):
             command.run(command.dataclasses.replace(config, stop=("",)))

@@ -1,10 +1,14 @@
-"""A rule or verifier outside its proof is refused with one line, the same wherever it is asked for."""
+"""A rule or verifier outside its proof is refused with one line, the same wherever it is asked
+for.
+"""
 
 import pytest
 
 from experiments.__main__ import main
 
-ONE_BY_ONE = "expected one that takes its drafts one by one: in this tree their number depends on them"
+ONE_BY_ONE = (
+    "expected one that takes its drafts one by one: in this tree their number depends on them"
+)
 REFUSED = [
     ("kseq", "beam:2x2", f"rule kseq: {ONE_BY_ONE}"),
     ("optimal", "sampled_best_first:4x2x2", f"rule optimal: {ONE_BY_ONE}"),
@@ -18,6 +22,10 @@ REFUSED = [
 @pytest.mark.parametrize(("judge", "tree", "reason"), REFUSED)
 def test_audit_compare_and_decode_give_one_reason(judge, tree, reason, capsys):
     name = judge if judge == "block" else f"top_down:{judge}"
-    for arguments in (["audit", name], ["compare", "--rules", judge], ["decode", "a text", "--rule", judge]):
+    for arguments in (
+        ["audit", name],
+        ["compare", "--rules", judge],
+        ["decode", "a text", "--rule", judge],
+    ):
         assert main([*arguments, "--tree", tree]) == 2
         assert capsys.readouterr() == ("", f"specjax: error: {reason}; it fits none of {tree}\n")

@@ -1,4 +1,6 @@
-"""What is no pair of laws is refused where the bounds and the rules are called, in words; under jit only its shape is seen."""
+"""What is no pair of laws is refused where the bounds and the rules are called, in words; under jit
+only its shape is seen.
+"""
 
 import inspect
 
@@ -11,18 +13,28 @@ from specjax import _laws, bounds, rules
 
 LAW = np.float32([0.5, 0.3, 0.2])
 WRONG = {
-    "batch": (np.stack([LAW, LAW]), r"p: expected shape \[V\], one law at a time, use jax.vmap for a batch, got \(2, 3\)"),
+    "batch": (
+        np.stack([LAW, LAW]),
+        r"p: expected shape \[V\], one law at a time, use jax.vmap for a batch, got \(2, 3\)",
+    ),
     "integers": (np.array([1, 0, 0]), "p: expected probabilities in a float dtype, got int"),
-    "logits": (np.float32([2.0, -1.0, 0.5]), "p: expected finite probabilities of at least 0, got -1.0: logits become a law"),
+    "logits": (
+        np.float32([2.0, -1.0, 0.5]),
+        "p: expected finite probabilities of at least 0, got -1.0: logits become a law",
+    ),
     "weights": (np.float32([2.0, 1.0, 0.5]), "p: expected a sum within 0.001 of 1, got 3.5"),
-    "nan": (np.float32([0.5, np.nan, 0.5]), "p: expected finite probabilities of at least 0, got nan"),
+    "nan": (
+        np.float32([0.5, np.nan, 0.5]),
+        "p: expected finite probabilities of at least 0, got nan",
+    ),
 }
 
 
 @pytest.mark.parametrize("kind", WRONG)
 def test_bounds_refuse_what_is_no_law(kind):
     wrong, message = WRONG[kind]
-    bracket = inspect.unwrap(bounds.bracket)  # without the run-time checks of types, which users do not have
+    # without the run-time checks of types, which users do not have
+    bracket = inspect.unwrap(bounds.bracket)
     with pytest.raises(ValueError, match=message):
         bracket(jnp.asarray(wrong), jnp.asarray(LAW), 2, "iid")
     with pytest.raises(ValueError, match="q: expected"):
@@ -30,7 +42,9 @@ def test_bounds_refuse_what_is_no_law(kind):
 
 
 def calls(name):
-    """The public methods of a rule that take laws, as functions of p and q; of a rule made for this size."""
+    """The public methods of a rule that take laws, as functions of p and q; of a rule made for this
+    size.
+    """
     make, tokens, mask = rules.get(name), jnp.zeros(1, int), jnp.ones(1, bool)
     rule = make(jnp.zeros((3, 3))) if make.claims.per_pair else make()
     yield lambda p, q: rule.law(tokens, p, q, mask)
@@ -57,9 +71,13 @@ def test_an_estimate_refuses_what_is_no_law(key):
 
 def test_within_a_program_only_the_shape_is_seen():
     rule, wrong = rules.get("single")(), jnp.asarray(2 * LAW)
-    assert jax.jit(lambda p: rule.law(jnp.zeros(1, int), p, p, jnp.ones(1, bool)))(wrong).shape == (3,)
+    assert jax.jit(lambda p: rule.law(jnp.zeros(1, int), p, p, jnp.ones(1, bool)))(wrong).shape == (
+        3,
+    )
     with pytest.raises(ValueError, match="for a batch"):
-        jax.jit(lambda p: rule.law(jnp.zeros(1, int), p, p, jnp.ones(1, bool)))(jnp.stack([wrong, wrong]))
+        jax.jit(lambda p: rule.law(jnp.zeros(1, int), p, p, jnp.ones(1, bool)))(
+            jnp.stack([wrong, wrong])
+        )
 
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.float16, jnp.bfloat16])

@@ -1,4 +1,6 @@
-"""The page of a sweep: one file with everything in it, escaped, that a browser shows and sorts without a network."""
+"""The page of a sweep: one file with everything in it, escaped, that a browser shows and sorts
+without a network.
+"""
 
 import json
 import re
@@ -10,7 +12,9 @@ import swept
 
 from experiments.__main__ import main
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+BROWSER = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
 HOSTILE = "<script>alert(1)</script>"
 
 
@@ -25,7 +29,14 @@ def page(tmp_path_factory):
 
 def test_it_holds_all_figures_and_rows_and_needs_no_network(page):
     text = page.read_text()
-    assert re.findall("<h2>(.*?)</h2>", text) == ["acceptance", "differences", "efficiency", "gap", "phase", "Rows"]
+    assert re.findall("<h2>(.*?)</h2>", text) == [
+        "acceptance",
+        "differences",
+        "efficiency",
+        "gap",
+        "phase",
+        "Rows",
+    ]
     assert text.count("data:image/png;base64,") == 5
     assert text.count("<tr>") == 1 + 2 * 2 * len(swept.LOSS)
     assert not re.search(r"(src|href)=\"(?!data:)|https?://|url\(|@import", text)
@@ -39,10 +50,26 @@ def test_a_browser_shows_it_and_sorts_it(page):
         text = page.read_text()
         place = re.findall("<th>([a-z_]+)", text).index("acceptance")
         clicked = page.with_name(f"clicked{clicks}.html")
-        clicked.write_text(text + f"<script>for (let i = 0; i < {clicks}; i++) document.querySelectorAll('th')[{place}].click()</script>")
-        command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={page.parent}", "--dump-dom", clicked.as_uri()]
-        shown = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
-        cells = [re.findall("<td>(.*?)</td>", row, re.DOTALL) for row in re.findall("<tr>(.*?)</tr>", shown, re.DOTALL)]
+        clicked.write_text(
+            text + f"<script>for (let i = 0; i < {clicks}; i++) "
+            f"document.querySelectorAll('th')[{place}].click()</script>"
+        )
+        command = [
+            BROWSER,
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            f"--user-data-dir={page.parent}",
+            "--dump-dom",
+            clicked.as_uri(),
+        ]
+        shown = subprocess.run(
+            command, capture_output=True, text=True, timeout=60, check=True
+        ).stdout
+        cells = [
+            re.findall("<td>(.*?)</td>", row, re.DOTALL)
+            for row in re.findall("<tr>(.*?)</tr>", shown, re.DOTALL)
+        ]
         return [float(row[place]) for row in cells if row]
 
     as_stored, rising, falling = map(column, range(3))

@@ -36,26 +36,54 @@ def stored(name):
 def test_readme_quotes_the_stored_worst_ratios():
     rows = [row for row in stored("worst_ratio") if row["rule"] == "kseq"]
     worst = [min(row["ratio"] for row in rows if row["n"] == n) for n in (2, 3, 4, 8)]
-    assert "K-SEQ keeps {}, {}, {} and {} of it for 2, 3, 4 and 8 drafts".format(*(f"{x:.4f}"[1:] for x in worst)) in README
+    assert (
+        "K-SEQ keeps {}, {}, {} and {} of it for 2, 3, 4 and 8 drafts".format(
+            *(f"{x:.4f}"[1:] for x in worst)
+        )
+        in README
+    )
 
 
 def test_readme_quotes_the_stored_best_temperatures():
-    rows = [row for row in stored("best_draft-smollm2") if (row["study"], row["scheme"]) == ("temperature", "iid")]
-    one, eight = (max((row for row in rows if row["n"] == n), key=lambda row: row["alpha_star"])["value"] for n in (1, 8))
-    assert f"drawn at temperature {one:g} when there is one, and at {eight:g} when there are eight" in README
+    rows = [
+        row
+        for row in stored("best_draft-smollm2")
+        if (row["study"], row["scheme"]) == ("temperature", "iid")
+    ]
+    one, eight = (
+        max((row for row in rows if row["n"] == n), key=lambda row: row["alpha_star"])["value"]
+        for n in (1, 8)
+    )
+    assert (
+        f"drawn at temperature {one:g} when there is one, and at {eight:g} when there are eight"
+        in README
+    )
 
 
 def by_tree(scheme, verifier):
     """The least and the largest mean gap over the branching trees of depth 2, in %."""
-    rows = [row for row in tree_gap.chosen(stored("tree_gap"), scheme=scheme, verifier=verifier) if row["depth"] == 2]
+    rows = [
+        row
+        for row in tree_gap.chosen(stored("tree_gap"), scheme=scheme, verifier=verifier)
+        if row["depth"] == 2
+    ]
     rows = [row for row in rows if not row["tree"].startswith("chain")]
-    means = [100 * tree_gap.pooled(tree_gap.chosen(rows, tree=tree), "gap")[0] for tree in tree_gap.distinct(rows, "tree")]
+    means = [
+        100 * tree_gap.pooled(tree_gap.chosen(rows, tree=tree), "gap")[0]
+        for tree in tree_gap.distinct(rows, "tree")
+    ]
     return f"{min(means):.1f} to {max(means):.1f}"
 
 
 def most(verifier, *depths):
-    """By how many % the optimum beats a verifier in the worst single problem of iid drafts on trees of these depths, and on which tree."""
-    rows = [row for row in tree_gap.chosen(stored("tree_gap"), scheme="iid", verifier=verifier) if row["depth"] in depths]
+    """By how many % the optimum beats a verifier in the worst single problem of iid drafts on trees
+    of these depths, and on which tree.
+    """
+    rows = [
+        row
+        for row in tree_gap.chosen(stored("tree_gap"), scheme="iid", verifier=verifier)
+        if row["depth"] in depths
+    ]
     worst = max(rows, key=lambda row: row["gap_max"])
     return f"{100 * tree_gap.excess([worst])[1]:.0f} %", f"`{worst['tree']}`", worst["depth"]
 
@@ -63,48 +91,77 @@ def most(verifier, *depths):
 def worst_problems(name, verifier):
     """The sentence on a verifier's worst problems."""
     (shallow, tree, _), (deep, other, depth) = most(verifier, 2), most(verifier, 2, 3, 4)
-    return f"up to {shallow} more than {name} on depth 2 ({tree}) and {deep} at most ({other}, depth {depth})"
+    return (
+        f"up to {shallow} more than {name} on depth 2 ({tree}) and {deep} at most ({other}, depth "
+        f"{depth})"
+    )
 
 
 def lead(tree):
-    """By how much traversal leads the optimal node rule under independent drafts, in % of the optimum."""
-    value, error = tree_gap.pooled(tree_gap.chosen(stored("tree_gap"), scheme="iid", verifier="top_down:optimal", tree=tree), "lead")
+    """By how much traversal leads the optimal node rule under independent drafts, in % of the
+    optimum.
+    """
+    value, error = tree_gap.pooled(
+        tree_gap.chosen(stored("tree_gap"), scheme="iid", verifier="top_down:optimal", tree=tree),
+        "lead",
+    )
     return f"{100 * value:.1f} ± {100 * error:.1f} %"
 
 
 def test_readme_quotes_the_stored_gaps_of_trees():
-    traversal, rejection = by_tree("iid", "traversal"), by_tree("iid", "top_down:recursive_rejection")
+    traversal, rejection = (
+        by_tree("iid", "traversal"),
+        by_tree("iid", "top_down:recursive_rejection"),
+    )
     optimal, without = (
         by_tree("iid", "top_down:optimal"),
-        [by_tree("without_replacement", name) for name in ("traversal", f"top_down:{REJECTION}", "top_down:transport")],
+        [
+            by_tree("without_replacement", name)
+            for name in ("traversal", f"top_down:{REJECTION}", "top_down:transport")
+        ],
     )
     for quoted in (
-        f"traversal loses on average {traversal} % of it by tree, top-down verification with recursive rejection {rejection} %, with "
+        f"traversal loses on average {traversal} % of it by tree, top-down verification with "
+        f"recursive rejection {rejection} %, with "
         f"the optimal node rule {optimal} %; "
         f"without replacement {without[0]}, {without[1]} and {without[2]} %.",
         worst_problems("traversal", "traversal"),
         worst_problems("recursive rejection", "top_down:recursive_rejection"),
-        f"by {lead('full:1,1,2')} of the optimum on `full:1,1,2`, {lead('full:2,1,1')} on `full:2,1,1`, {lead('full:2,2')} on `full:2,2`",
+        f"by {lead('full:1,1,2')} of the optimum on `full:1,1,2`, {lead('full:2,1,1')} on "
+        f"`full:2,1,1`, {lead('full:2,2')} on `full:2,2`",
     ):
         assert quoted in README
 
 
 @pytest.mark.parametrize("pair", ["bytes", "smollm2"])
 def test_readme_quotes_the_stored_budgets(pair):
-    content = json.loads((ROOT / "experiments" / "results" / f"tree_budget-{pair}.json").read_text())
-    assert f"- {tree_budget.summary(content)}" in README, "put into README what `specjax tree_budget` sums up of the stored rows"
+    content = json.loads(
+        (ROOT / "experiments" / "results" / f"tree_budget-{pair}.json").read_text()
+    )
+    assert f"- {tree_budget.summary(content)}" in README, (
+        "put into README what `specjax tree_budget` sums up of the stored rows"
+    )
 
 
 def test_readme_quotes_the_stored_certificates():
     rows = json.loads((ROOT / "experiments" / "results" / "bench.json").read_text())["optimal"]
-    rows = [row for row in rows if (row["rule"], row["pair"]) == ("optimal_without_replacement", "smollm2")]
+    rows = [
+        row
+        for row in rows
+        if (row["rule"], row["pair"]) == ("optimal_without_replacement", "smollm2")
+    ]
     assert [row["n"] for row in rows] == [2, 4, 8]
     assert all(row["solved"] == row["contexts"] for row in rows)
     assert f"of {rows[0]['contexts']} contexts of SmolLM2" in README
-    assert f"within 1e-5 in all of them for 2, 4 and 8 drafts, at most {max(row['gap'] for row in rows):.1e} short of it" in README
+    assert (
+        f"within 1e-5 in all of them for 2, 4 and 8 drafts, at most "
+        f"{max(row['gap'] for row in rows):.1e} short of it" in README
+    )
 
 
 def test_readme_shows_the_stored_table():
     content = json.loads((ROOT / "experiments" / "results" / "compare-bytes.json").read_text())
     readme = (ROOT / "README.md").read_text()
-    assert f"```\n{as_printed(content)}\n```" in readme, "put into README what `specjax compare` prints of the stored rows"
+    assert f"```\n{as_printed(content)}\n```" in readme, (
+        "put into README what `specjax compare` prints of the stored rows"
+    )

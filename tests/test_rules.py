@@ -1,4 +1,6 @@
-"""Every rule's closed form is theory's, its law can be drawn from, and the table of claims is README's."""
+"""Every rule's closed form is theory's, its law can be drawn from, and the table of claims is
+README's.
+"""
 
 import re
 from pathlib import Path
@@ -30,8 +32,19 @@ STATED = [
 def test_expected_acceptance_is_that_of_theory(make, scheme):
     formula = getattr(theory.closed_form, make.name)
     p = np.stack([pair.p for pair in battery()])
-    for n in (n for n in (1, 2, 3) if make.claims.admits(n) and make.claims.stated_at(scheme, n) and rule_laws.drafts(scheme, n)):
-        q = np.stack([rule_laws.slots(pair.q, n) if scheme == "independent" else pair.q for pair in battery()])
+    for n in (
+        n
+        for n in (1, 2, 3)
+        if make.claims.admits(n)
+        and make.claims.stated_at(scheme, n)
+        and rule_laws.drafts(scheme, n)
+    ):
+        q = np.stack(
+            [
+                rule_laws.slots(pair.q, n) if scheme == "independent" else pair.q
+                for pair in battery()
+            ]
+        )
         stated = rule_laws.expectations(lambda p, q, n=n: make().expected_acceptance(p, q, n), p, q)
         exact = np.array([formula(*pair, n, scheme) for pair in zip(p, q, strict=True)])
         error = np.abs(stated - exact)
@@ -54,7 +67,9 @@ P, Q = jnp.array([0.4, 0.3, 0.2, 0.1]), jnp.array([0.1, 0.2, 0.3, 0.4])
 
 
 @pytest.mark.key_reuse
-@pytest.mark.parametrize("make", [make for make in ALL if make.claims.admits(2) and not make.claims.per_pair])
+@pytest.mark.parametrize(
+    "make", [make for make in ALL if make.claims.admits(2) and not make.claims.per_pair]
+)
 def test_what_is_drawn_has_law_p(make, key):
     for index, scheme in enumerate(sorted(make.claims.drafting - {"independent"})):
         assert_drawn_from(draws(make(), scheme, P, Q, jax.random.fold_in(key, index), 40_000), P)
@@ -76,20 +91,28 @@ def test_noise_shared_between_draft_and_recovery_is_caught(key):
 
 
 def test_readme_holds_the_table():
-    held = re.search(r"<!-- rules:begin -->\n(.*?)\n<!-- rules:end -->", (ROOT / "README.md").read_text(), re.S)
+    held = re.search(
+        r"<!-- rules:begin -->\n(.*?)\n<!-- rules:end -->", (ROOT / "README.md").read_text(), re.S
+    )
     assert held, "README has no table of rules between its markers"
-    assert held[1].strip() == table.markdown(table.run(table.Config()).rows), "run: specjax rules --markdown"
+    assert held[1].strip() == table.markdown(table.run(table.Config()).rows), (
+        "run: specjax rules --markdown"
+    )
 
 
 def test_a_rule_is_refused_outside_its_proof():
-    with pytest.raises(ValueError, match="its proof covers the schemes iid, not without_replacement"):
+    with pytest.raises(
+        ValueError, match="its proof covers the schemes iid, not without_replacement"
+    ):
         rules.check_scheme(rules.get("kseq")(), "without_replacement", 2)
     with pytest.raises(ValueError, match="takes n"):
         rules.check_scheme(rules.get("single")(), "iid", 2)
 
 
 def test_two_rules_never_share_a_program():
-    """Rules with equal fields are different pytrees, or jit would now and then run one for the other."""
+    """Rules with equal fields are different pytrees, or jit would now and then run one for the
+    other.
+    """
     structures = [jax.tree.structure(make()) for make in ALL if not make.claims.per_pair]
     assert all(one != other for i, one in enumerate(structures) for other in structures[:i])
 

@@ -1,4 +1,6 @@
-"""A seed of 64 bits has streams of its own; what is no seed, and what is no option, is named before anything runs."""
+"""A seed of 64 bits has streams of its own; what is no seed, and what is no option, is named before
+anything runs.
+"""
 
 import dataclasses
 import importlib
@@ -14,9 +16,13 @@ from experiments.cli import seeds
 from experiments.sweeps import grids
 
 SEEDS = (0, 1, -1, 2**31, 2**32 - 1, 2**32, 2**32 + 1, -(2**32), 2**63 - 1, -(2**63))
-FOLDER = Path(seeds.__file__).parent
+FOLDER = Path(seeds.__file__).parents[1]
 COMMANDS = {name: importlib.import_module(f"experiments.{name}") for name in commands()}
-SEEDED = [name for name, module in COMMANDS.items() if any(field.name == "seed" for field in dataclasses.fields(module.Config))]
+SEEDED = [
+    name
+    for name, module in COMMANDS.items()
+    if any(field.name == "seed" for field in dataclasses.fields(module.Config))
+]
 
 
 @pytest.mark.parametrize("wide", [False, True])
@@ -24,7 +30,11 @@ def test_seeds_are_not_confused(wide):
     with jax.enable_x64(wide):
         keys = {seed: jax.random.key_data(seeds.key(seed)).tolist() for seed in SEEDS}
         assert len({tuple(key) for key in keys.values()}) == len(SEEDS)
-        assert all(keys[seed] == jax.random.key_data(jax.random.key(np.uint32(seed))).tolist() for seed in SEEDS if 0 <= seed < 2**32)
+        assert all(
+            keys[seed] == jax.random.key_data(jax.random.key(np.uint32(seed))).tolist()
+            for seed in SEEDS
+            if 0 <= seed < 2**32
+        )
     assert len({seeds.natural(seed) for seed in SEEDS}) == len(SEEDS)
     plain = [jax.random.key_data(jax.random.key(seed)).tolist() for seed in (0, 2**32)]
     assert plain[0] == plain[1], "planted: a plain key drops the upper half"
@@ -34,7 +44,7 @@ def test_every_seed_goes_through_one_door():
     made = [
         found
         for file in FOLDER.glob("**/*.py")
-        if file.name != "_seeds.py"
+        if file.name != "seeds.py"
         for found in re.findall(r"random\.key\((\w*)", file.read_text())
     ]
     assert {"config", "seed"}.isdisjoint(made)
@@ -46,9 +56,14 @@ def test_every_seed_goes_through_one_door():
 def test_what_has_more_bits_is_refused_by_every_command(name, seed, capsys, monkeypatch):
     module = COMMANDS[name]
     monkeypatch.setattr(module, "run", lambda config: pytest.fail("it ran"))
-    required = ["a" for field in dataclasses.fields(module.Config) if field.default is dataclasses.MISSING]
+    required = [
+        "a" for field in dataclasses.fields(module.Config) if field.default is dataclasses.MISSING
+    ]
     assert main([name, *required, "--seed", str(seed)]) == 2
-    assert capsys.readouterr() == ("", f"specjax: error: seed: expected a whole number from -2^63 to 2^63 - 1, got {seed}\n")
+    assert capsys.readouterr() == (
+        "",
+        f"specjax: error: seed: expected a whole number from -2^63 to 2^63 - 1, got {seed}\n",
+    )
 
 
 def test_what_has_more_bits_is_refused_in_a_grid(tmp_path):

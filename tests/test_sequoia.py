@@ -1,4 +1,6 @@
-"""The tree called sequoia is the dynamic programme's, for the acceptance that is measured on the pair."""
+"""The tree called sequoia is the dynamic programme's, for the acceptance that is measured on the
+pair.
+"""
 
 import dataclasses
 
@@ -18,7 +20,9 @@ ACCEPTANCE = np.array([0.6, 0.3, 0.05])
 
 @pytest.fixture
 def measured(monkeypatch):
-    monkeypatch.setattr(pair_profile, "profile", lambda *_: pair_profile.Profile(ACCEPTANCE, LogMoments(1.0, 1.0)))
+    monkeypatch.setattr(
+        pair_profile, "profile", lambda *_: pair_profile.Profile(ACCEPTANCE, LogMoments(1.0, 1.0))
+    )
 
 
 def of(nodes, depth):
@@ -27,7 +31,9 @@ def of(nodes, depth):
 
 
 def test_names_become_trees_and_are_said(measured, capsys):
-    found = sequoia.resolved(("chain:2", "sequoia:6", "sequoia:6x2"), pairs.load("markov"), AS_IS, 0)
+    found = sequoia.resolved(
+        ("chain:2", "sequoia:6", "sequoia:6x2"), pairs.load("markov"), AS_IS, 0
+    )
     assert found == ("chain:2", of(7, 6), of(7, 2))
     assert found[1] != found[2]
     err = capsys.readouterr().err
@@ -39,11 +45,21 @@ def test_what_is_not_named_is_not_measured(monkeypatch):
     assert sequoia.resolved(("chain:2",), pairs.load("markov"), AS_IS, 0) == ("chain:2",)
 
 
-@pytest.mark.parametrize("text", ["sequoia", "sequoia:0", "sequoia:4x0", "sequoia:4x2x2", "sequoia:many"])
-@pytest.mark.parametrize("arguments", [["compare", "--pair", "none"], ["decode", "a text", "--pair", "none"]], ids=lambda x: x[0])
+@pytest.mark.parametrize(
+    "text", ["sequoia", "sequoia:0", "sequoia:4x0", "sequoia:4x2x2", "sequoia:many"]
+)
+@pytest.mark.parametrize(
+    "arguments",
+    [["compare", "--pair", "none"], ["decode", "a text", "--pair", "none"]],
+    ids=lambda x: x[0],
+)
 def test_sizes_are_asked_for_before_any_work(text, arguments, capsys):
     assert main([*arguments, "--tree", text]) == 2
-    assert capsys.readouterr().err == f"specjax: error: tree: expected sequoia:N or sequoia:NxDEPTH with numbers >= 1, got {text!r}\n"
+    assert (
+        capsys.readouterr().err
+        == "specjax: error: tree: expected sequoia:N or sequoia:NxDEPTH with numbers >= 1, "
+        f"got {text!r}\n"
+    )
 
 
 @pytest.mark.thorough
@@ -55,7 +71,9 @@ def test_a_decode_on_the_tree(measured):
 
 @pytest.mark.thorough
 def test_measured_on_a_pair():
-    rows = compare.run(compare.Config(pair="markov", rules=("traversal",), tree=("sequoia:4",), contexts=64))["rows"]
+    rows = compare.run(
+        compare.Config(pair="markov", rules=("traversal",), tree=("sequoia:4",), contexts=64)
+    )["rows"]
     (row,) = rows
     print(row["tree"])
     assert row["tree"].startswith("branching:")

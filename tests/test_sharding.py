@@ -26,7 +26,8 @@ def tokens(key, shift):
         i, key, found = state
         key, use = jax.random.split(key)
         return i + 1, key, found.at[i].set(jax.random.categorical(use, jnp.arange(64.) / 9))
-    return jax.lax.while_loop(lambda s: s[0] < 16, step, (0, key, jnp.zeros(16, jnp.int32)))[2] + shift
+    start = 0, key, jnp.zeros(16, jnp.int32)
+    return jax.lax.while_loop(lambda s: s[0] < 16, step, start)[2] + shift
 
 mesh = sharding.all_devices()
 found = {}
@@ -51,7 +52,13 @@ print(json.dumps({"devices": jax.device_count(), "found": found}), file=sys.stde
 def start(devices, *arguments):
     flags = f"--xla_force_host_platform_device_count={devices}"
     line = [sys.executable, "-c", WORK, *arguments]
-    return subprocess.Popen(line, env=environment(XLA_FLAGS=flags), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        line,
+        env=environment(XLA_FLAGS=flags),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def result(process):
@@ -64,7 +71,10 @@ def test_eight_devices_are_one_device_are_two_processes():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    runs = [result(process) for process in [start(2, port, "0"), start(2, port, "1"), start(8), start(1)]]
+    runs = [
+        result(process)
+        for process in [start(2, port, "0"), start(2, port, "1"), start(8), start(1)]
+    ]
     assert [run["devices"] for run in runs] == [4, 4, 8, 1]
     assert all(run["found"] == runs[0]["found"] for run in runs)
     assert runs[0]["found"]["agreed"] == [True, True]
@@ -78,6 +88,11 @@ def test_a_row_for_each_key(key):
 
 
 def test_without_a_job_of_several_processes_it_says_so():
-    line = "from specjax import sharding\ntry:\n    sharding.connect()\nexcept RuntimeError as error:\n    print(error)"
-    said = subprocess.run([sys.executable, "-c", line], env=environment(), capture_output=True, text=True, check=False).stdout
+    line = (
+        "from specjax import sharding\ntry:\n    sharding.connect()\nexcept RuntimeError as "
+        "error:\n    print(error)"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", line], env=environment(), capture_output=True, text=True, check=False
+    ).stdout
     assert said.startswith("no environment of several processes found")

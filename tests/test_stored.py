@@ -48,8 +48,13 @@ def test_its_command_asks_for_the_stored_configuration(path):
     module = origins.origin(content)
     assert (specjax, f"experiments.{name}") == ("specjax", module.__name__)
     options = _parse(module, name, None, arguments)
-    asked = {field.name: getattr(options, field.name) for field in dataclasses.fields(module.Config)}
-    assert json.loads(json.dumps(asked, default=str)).items() >= content["provenance"]["config"].items()
+    asked = {
+        field.name: getattr(options, field.name) for field in dataclasses.fields(module.Config)
+    }
+    assert (
+        json.loads(json.dumps(asked, default=str)).items()
+        >= content["provenance"]["config"].items()
+    )
 
 
 def test_readme_shows_figures_that_have_rows():

@@ -70,7 +70,9 @@ def test_a_sweep_killed_three_times_goes_on_and_loses_nothing(whole, tmp_path, s
         now = {path: path.stat().st_mtime_ns for path in out.glob("cells/[!.]*")}
         assert kept.items() <= now.items(), "a finished cell was lost or computed twice"
         kept = now
-    (out / "cells" / f".{json.loads((out / 'plan.json').read_text())['cells'][-1]}.npz.half").write_bytes(b"half")
+    (
+        out / "cells" / f".{json.loads((out / 'plan.json').read_text())['cells'][-1]}.npz.half"
+    ).write_bytes(b"half")
     last = compute(config, out)
     assert last["found"] == len(kept) < 40
     assert table(out) == expected
@@ -107,13 +109,16 @@ def test_the_rows_hold_together(whole, tmp_path):
     rows = merge.run(merge.Config(tmp_path / "out", tmp_path / "rows.parquet"))["rows"]
     for row in rows:
         assert list(row) == list(merge.TYPES)
-        assert row["acceptance"] == pytest.approx(np.average(row["acceptance_values"], weights=row["weights"]))
+        assert row["acceptance"] == pytest.approx(
+            np.average(row["acceptance_values"], weights=row["weights"])
+        )
         assert row["gap"] == pytest.approx(row["alpha_star"] - row["acceptance"])
         assert row["first_try_alpha"] - 1e-6 <= row["acceptance"] <= row["alpha_star"] + 1e-6
         assert row["exact"]
         assert row["consistent"]
     by_laws = {(row["family"], row["seed"]): row["alpha_star_values"] for row in rows}
-    assert all(row["alpha_star_values"] == by_laws[row["family"], row["seed"]] for row in rows)  # rules judge the same laws
+    # rules judge the same laws
+    assert all(row["alpha_star_values"] == by_laws[row["family"], row["seed"]] for row in rows)
     assert len({tuple(by_laws["markov", seed]) for seed in range(10)}) == 10
 
 
@@ -123,17 +128,27 @@ def test_pairs_estimates_and_python_files(tmp_path):
     config.write_text(
         "from experiments.sweep import Grid\n"
         "grids = (Grid(pair=('markov',), rule=('kseq',), tree=('chain:2',), contexts=40),\n"
-        "         Grid(family=('temperature:ratio=2',), rule=('naive_membership',), scheme=('top_n',), vocabulary=(16,), n=(2,),\n"
+        "         Grid(family=('temperature:ratio=2',), rule=('naive_membership',), "
+        "scheme=('top_n',), vocabulary=(16,), n=(2,),\n"
         "              temperature=(0.5, 0), top_p=(0.9,), contexts=8))\n"
     )
     compute(config, tmp_path / "out")
     pair, *estimates = merge.run(merge.Config(tmp_path / "out", tmp_path / "rows.parquet"))["rows"]
-    assert (pair["pair"], pair["scheme"], pair["n"], pair["tree"], pair["vocabulary"]) == ("markov", "iid", 1, "chain:2", 26)
-    assert pair["acceptance"] == pytest.approx(np.average(pair["acceptance_values"], weights=pair["weights"]))
+    assert (pair["pair"], pair["scheme"], pair["n"], pair["tree"], pair["vocabulary"]) == (
+        "markov",
+        "iid",
+        1,
+        "chain:2",
+        26,
+    )
+    assert pair["acceptance"] == pytest.approx(
+        np.average(pair["acceptance_values"], weights=pair["weights"])
+    )
     assert pair["contexts"] == sum(pair["weights"]) >= 40
     assert [row["temperature"] for row in estimates] == [0.5, 0]
     assert not any(row["exact"] for row in estimates)
-    assert estimates[0]["acceptance"] == pytest.approx(estimates[0]["alpha_star"], abs=1e-5)  # nothing is drawn, so nothing is uncertain
+    # nothing is drawn, so nothing is uncertain
+    assert estimates[0]["acceptance"] == pytest.approx(estimates[0]["alpha_star"], abs=1e-5)
     assert estimates[1]["acceptance"] == 1
 
 
@@ -141,8 +156,8 @@ def test_a_cells_name_follows_its_configuration_and_the_code(tmp_path):
     cells = grids.cells(grids.read(grid(tmp_path / "grid.toml", 2)))
     assert len({cell.identity(code) for cell in cells for code in ("a", "b")}) == 2 * len(cells)
     behind = {path.name for path in code_version._behind("experiments.sweep")}
-    assert {"sweep.py", "_cell_family.py", "compare.py"} <= behind
-    assert not {"merge.py", "status.py", "audit.py"} & behind
+    assert {"sweep.py", "family_cell.py", "comparison.py"} <= behind
+    assert not {"merge.py", "status.py", "audit.py", "compare.py", "style.py"} & behind
 
 
 def test_a_rule_in_a_file_goes_by_its_text(tmp_path):
@@ -150,9 +165,15 @@ def test_a_rule_in_a_file_goes_by_its_text(tmp_path):
     names = []
     for path in (tmp_path / "mine.py", tmp_path / "other" / "mine.py"):
         path.write_text(BROKEN)
-        names += [cell.identity("") for cell in grids.cells((grids.Grid(family=("zipf",), rule=(str(path),), n=(1,)),))]
+        names += [
+            cell.identity("")
+            for cell in grids.cells((grids.Grid(family=("zipf",), rule=(str(path),), n=(1,)),))
+        ]
     path.write_text(BROKEN + "\n# changed")
-    names += [cell.identity("") for cell in grids.cells((grids.Grid(family=("zipf",), rule=(str(path),), n=(1,)),))]
+    names += [
+        cell.identity("")
+        for cell in grids.cells((grids.Grid(family=("zipf",), rule=(str(path),), n=(1,)),))
+    ]
     assert names[0] == names[1] != names[2]
 
 
@@ -192,7 +213,17 @@ def test_a_wrong_grid_is_one_line_and_leaves_nothing(text, tmp_path, capsys):
 
 @pytest.mark.parametrize("shard", ["0/4", "5/4", "a/b", "2", "-1/4", "1/0", "1/2/3"])
 def test_a_wrong_shard(shard, tmp_path, capsys):
-    assert main(["sweep", str(grid(tmp_path / "grid.toml", 1)), f"--out={tmp_path / 'out'}", f"--shard={shard}"]) == 2
+    assert (
+        main(
+            [
+                "sweep",
+                str(grid(tmp_path / "grid.toml", 1)),
+                f"--out={tmp_path / 'out'}",
+                f"--shard={shard}",
+            ]
+        )
+        == 2
+    )
     assert "shard: expected i/n" in refused(capsys)
     assert not (tmp_path / "out").exists()
 
@@ -222,7 +253,9 @@ def test_a_full_disk_leaves_finished_cells_whole(whole, tmp_path):
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
     line = f"ulimit -f 1; exec {sys.executable} -m experiments sweep {config} --out {out}"
     limited = environment(JAX_ENABLE_COMPILATION_CACHE="false")
-    process = subprocess.run(["bash", "-c", line], env=limited, capture_output=True, text=True, check=False)
+    process = subprocess.run(
+        ["bash", "-c", line], env=limited, capture_output=True, text=True, check=False
+    )
     assert process.returncode == 2, process.stderr
     assert "cannot be written: File too large" in process.stderr.splitlines()[-1]
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
@@ -257,15 +290,24 @@ def test_two_processes_compute_each_cell_together(tmp_path):
     job |= {"OMPI_MCA_orte_hnp_uri": "4096.0;tcp://127.0.0.1:1", "OMPI_COMM_WORLD_SIZE": "2"}
     job |= {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
     ranks = [{"OMPI_COMM_WORLD_RANK": rank, "OMPI_COMM_WORLD_LOCAL_RANK": rank} for rank in "01"]
-    processes = [start("sweep", config, "--out", out, "--distributed", **job, **rank) for rank in ranks]
+    processes = [
+        start("sweep", config, "--out", out, "--distributed", **job, **rank) for rank in ranks
+    ]
     for process in processes:
         said, complaint = process.communicate(timeout=300)
         assert process.returncode == 0, complaint
         assert said.endswith("0 found, 4 computed, 0 failed\n")
     compute(config, tmp_path / "alone")
-    together, alone = (merge.run(merge.Config(folder, tmp_path / "rows.parquet"))["rows"] for folder in (out, tmp_path / "alone"))
+    together, alone = (
+        merge.run(merge.Config(folder, tmp_path / "rows.parquet"))["rows"]
+        for folder in (out, tmp_path / "alone")
+    )
     assert [row["cell"] for row in together] == [row["cell"] for row in alone]
-    np.testing.assert_allclose([row["acceptance_values"] for row in together], [row["acceptance_values"] for row in alone], rtol=1e-6)
+    np.testing.assert_allclose(
+        [row["acceptance_values"] for row in together],
+        [row["acceptance_values"] for row in alone],
+        rtol=1e-6,
+    )
 
 
 @pytest.mark.thorough

@@ -1,4 +1,6 @@
-"""Closed forms against the enumerated law of each rule, written here once more, straight from its sequential description."""
+"""Closed forms against the enumerated law of each rule, written here once more, straight from its
+sequential description.
+"""
 
 import itertools
 
@@ -52,11 +54,15 @@ def kseq(x, p, q):
     thin = np.minimum(p / rho, q)
     beta = thin.sum()
     hit = thin * (1 - (1 - beta) ** n) / beta if beta > 0 else thin
-    return accepting(x, [clip_ratio(p[i], rho * q[i]) for i in x], residual(np.maximum(p - hit, 0), p))
+    return accepting(
+        x, [clip_ratio(p[i], rho * q[i]) for i in x], residual(np.maximum(p - hit, 0), p)
+    )
 
 
 def greedy(x, p, q):
-    """Of the two or more drafts all but one are certain: the single rule on the uncertain one, under its own law."""
+    """Of the two or more drafts all but one are certain: the single rule on the uncertain one,
+    under its own law.
+    """
     top = sorted(range(len(q)), key=lambda i: (-q[i], i))
     count = min(len(x), np.count_nonzero(q)) - 1 if len(set(x)) == len(x) else 0
     last = q.copy()
@@ -76,7 +82,9 @@ def recursive_rejection_without_replacement(x, p, q):
 
 
 def hub(x, p, q):
-    """SpecHub step by step: what the target and the pairs still hold is written down after each offer."""
+    """SpecHub step by step: what the target and the pairs still hold is written down after each
+    offer.
+    """
     a, other = np.argmax(q), x[1] if x[0] == np.argmax(q) else x[0]
     first = np.where(np.arange(len(q)) == a, 0, q)
     second = first * q[a] / first.sum() if first.any() else first
@@ -88,7 +96,10 @@ def hub(x, p, q):
     rest = after_second.copy()
     rest[a] = max(hub_left - open_first, 0)
     if x[0] == a:
-        offers = [0.0 if other == a else clip_ratio(after_first[other], second[other]), clip_ratio(p[a], open_second)]
+        offers = [
+            0.0 if other == a else clip_ratio(after_first[other], second[other]),
+            clip_ratio(p[a], open_second),
+        ]
     else:
         offers = [clip_ratio(p[other], first[other]), clip_ratio(hub_left, open_first)]
     return accepting([other, a], offers, residual(rest, p))
@@ -104,7 +115,9 @@ def one_hot(x, p, q):
 
 def importance_weighted(x, p, q):
     with np.errstate(divide="ignore", invalid="ignore"):
-        level = np.clip(np.floor(64 * np.log(np.where(p > 0, p / q, 0)) + np.sqrt(0.5)), -64 * 22, 64 * 22)
+        level = np.clip(
+            np.floor(64 * np.log(np.where(p > 0, p / q, 0)) + np.sqrt(0.5)), -64 * 22, 64 * 22
+        )
     largest = np.zeros_like(q)
     for drawn in itertools.product(range(len(q)), repeat=len(x)):
         largest[max(drawn, key=level.__getitem__)] += q[list(drawn)].prod()
@@ -152,7 +165,9 @@ def test_closed_form_is_the_enumerated_acceptance(rule, scheme, n, v):
     worst = 0.0
     for pair in battery.laws(v, seed=n):
         joint, laws, accepted = enumerated(rule, pair, n, scheme)
-        assert is_lossless(laws, joint.mass, pair.p, 1e-12), f"{pair.name}: the second writing of the rule must be lossless"
+        assert is_lossless(laws, joint.mass, pair.p, 1e-12), (
+            f"{pair.name}: the second writing of the rule must be lossless"
+        )
         error = abs(getattr(closed_form, rule.__name__)(pair.p, pair.q, n, scheme) - accepted)
         assert error < 1e-12, f"{pair.name}: off by {error:.1e}"
         worst = max(worst, error)
@@ -172,21 +187,29 @@ def test_no_rule_exceeds_the_optimum(rule, scheme, n, v):
 @pytest.mark.parametrize("n", [1, 2, 4, 8, 64])
 @pytest.mark.parametrize("v", [2, 5, 200])
 def test_kseq_keeps_its_promise_and_its_side_of_the_root(n, v):
-    """Its theorem: at least 1 - 1/e of the optimum. S^n >= R at rho up to rounding, so its residual is not clipped."""
+    """Its theorem: at least 1 - 1/e of the optimum. S^n >= R at rho up to rounding, so its residual
+    is not clipped.
+    """
     for pair in battery.laws(v, seed=n):
         rho = closed_form.kseq_rho(pair.p, pair.q, n, "iid")
         optimum = subsets.optimum(Problem(pair.p, pair.q, n, "iid")).value
         assert 1 <= rho <= n, pair.name
-        assert closed_form.kseq(pair.p, pair.q, n, "iid") >= (1 - 1 / np.e) * optimum - 1e-12, pair.name
+        assert closed_form.kseq(pair.p, pair.q, n, "iid") >= (1 - 1 / np.e) * optimum - 1e-12, (
+            pair.name
+        )
         excess = np.maximum(pair.p - rho * pair.q, 0).sum()
         assert ((excess + rho - 1) / rho) ** n >= excess - 4 * n * np.finfo(float).eps, pair.name
 
 
-@pytest.mark.parametrize(("rule", "scheme"), [("optimal", "iid"), ("optimal_without_replacement", "without_replacement")])
+@pytest.mark.parametrize(
+    ("rule", "scheme"), [("optimal", "iid"), ("optimal_without_replacement", "without_replacement")]
+)
 def test_the_optimal_rules_accept_the_optimum(rule, scheme):
     for n, pair in itertools.product((1, 2, 3), battery.laws(5, seed=0)):
         optimum = subsets.brute_force(Problem(pair.p, pair.q, n, scheme)).value
-        assert abs(getattr(closed_form, rule)(pair.p, pair.q, n, scheme) - optimum) < 1e-10, pair.name
+        assert abs(getattr(closed_form, rule)(pair.p, pair.q, n, scheme) - optimum) < 1e-10, (
+            pair.name
+        )
 
 
 def multi_drafter(x, p, q):
@@ -205,7 +228,9 @@ def test_the_closed_form_for_different_drafters(n):
         joint, laws, accepted = enumerated(multi_drafter, several, n, "independent")
         assert is_lossless(laws, joint.mass, pair.p, 1e-12), pair.name
         stated = closed_form.multi_drafter(*several[1:], n, "independent")
-        assert stated <= subsets.brute_force(Problem(*several[1:], n, "independent")).value + 1e-12, pair.name
+        assert (
+            stated <= subsets.brute_force(Problem(*several[1:], n, "independent")).value + 1e-12
+        ), pair.name
         worst = max(worst, abs(stated - accepted))
     print(f"largest difference {worst:.1e}")
     assert worst < 1e-12
@@ -213,7 +238,9 @@ def test_the_closed_form_for_different_drafters(n):
 
 @pytest.mark.parametrize("seed", range(20))
 def test_the_weight_of_the_selection_is_the_best_one(seed):
-    """sum min(p, q + w (largest - q)) is nowhere on a fine grid larger by more than the slope that is let go."""
+    """sum min(p, q + w (largest - q)) is nowhere on a fine grid larger by more than the slope that
+    is let go.
+    """
     for pair in battery.laws(6, seed=seed):
         largest = selection.picks(pair.q, selection.cells(pair.p, pair.q), 3).law
         weight = selection.selection_weight(pair.p, pair.q, largest)
@@ -223,7 +250,9 @@ def test_the_weight_of_the_selection_is_the_best_one(seed):
 
 
 @pytest.mark.parametrize("kept", [1, 3, 5])
-def test_the_truncated_program_reaches_its_guarantee_and_the_optimum_where_nothing_is_left_out(kept):
+def test_the_truncated_program_reaches_its_guarantee_and_the_optimum_where_nothing_is_left_out(
+    kept,
+):
     for pair in battery.laws(5, seed=kept):
         optimum = subsets.optimum(Problem(pair.p, pair.q, 2, "iid")).value
         found = selection.truncated_linear(pair.p, pair.q, kept, optimum)
@@ -232,14 +261,25 @@ def test_the_truncated_program_reaches_its_guarantee_and_the_optimum_where_nothi
 
 
 def test_on_a_long_tail_the_truncated_program_is_below_one_draft():
-    """Its published guarantee by far, and what it accepts of its pick as well, where one common weight comes close to the optimum."""
+    """Its published guarantee by far, and what it accepts of its pick as well, where one common
+    weight comes close to the optimum.
+    """
     rng = np.random.default_rng(0)
     logits = -1.1 * np.log1p(np.arange(32000.0))
     p, q = (np.exp(x) / np.exp(x).sum() for x in (logits, logits + rng.normal(0, 1, logits.shape)))
-    one, optimum = 1 - closed_form.total_variation(p, q), subsets.optimum(Problem(p, q, 2, "iid")).value
+    one, optimum = (
+        1 - closed_form.total_variation(p, q),
+        subsets.optimum(Problem(p, q, 2, "iid")).value,
+    )
     found = selection.truncated_linear(p, q, 15, optimum)
-    weighted, kseq = (getattr(closed_form, rule)(p, q, 2, "iid") for rule in ("importance_weighted", "kseq"))
-    print(f"one draft {one:.4f}, guarantee {found.guarantee:.4f}, the program {found.acceptance:.4f}, K-SEQ {kseq:.4f}", end=", ")
+    weighted, kseq = (
+        getattr(closed_form, rule)(p, q, 2, "iid") for rule in ("importance_weighted", "kseq")
+    )
+    print(
+        f"one draft {one:.4f}, guarantee {found.guarantee:.4f}, the program "
+        f"{found.acceptance:.4f}, K-SEQ {kseq:.4f}",
+        end=", ",
+    )
     print(f"one weight {weighted:.4f}, optimum {optimum:.4f}")
     assert found.guarantee < found.acceptance < one < kseq < weighted < optimum
 
@@ -290,8 +330,18 @@ def test_a_wrong_closed_form_is_caught():
     ("rule", "n", "scheme", "message"),
     [
         ("kseq", 2, "greedy", "scheme: kseq has a closed form under iid, got 'greedy'"),
-        ("recursive_rejection_without_replacement", 3, "without_replacement", "closed form for at most 2 drafts, got 3"),
-        ("recursive_rejection", 2, "without_replacement", "scheme: recursive_rejection has a closed form under iid"),
+        (
+            "recursive_rejection_without_replacement",
+            3,
+            "without_replacement",
+            "closed form for at most 2 drafts, got 3",
+        ),
+        (
+            "recursive_rejection",
+            2,
+            "without_replacement",
+            "scheme: recursive_rejection has a closed form under iid",
+        ),
         ("single", 2, "iid", "n: single verifies one draft, expected 1, got 2"),
         ("greedy", 2, "iid", "scheme: greedy has a closed form under greedy, hub, got 'iid'"),
     ],

@@ -1,4 +1,6 @@
-"""Every scheme's joint law against its definition, in exact rational arithmetic where it is written out again here."""
+"""Every scheme's joint law against its definition, in exact rational arithmetic where it is written
+out again here.
+"""
 
 import itertools
 from fractions import Fraction
@@ -61,7 +63,10 @@ def top_n(q, n):
 
 
 def independent(q, n):
-    return {x: prod(q[k][i] for k, i in enumerate(x)) for x in itertools.product(range(len(q[0])), repeat=n)}
+    return {
+        x: prod(q[k][i] for k, i in enumerate(x))
+        for x in itertools.product(range(len(q[0])), repeat=n)
+    }
 
 
 def table(joint) -> dict[tuple[int, ...], float]:
@@ -70,14 +75,18 @@ def table(joint) -> dict[tuple[int, ...], float]:
 
 def distance(joint, reference) -> float:
     got = table(joint)
-    return max(abs(got.get(x, 0.0) - float(reference.get(x, 0))) for x in got.keys() | reference.keys())
+    return max(
+        abs(got.get(x, 0.0) - float(reference.get(x, 0))) for x in got.keys() | reference.keys()
+    )
 
 
 @pytest.mark.parametrize(("scheme", "n", "v"), cases())
 def test_joint_is_the_definition(scheme, n, v):
     definition = globals().get(scheme)
     if definition is None:
-        pytest.skip(f"no second definition of {scheme} is written here; the properties below still hold it")
+        pytest.skip(
+            f"no second definition of {scheme} is written here; the properties below still hold it"
+        )
     worst = 0.0
     for pair in battery.laws(v, seed=n):
         case = problem(scheme, pair, n)
@@ -97,7 +106,9 @@ def test_joint_is_a_law_on_the_support(scheme, n, v):
         assert rows == sorted(set(rows)), f"{pair.name}: rows must be distinct and sorted"
         assert abs(joint.mass.sum() - 1) < 1e-14, pair.name
         slots = np.broadcast_to(case.q, (n, v))
-        assert (slots[np.arange(live), joint.tokens] > 0).all(), f"{pair.name}: a token with q = 0 was drawn"
+        assert (slots[np.arange(live), joint.tokens] > 0).all(), (
+            f"{pair.name}: a token with q = 0 was drawn"
+        )
 
 
 @pytest.mark.parametrize(("scheme", "n", "v"), cases())
@@ -120,7 +131,13 @@ def test_hub_is_greedy_without_order():
                 key = frozenset(x)
                 merged[key] = merged.get(key, 0.0) + mass
         hub_law, greedy_law = unordered
-        assert max(abs(hub_law.get(x, 0.0) - greedy_law.get(x, 0.0)) for x in hub_law.keys() | greedy_law.keys()) < 1e-15, pair.name
+        assert (
+            max(
+                abs(hub_law.get(x, 0.0) - greedy_law.get(x, 0.0))
+                for x in hub_law.keys() | greedy_law.keys()
+            )
+            < 1e-15
+        ), pair.name
 
 
 def test_a_wrong_joint_law_is_caught():

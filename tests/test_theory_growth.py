@@ -1,4 +1,6 @@
-"""Trees whose levels are coupled, by enumeration: what is drawn, and which verifiers stay lossless on it."""
+"""Trees whose levels are coupled, by enumeration: what is drawn, and which verifiers stay lossless
+on it.
+"""
 
 import dataclasses
 import itertools
@@ -25,14 +27,22 @@ TOLERANCE = 1e-12
 
 
 def worlds(depth, vocabulary=3):
-    """Tables of laws that differ from context to context: even ones, and mixtures of the battery's pairs."""
+    """Tables of laws that differ from context to context: even ones, and mixtures of the battery's
+    pairs.
+    """
     chain = tuple(range(-1, depth))
     vocabulary = 2 if depth > 2 else vocabulary
-    return [make(chain, vocabulary, "iid", seed) for make in (trees.random, trees.mixed) for seed in range(2)]
+    return [
+        make(chain, vocabulary, "iid", seed)
+        for make in (trees.random, trees.mixed)
+        for seed in range(2)
+    ]
 
 
 def drawn(name, sizes):
-    return [growth.get(name).drawn(world.target, world.draft, *sizes) for world in worlds(sizes[-1])]
+    return [
+        growth.get(name).drawn(world.target, world.draft, *sizes) for world in worlds(sizes[-1])
+    ]
 
 
 def loss(tree, verifier):
@@ -52,7 +62,9 @@ def test_every_scheme_is_judged():
 
 @pytest.mark.parametrize(("name", "sizes"), CASES)
 def test_trees_are_trees(name, sizes):
-    """Mass 1, no tree twice, every node under the node of its prefix, and siblings all different but on merged paths."""
+    """Mass 1, no tree twice, every node under the node of its prefix, and siblings all different
+    but on merged paths.
+    """
     for tree in drawn(name, sizes):
         assert abs(tree.mass.sum() - 1) < 1e-13
         rows = np.concatenate([tree.contexts, np.where(tree.active, tree.parents, ABSENT)], axis=1)
@@ -68,7 +80,10 @@ def test_trees_are_trees(name, sizes):
 def test_verifiers_that_take_drafts_one_by_one_are_lossless(name, sizes):
     found = drawn(name, sizes)
     worst = [max(loss(tree, verifier) for tree in found) for verifier in covering(found[0].scheme)]
-    print(f"{name} {sizes}: {max(len(tree.mass) for tree in found)} trees, total variation {', '.join(f'{x:.1e}' for x in worst)}")
+    print(
+        f"{name} {sizes}: {max(len(tree.mass) for tree in found)} trees, total variation "
+        f"{', '.join(f'{x:.1e}' for x in worst)}"
+    )
     assert max(worst) < TOLERANCE
 
 
@@ -76,13 +91,18 @@ def test_verifiers_that_take_drafts_one_by_one_are_lossless(name, sizes):
 def test_a_rule_that_reads_how_many_drafts_there_are_is_caught(name):
     """The plan that is optimal for as many drafts as there are."""
     for sizes in SIZES[name][1:]:
-        losses = [loss(tree, verifiers.top_down(verifiers.optimal("without_replacement"))) for tree in drawn(name, sizes)]
+        losses = [
+            loss(tree, verifiers.top_down(verifiers.optimal("without_replacement")))
+            for tree in drawn(name, sizes)
+        ]
         print(f"{name} {sizes}: loses up to {max(losses):.3f}")
         assert max(losses) > 1e-3
 
 
 def test_the_number_of_siblings_tells_which_they_are():
-    """The first child of the first node, by how many children there are; over all of them it is a draw from q."""
+    """The first child of the first node, by how many children there are; over all of them it is a
+    draw from q.
+    """
     q = np.array([0.7, 0.2, 0.1])
     table = np.tile(q, (trees.contexts_within(3, 2), 1))
     tree = growth.get("beam").drawn(table, table, 2, 2)
@@ -124,9 +144,16 @@ def test_merged_paths_without_their_multiplicity_are_caught():
     for tree in drawn("paths", (2, 2)):
         contexts = tree.contexts.copy()
         for node in (2, 4):
-            twin = (contexts[:, node] == contexts[:, node - 1]) & (tree.parents[:, node] == tree.parents[:, node - 1])
+            twin = (contexts[:, node] == contexts[:, node - 1]) & (
+                tree.parents[:, node] == tree.parents[:, node - 1]
+            )
             contexts[twin, node] = ABSENT
-        losses.append(loss(dataclasses.replace(tree, contexts=contexts), verifiers.top_down(verifiers.recursive_rejection)))
+        losses.append(
+            loss(
+                dataclasses.replace(tree, contexts=contexts),
+                verifiers.top_down(verifiers.recursive_rejection),
+            )
+        )
     print(f"loses up to {max(losses):.3f}")
     assert max(losses) > 1e-3
 
@@ -141,7 +168,10 @@ def test_a_tree_trimmed_by_what_was_drawn_is_caught():
         contexts = tree.contexts.copy()
         np.put_along_axis(contexts, last, ABSENT, axis=1)
         losses.append(
-            loss(dataclasses.replace(tree, contexts=contexts), verifiers.top_down(verifiers.recursive_rejection_without_replacement))
+            loss(
+                dataclasses.replace(tree, contexts=contexts),
+                verifiers.top_down(verifiers.recursive_rejection_without_replacement),
+            )
         )
     print(f"loses up to {max(losses):.3f}")
     assert max(losses) > 1e-3
@@ -156,18 +186,27 @@ def path_mass(world):
 
 
 def test_the_likeliest_tree_is_the_likeliest_of_all():
-    """Among all sets of nodes that hold what is above them, by brute force; wide enough that no level is full."""
+    """Among all sets of nodes that hold what is above them, by brute force; wide enough that no
+    level is full.
+    """
     for world in worlds(2, 2):
         tree = growth.get("best_first").drawn(world.target, world.draft, 4, 4, 2)
         mass = path_mass(world)
         sets = [set(chosen) for chosen in itertools.combinations(range(1, 7), 3)]
-        closed = [chosen for chosen in sets if all((node - 1) // 2 in chosen | {0} for node in chosen)]
+        closed = [
+            chosen for chosen in sets if all((node - 1) // 2 in chosen | {0} for node in chosen)
+        ]
         best = max(mass[list(chosen)].sum() for chosen in closed)
-        np.testing.assert_allclose(mass[tree.contexts[0, tree.active[0]]].sum() - 1, best, atol=1e-15)
+        np.testing.assert_allclose(
+            mass[tree.contexts[0, tree.active[0]]].sum() - 1, best, atol=1e-15
+        )
 
 
 def test_a_rule_for_drawn_drafts_on_fixed_ones_is_caught():
-    losses = [loss(tree, verifiers.top_down(verifiers.recursive_rejection_without_replacement)) for tree in drawn("best_first", (4, 3, 2))]
+    losses = [
+        loss(tree, verifiers.top_down(verifiers.recursive_rejection_without_replacement))
+        for tree in drawn("best_first", (4, 3, 2))
+    ]
     assert max(losses) > 1e-3
 
 

@@ -19,8 +19,14 @@ P, Q = [0.5, 0.3, 0.2], [0.2, 0.3, 0.5]
     [
         (([0.5, 0.49], [0.5, 0.5], 2, "iid"), "p: expected a sum within 0.001 of 1, got 0.99"),
         ((P, [0.2, 0.3, 0.6], 2, "iid"), "q: expected a sum within 0.001 of 1, got 1.1"),
-        (([0.5, np.nan, 0.5], Q, 2, "iid"), "p: expected finite probabilities of at least 0, got nan"),
-        (([1.2, -0.2, 0.0], Q, 2, "iid"), "p: expected finite probabilities of at least 0, got -0.2"),
+        (
+            ([0.5, np.nan, 0.5], Q, 2, "iid"),
+            "p: expected finite probabilities of at least 0, got nan",
+        ),
+        (
+            ([1.2, -0.2, 0.0], Q, 2, "iid"),
+            "p: expected finite probabilities of at least 0, got -0.2",
+        ),
         (([], Q, 2, "iid"), "p: expected a law over at least one token"),
         (("half", Q, 2, "iid"), "p: expected an array of probabilities, got str"),
         (([[0.5, 0.5], [1.0]], Q, 2, "iid"), "p: expected an array of probabilities, got list"),
@@ -30,8 +36,14 @@ P, Q = [0.5, 0.3, 0.2], [0.2, 0.3, 0.5]
         ((P, Q, 2.5, "iid"), "n: expected an integer of at least 1, got 2.5"),
         ((P, Q, 2, "beam"), "unknown drafting scheme 'beam': expected one of greedy, hub, iid"),
         ((P, Q, 3, "hub"), "n: scheme hub drafts pairs, expected 2, got 3"),
-        ((P, [Q, Q], 2, "iid"), r"q: this scheme draws from one law, expected shape \(V,\), got \(2, 3\)"),
-        ((P, Q, 2, "independent"), r"q: scheme independent draws slot i from q\[i\], expected shape \(2, V\), got \(3,\)"),
+        (
+            (P, [Q, Q], 2, "iid"),
+            r"q: this scheme draws from one law, expected shape \(V,\), got \(2, 3\)",
+        ),
+        (
+            (P, Q, 2, "independent"),
+            r"q: scheme independent draws slot i from q\[i\], expected shape \(2, V\), got \(3,\)",
+        ),
         ((P, [Q, Q], 3, "independent"), r"expected shape \(3, V\), got \(2, 3\)"),
     ],
 )
@@ -44,8 +56,14 @@ def test_a_bad_problem_is_one_clear_line(arguments, message):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: subsets.brute_force(Problem(np.ones(21) / 21, np.ones(21) / 21, 2, "iid")), "at most 20 tokens, got 21"),
-        (lambda: lp.plan(Problem(np.ones(320) / 320, np.ones(320) / 320, 2, "iid")), "V\\^n of at most 100000, got 320\\^2"),
+        (
+            lambda: subsets.brute_force(Problem(np.ones(21) / 21, np.ones(21) / 21, 2, "iid")),
+            "at most 20 tokens, got 21",
+        ),
+        (
+            lambda: lp.plan(Problem(np.ones(320) / 320, np.ones(320) / 320, 2, "iid")),
+            "V\\^n of at most 100000, got 320\\^2",
+        ),
         (lambda: closed_form.total_variation(P, [0.5, 0.5]), "q: expected the shape of p"),
         (lambda: battery.laws(1, seed=0), "vocabulary: expected at least 2 tokens, got 1"),
     ],
@@ -77,7 +95,11 @@ def test_a_problem_does_not_change_under_its_reader():
 
 
 def printed(code: str, folder: Path) -> set[str]:
-    return set(subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True).stdout.split())
+    return set(
+        subprocess.run(
+            [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True
+        ).stdout.split()
+    )
 
 
 def test_the_referee_loads_neither_jax_nor_specjax():
@@ -88,7 +110,10 @@ def test_the_referee_loads_neither_jax_nor_specjax():
 
 def test_the_battery_is_deterministic_and_seeded():
     first, again, other = battery.laws(5, 0), battery.laws(5, 0), battery.laws(5, 1)
-    assert all((a.p == b.p).all() and (a.q == b.q).all() and a.name == b.name for a, b in zip(first, again, strict=True))
+    assert all(
+        (a.p == b.p).all() and (a.q == b.q).all() and a.name == b.name
+        for a, b in zip(first, again, strict=True)
+    )
     assert any((a.p != b.p).any() for a, b in zip(first, other, strict=True))
     assert len({pair.name for pair in first}) == len(first)
 
@@ -96,7 +121,10 @@ def test_the_battery_is_deterministic_and_seeded():
 def test_a_copy_of_the_template_is_a_scheme(tmp_path):
     package = shutil.copytree(Path(theory.__file__).parent, tmp_path / "theory")
     shutil.copy(package / "drafting" / "_template.py", package / "drafting" / "mine.py")
-    code = "import theory; print(*theory.drafting.names(), theory.lp.solve(theory.Problem([.5, .5], [.5, .5], 2, 'mine')).value)"
+    code = (
+        "import theory; print(*theory.drafting.names(), theory.lp.solve(theory.Problem([.5, .5], "
+        "[.5, .5], 2, 'mine')).value)"
+    )
     assert printed(code, tmp_path) == {*drafting.names(), "mine", "1.0"}
 
 

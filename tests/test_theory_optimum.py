@@ -1,4 +1,6 @@
-"""alpha* three ways: the linear program, the subset formula, all 2^V subsets; and the plan that attains it."""
+"""alpha* three ways: the linear program, the subset formula, all 2^V subsets; and the plan that
+attains it.
+"""
 
 import numpy as np
 import pytest
@@ -18,11 +20,17 @@ def cases(schemes):
 
 
 def formula_error(scheme: str, n: int, v: int, solve) -> tuple[float, str]:
-    pairs = [(problem(scheme, pair, n), pair.name) for seed in range(3) for pair in battery.laws(v, seed)]
-    return max((abs(solve(case).value - subsets.brute_force(case).value), name) for case, name in pairs)
+    pairs = [
+        (problem(scheme, pair, n), pair.name) for seed in range(3) for pair in battery.laws(v, seed)
+    ]
+    return max(
+        (abs(solve(case).value - subsets.brute_force(case).value), name) for case, name in pairs
+    )
 
 
-@pytest.mark.parametrize(("scheme", "n", "v"), [*cases(solved()), ("without_replacement", 5, 7), ("iid", 5, 5)])
+@pytest.mark.parametrize(
+    ("scheme", "n", "v"), [*cases(solved()), ("without_replacement", 5, 7), ("iid", 5, 5)]
+)
 def test_formula_equals_all_subsets(scheme, n, v):
     error, name = formula_error(scheme, n, v, subsets.optimum)
     print(f"largest difference {error:.1e} on {name}")
@@ -60,7 +68,9 @@ def test_plan_is_a_lossless_rule_that_reaches_the_optimum(scheme, n, v):
         assert is_lossless(laws, joint.mass, case.p, 1e-12), pair.name
         coupling = laws * joint.mass[:, None]
         assert is_coupling(coupling, joint.mass, case.p, 1e-12), pair.name
-        accepted = sum(coupling[row, list(set(x))].sum() for row, x in enumerate(joint.tokens.tolist()))
+        accepted = sum(
+            coupling[row, list(set(x))].sum() for row, x in enumerate(joint.tokens.tolist())
+        )
         assert abs(accepted - subsets.brute_force(case).value) < 1e-9, pair.name
 
 
@@ -106,7 +116,9 @@ def test_solver_failure_is_an_error(monkeypatch):
 
 
 def test_loose_flow_is_made_feasible():
-    """A flow that exceeds its limits by far more than any tolerance still yields a lossless rule."""
+    """A flow that exceeds its limits by far more than any tolerance still yields a lossless
+    rule.
+    """
     rng = np.random.default_rng(0)
     case = Problem(rng.dirichlet(np.ones(5)), rng.dirichlet(np.ones(5)), 3, "iid")
     joint = case.joint()

@@ -1,4 +1,6 @@
-"""The best shape of a tree: the positional programme, the search over all shapes, and the limit of trees that chance does not shape."""
+"""The best shape of a tree: the positional programme, the search over all shapes, and the limit of
+trees that chance does not shape.
+"""
 
 import numpy as np
 import pytest
@@ -20,7 +22,12 @@ def accepted(parents, acceptance):
 def brute_force(acceptance, nodes, depth):
     """The best E[ell] over every tree of at most `nodes` nodes."""
     every = (parents for count in range(1, nodes + 1) for parents in tree_shapes.shapes(count))
-    fitting = (tree for tree in every if max(trees.depths(tree)) <= depth and max(map(len, trees.children(tree))) <= len(acceptance))
+    fitting = (
+        tree
+        for tree in every
+        if max(trees.depths(tree)) <= depth
+        and max(map(len, trees.children(tree))) <= len(acceptance)
+    )
     return max(accepted(tree, acceptance) for tree in fitting)
 
 
@@ -35,7 +42,12 @@ def test_all_shapes_are_there_once():
 @pytest.mark.parametrize("slots", [1, 2, 4])
 def test_the_programme_equals_brute_force(slots, depth):
     for seed in range(3):
-        for acceptance in (chances(seed, slots), chances(seed, slots)[::-1], np.zeros(slots), np.ones(slots)):
+        for acceptance in (
+            chances(seed, slots),
+            chances(seed, slots)[::-1],
+            np.zeros(slots),
+            np.ones(slots),
+        ):
             table = tree_shapes.sequoia(acceptance, max(NODES), depth)
             for nodes in NODES:
                 best = brute_force(acceptance, nodes, depth)
@@ -49,21 +61,35 @@ def test_the_programme_equals_brute_force(slots, depth):
 @pytest.mark.parametrize("nodes", [2, 9, 33, 64])
 def test_the_programme_without_a_cap_equals_best_first(nodes):
     for seed in range(5):
-        table, tree = tree_shapes.sequoia(chances(seed), nodes, nodes - 1), tree_shapes.best_first(chances(seed), nodes)
+        table, tree = (
+            tree_shapes.sequoia(chances(seed), nodes, nodes - 1),
+            tree_shapes.best_first(chances(seed), nodes),
+        )
         assert len(tree) == nodes
         assert abs(table.accepted[-1, nodes] - accepted(tree, chances(seed))) < 1e-12
 
 
 def test_best_first_fails_where_chances_rise():
-    """So the agreement above is not for want of hard cases: a poor first slot hides a good second one."""
+    """So the agreement above is not for want of hard cases: a poor first slot hides a good second
+    one.
+    """
     rising = np.array([0.3, 0.6])
-    assert accepted(tree_shapes.best_first(rising, 3), rising) == tree_shapes.sequoia(rising, 3, 2).accepted[-1, -1] == pytest.approx(0.9)
+    assert (
+        accepted(tree_shapes.best_first(rising, 3), rising)
+        == tree_shapes.sequoia(rising, 3, 2).accepted[-1, -1]
+        == pytest.approx(0.9)
+    )
     rising = np.array([0.5, 0.2, 0.9])
-    assert accepted(tree_shapes.best_first(rising, 4), rising) < tree_shapes.sequoia(rising, 4, 3).accepted[-1, -1] - 0.1
+    assert (
+        accepted(tree_shapes.best_first(rising, 4), rising)
+        < tree_shapes.sequoia(rising, 4, 3).accepted[-1, -1] - 0.1
+    )
 
 
 def lists(drafts, depth):
-    """Every branching list of at most so many drafts and levels, and of nodes with at most four children."""
+    """Every branching list of at most so many drafts and levels, and of nodes with at most four
+    children.
+    """
 
     def extended(counts, width, left):
         yield counts
@@ -76,7 +102,10 @@ def lists(drafts, depth):
 def full(counts):
     parents, level = [-1], [0]
     for b in counts:
-        parents, level = parents + [node for node in level for _ in range(b)], range(len(parents), len(parents) + len(level) * b)
+        parents, level = (
+            parents + [node for node in level for _ in range(b)],
+            range(len(parents), len(parents) + len(level) * b),
+        )
     return tuple(parents)
 
 
@@ -108,14 +137,18 @@ def test_the_tree_of_most_speed():
     assert table.fastest(lambda _: 1.0, 10.0) == (1, 0)
     nodes, depth = table.fastest(lambda count: 1 + 0.03 * count, 0.1)
     speeds = {
-        (m, level): (1 + accepted(table.parents(m, level), 0.8 * 0.5 ** np.arange(4))) / (1 + 0.03 * m + 0.1 * level)
+        (m, level): (1 + accepted(table.parents(m, level), 0.8 * 0.5 ** np.arange(4)))
+        / (1 + 0.03 * m + 0.1 * level)
         for m in range(1, 65)
         for level in range(13)
     }
     assert speeds[nodes, depth] == pytest.approx(max(speeds.values()), abs=1e-12)
 
 
-@pytest.mark.parametrize(("acceptance", "reason"), [([], "one per slot"), ([0.5, 1.1], "probabilities"), ([[0.5]], "one per slot")])
+@pytest.mark.parametrize(
+    ("acceptance", "reason"),
+    [([], "one per slot"), ([0.5, 1.1], "probabilities"), ([[0.5]], "one per slot")],
+)
 def test_what_are_no_chances(acceptance, reason):
     with pytest.raises(ValueError, match=reason):
         tree_shapes.sequoia(acceptance, 3, 2)
@@ -136,13 +169,19 @@ def models(vocabulary, nodes, seed):
 
 @pytest.mark.parametrize("scheme", ["iid", "without_replacement"])
 def test_search_under_exact_acceptance(scheme):
-    """The joint optimum bounds every shape's verifier, so the best of one bounds the best of the other."""
+    """The joint optimum bounds every shape's verifier, so the best of one bounds the best of the
+    other.
+    """
     for seed in range(2):
         target, draft = models(2, 5, seed)
         best = tree_shapes.search(5, tree_shapes.joint_optimum(target, draft, scheme))
-        walked = tree_shapes.search(5, tree_shapes.accepted_by(verifiers.traversal, target, draft, scheme))
+        walked = tree_shapes.search(
+            5, tree_shapes.accepted_by(verifiers.traversal, target, draft, scheme)
+        )
         assert len(best) == len(walked) == 14
-        assert [shape.accepted for shape in best] == sorted((shape.accepted for shape in best), reverse=True)
+        assert [shape.accepted for shape in best] == sorted(
+            (shape.accepted for shape in best), reverse=True
+        )
         values = {shape.parents: shape.accepted for shape in best}
         assert all(shape.accepted <= values[shape.parents] + 1e-12 for shape in walked)
         top = trees.drawn(TreeProblem(best[0].parents, target, draft, scheme))
@@ -157,12 +196,18 @@ def test_search_finds_the_path_where_draft_and_target_agree():
 
 
 def test_search_agrees_with_the_programme_where_acceptance_is_positional():
-    """Fixed drafts, the most likely tokens, at one pair everywhere: slot b is accepted with probability p of the b-th token."""
+    """Fixed drafts, the most likely tokens, at one pair everywhere: slot b is accepted with
+    probability p of the b-th token.
+    """
     p, q = np.array([0.5, 0.3, 0.2]), np.array([0.6, 0.3, 0.1])
     problem = trees.everywhere((-1, 0, 1, 2), p, q, "top_n")
-    for shape in tree_shapes.search(4, tree_shapes.joint_optimum(problem.target, problem.draft, "top_n")):
+    for shape in tree_shapes.search(
+        4, tree_shapes.joint_optimum(problem.target, problem.draft, "top_n")
+    ):
         assert abs(shape.accepted - accepted(shape.parents, p)) < 1e-9
-    best = tree_shapes.search(4, tree_shapes.joint_optimum(problem.target, problem.draft, "top_n"))[0]
+    best = tree_shapes.search(4, tree_shapes.joint_optimum(problem.target, problem.draft, "top_n"))[
+        0
+    ]
     assert abs(best.accepted - tree_shapes.sequoia(p, 4, 3).accepted[-1, -1]) < 1e-9
 
 
@@ -173,7 +218,9 @@ def fixed_trees(p, sizes):
 
 
 def test_the_limit_of_fixed_trees():
-    """E[ell] stays below the limit, and doubling the tree buys log 2 / mu, which the limit's slope exceeds."""
+    """E[ell] stays below the limit, and doubling the tree buys log 2 / mu, which the limit's slope
+    exceeds.
+    """
     sizes = 2 ** np.arange(1, 13)
     for seed in range(3):
         p = np.random.default_rng(seed).dirichlet(np.ones(4))

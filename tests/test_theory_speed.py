@@ -5,7 +5,14 @@ import pytest
 
 from theory import speed
 
-TABLE = [(0.6, 2, 1.96), (0.7, 3, 2.53), (0.8, 2, 2.44), (0.8, 5, 3.69), (0.9, 2, 2.71), (0.9, 10, 6.86)]
+TABLE = [
+    (0.6, 2, 1.96),
+    (0.7, 3, 2.53),
+    (0.8, 2, 2.44),
+    (0.8, 5, 3.69),
+    (0.9, 2, 2.71),
+    (0.9, 10, 6.86),
+]
 
 
 @pytest.mark.parametrize(("alpha", "length", "printed"), TABLE)
@@ -13,7 +20,9 @@ def test_table_one(alpha, length, printed):
     value = speed.speedup(alpha, length, draft_cost=0.0)
     print(f"{value:.4f}, printed {printed}")
     assert abs(value - printed) < 0.005
-    assert abs(speed.speedup(alpha, length - 1, draft_cost=0.0) - printed) > 0.005, "the bonus token left out must be caught"
+    assert abs(speed.speedup(alpha, length - 1, draft_cost=0.0) - printed) > 0.005, (
+        "the bonus token left out must be caught"
+    )
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 0.999999])
@@ -37,7 +46,9 @@ def test_a_measured_curve_costs_speed():
     curve = speed.cost_curve([2, 4, 8], [1.2, 1.29, 1.58])
     assert (curve(1), curve(2), curve(8)) == (1.0, 1.2, 1.58)
     assert curve(3) == pytest.approx(1.245)
-    assert speed.speedup(0.8, 3, 0.05, curve) == pytest.approx(speed.expected_tokens(0.8, 3) / (0.15 + 1.29))
+    assert speed.speedup(0.8, 3, 0.05, curve) == pytest.approx(
+        speed.expected_tokens(0.8, 3) / (0.15 + 1.29)
+    )
     assert speed.speedup(0.8, 3, 0.05, curve) < speed.speedup(0.8, 3, 0.05)
 
 
@@ -48,8 +59,14 @@ def test_a_measured_curve_costs_speed():
         (lambda: speed.expected_tokens(0.5, -1), "length: expected at least 0, got -1"),
         (lambda: speed.speedup(0.5, 2, -0.1), "draft_cost: expected at least 0, got -0.1"),
         (lambda: speed.cost_curve([2, 4], [1.2]), "costs: expected one per entry of tokens"),
-        (lambda: speed.cost_curve([4, 2], [1.2, 1.3]), "tokens: expected ascending numbers above 1"),
-        (lambda: speed.cost_curve([2, 4], [1.2, 1.3])(5), "count: expected between 1 and the last measured point 4, got 5"),
+        (
+            lambda: speed.cost_curve([4, 2], [1.2, 1.3]),
+            "tokens: expected ascending numbers above 1",
+        ),
+        (
+            lambda: speed.cost_curve([2, 4], [1.2, 1.3])(5),
+            "count: expected between 1 and the last measured point 4, got 5",
+        ),
     ],
 )
 def test_bad_arguments_are_named(call, message):

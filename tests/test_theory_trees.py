@@ -1,4 +1,6 @@
-"""Draft trees by enumeration: what is drawn, what verifiers emit, and the joint optimum as a linear program with its dual."""
+"""Draft trees by enumeration: what is drawn, what verifiers emit, and the joint optimum as a linear
+program with its dual.
+"""
 
 import dataclasses
 import itertools
@@ -17,7 +19,10 @@ SHAPES = {
     "ragged": (-1, 0, 0, 1, 1, 2),
     "lopsided": (-1, 0, 0, 0, 1, 1),
 }
-NODE_RULES = {"iid": verifiers.recursive_rejection, "without_replacement": verifiers.recursive_rejection_without_replacement}
+NODE_RULES = {
+    "iid": verifiers.recursive_rejection,
+    "without_replacement": verifiers.recursive_rejection_without_replacement,
+}
 VERIFIERS = {
     "top_down": lambda scheme: verifiers.top_down(NODE_RULES[scheme]),
     "top_down_optimal": lambda scheme: verifiers.top_down(verifiers.optimal(scheme)),
@@ -32,7 +37,11 @@ def chain(depth):
 
 def problems(shape, scheme, vocabulary=3):
     parents = SHAPES.get(shape, shape)
-    return [make(parents, vocabulary, scheme, seed) for make in (trees.random, trees.mixed) for seed in range(2)]
+    return [
+        make(parents, vocabulary, scheme, seed)
+        for make in (trees.random, trees.mixed)
+        for seed in range(2)
+    ]
 
 
 def judged(problem, verifier):
@@ -49,7 +58,9 @@ def test_drawn_trees_have_the_mass_of_their_nodes(shape, scheme):
         drawn, below = trees.drawn(problem), trees.children(problem.parents)
         assert len(np.unique(drawn.contexts, axis=0)) == len(drawn.mass)
         assert abs(drawn.mass.sum() - 1) < 1e-13
-        for contexts, tokens, mass in list(zip(drawn.contexts, drawn.tokens, drawn.mass, strict=True))[::7]:
+        for contexts, tokens, mass in list(
+            zip(drawn.contexts, drawn.tokens, drawn.mass, strict=True)
+        )[::7]:
             expected = 1.0
             for node, kids in enumerate(below):
                 live = [kid for kid in kids if contexts[kid] != trees.ABSENT]
@@ -58,13 +69,19 @@ def test_drawn_trees_have_the_mass_of_their_nodes(shape, scheme):
                     continue
                 law = problem.draft[contexts[node]]
                 joint = drafting.get(scheme).joint(law, len(kids))
-                assert [int(c) for c in (contexts[live] - 1) // problem.vocabulary] == [contexts[node]] * len(live)
-                expected *= dict(zip(map(tuple, joint.tokens.tolist()), joint.mass, strict=True))[tuple(tokens[live].tolist())]
+                assert [int(c) for c in (contexts[live] - 1) // problem.vocabulary] == [
+                    contexts[node]
+                ] * len(live)
+                expected *= dict(zip(map(tuple, joint.tokens.tolist()), joint.mass, strict=True))[
+                    tuple(tokens[live].tolist())
+                ]
             assert abs(mass - expected) < 1e-14
 
 
 def test_nodes_that_cannot_be_drawn_are_absent_with_all_below_them():
-    drawn = trees.drawn(trees.everywhere(SHAPES["binary"], (0.5, 0.5, 0.0), (0.0, 1.0, 0.0), "without_replacement"))
+    drawn = trees.drawn(
+        trees.everywhere(SHAPES["binary"], (0.5, 0.5, 0.0), (0.0, 1.0, 0.0), "without_replacement")
+    )
     np.testing.assert_array_equal(drawn.active, [[True, True, False, True, False, False, False]])
     np.testing.assert_array_equal(drawn.tokens, [[0, 1, 0, 1, 0, 0, 0]])
     np.testing.assert_array_equal(drawn.contexts[0, [1, 3]], [2, 8])
@@ -82,7 +99,13 @@ def test_verifiers_are_lossless_and_below_the_joint_optimum(shape, scheme, name)
         assert bound.value <= tree_lp.inclusion_bound(drawn) + 1e-12
 
 
-GOLDENS = [(1, 2 / 3, 2 / 3), (2, 11 / 9, 10 / 9), (3, 5 / 3, 38 / 27), (4, 166 / 81, 130 / 81), (5, 64 / 27, 422 / 243)]
+GOLDENS = [
+    (1, 2 / 3, 2 / 3),
+    (2, 11 / 9, 10 / 9),
+    (3, 5 / 3, 38 / 27),
+    (4, 166 / 81, 130 / 81),
+    (5, 64 / 27, 422 / 243),
+]
 
 
 @pytest.mark.parametrize(("depth", "by_block", "by_token"), GOLDENS)
@@ -91,7 +114,9 @@ def test_goldens_of_one_path(depth, by_block, by_token):
     assert abs(verifiers.block_accepted(problem) - by_block) < 1e-15 * 4
     assert abs(verifiers.token_by_token_accepted(problem) - by_token) < 1e-15 * 4
     assert judged(problem, verifiers.block) == pytest.approx((0, by_block), abs=1e-14)
-    assert judged(problem, verifiers.top_down(verifiers.recursive_rejection)) == pytest.approx((0, by_token), abs=1e-14)
+    assert judged(problem, verifiers.top_down(verifiers.recursive_rejection)) == pytest.approx(
+        (0, by_token), abs=1e-14
+    )
     assert abs(tree_lp.solve(trees.drawn(problem)).value - by_block) < 1e-12
 
 
@@ -105,7 +130,9 @@ def test_block_is_the_joint_optimum_of_one_path_and_traversal_is_block(depth):
         assert abs(trees.expected_accepted(drawn, laws) - verifiers.block_accepted(problem)) < 1e-12
         assert abs(tree_lp.inclusion_bound(drawn) - verifiers.block_accepted(problem)) < 1e-12
         np.testing.assert_allclose(drawn.laws(verifiers.traversal), laws, atol=1e-12)
-        by_token = trees.expected_accepted(drawn, drawn.laws(verifiers.top_down(verifiers.recursive_rejection)))
+        by_token = trees.expected_accepted(
+            drawn, drawn.laws(verifiers.top_down(verifiers.recursive_rejection))
+        )
         assert abs(by_token - verifiers.token_by_token_accepted(problem)) < 1e-12
 
 
@@ -130,7 +157,9 @@ def test_the_plan_attains_the_joint_optimum_without_loss(shape, scheme):
 
 
 def textbook(drawn: Drawn, continued: bool) -> float:
-    """The joint optimum with a variable per (tree, end node, next token) and a row per sequence of D + 1 tokens, nothing merged."""
+    """The joint optimum with a variable per (tree, end node, next token) and a row per sequence of
+    D + 1 tokens, nothing merged.
+    """
     vocabulary, length = drawn.target.shape[1], len(trees.levels(drawn.target))
     sequences = np.array(list(itertools.product(range(vocabulary), repeat=length)))
     steps = np.empty(sequences.shape)
@@ -143,10 +172,16 @@ def textbook(drawn: Drawn, continued: bool) -> float:
     columns, owners, gains = [], [], []
     for tree, contexts in enumerate(drawn.contexts):
         for context in contexts[contexts != trees.ABSENT]:
-            depth = next(d for d, level in enumerate(trees.levels(drawn.target)) if context < level.stop)
+            depth = next(
+                d for d, level in enumerate(trees.levels(drawn.target)) if context < level.stop
+            )
             for token in range(vocabulary):
                 extends = numbers[depth + 1] == context * vocabulary + 1 + token
-                rest = steps[:, depth + 1 :].prod(axis=1) if continued else vocabulary ** -(length - depth - 1.0)
+                rest = (
+                    steps[:, depth + 1 :].prod(axis=1)
+                    if continued
+                    else vocabulary ** -(length - depth - 1.0)
+                )
                 columns.append(extends * rest)
                 owners.append(tree)
                 gains.append(depth)
@@ -160,7 +195,10 @@ def textbook(drawn: Drawn, continued: bool) -> float:
     return -solution.fun if solution.status == 0 else -np.inf
 
 
-@pytest.mark.parametrize(("shape", "vocabulary"), [("chain", 3), ("star", 3), ("ragged", 2), ("binary", 2), ("lopsided", 2)])
+@pytest.mark.parametrize(
+    ("shape", "vocabulary"),
+    [("chain", 3), ("star", 3), ("ragged", 2), ("binary", 2), ("lopsided", 2)],
+)
 @pytest.mark.parametrize("scheme", NODE_RULES)
 def test_the_short_program_equals_the_textbook_program(shape, vocabulary, scheme):
     for seed in range(3):
@@ -183,7 +221,10 @@ def test_a_program_with_contexts_off_by_one_is_caught():
 
 @pytest.mark.parametrize("scheme", NODE_RULES)
 def test_any_prices_bound_the_optimum(scheme, seed):
-    drawn, rng = trees.drawn(trees.random(SHAPES["binary"], 3, scheme, 0)), np.random.default_rng(seed)
+    drawn, rng = (
+        trees.drawn(trees.random(SHAPES["binary"], 3, scheme, 0)),
+        np.random.default_rng(seed),
+    )
     bound = tree_lp.solve(drawn)
     for spread in (0.01, 0.1, 1.0):
         prices = np.maximum(bound.prices + spread * rng.standard_normal(len(bound.prices)), 0)
@@ -191,11 +232,17 @@ def test_any_prices_bound_the_optimum(scheme, seed):
 
 
 def test_a_loose_plan_is_made_feasible():
-    """A plan that breaks every constraint by far more than any tolerance still is a lossless verifier."""
+    """A plan that breaks every constraint by far more than any tolerance still is a lossless
+    verifier.
+    """
     drawn = trees.drawn(trees.random(SHAPES["binary"], 3, "iid", 0))
     bound, rng = tree_lp.solve(drawn), np.random.default_rng(0)
-    ends = tree_lp._feasible(bound.ends + rng.normal(0.0, 0.01, bound.ends.shape), bound.sets, drawn.target)
-    laws = tree_lp.plan_laws(tree_lp.TreeBound(bound.value, np.nan, bound.prices, ends, bound.sets), drawn)
+    ends = tree_lp._feasible(
+        bound.ends + rng.normal(0.0, 0.01, bound.ends.shape), bound.sets, drawn.target
+    )
+    laws = tree_lp.plan_laws(
+        tree_lp.TreeBound(bound.value, np.nan, bound.prices, ends, bound.sets), drawn
+    )
     assert trees.is_lossless(drawn, laws, 1e-12)
     assert trees.expected_accepted(drawn, laws) < bound.value - 1e-3
 
@@ -218,8 +265,12 @@ def test_solver_failure_is_an_error(monkeypatch):
 
 
 def test_trees_whose_shape_is_drawn():
-    """A fair coin between a path and a star: verifiers see one tree at a time, the joint optimum all of them."""
-    path, star = (trees.drawn(trees.random(SHAPES[shape], 3, "iid", 1)) for shape in ("chain", "star"))
+    """A fair coin between a path and a star: verifiers see one tree at a time, the joint optimum
+    all of them.
+    """
+    path, star = (
+        trees.drawn(trees.random(SHAPES[shape], 3, "iid", 1)) for shape in ("chain", "star")
+    )
     drawn = Drawn(
         np.vstack((path.parents, star.parents)),
         np.vstack((path.contexts, star.contexts)),
@@ -246,7 +297,15 @@ def test_accepted_by_branching_equals_enumeration(shape, scheme):
     _, accepted = judged(trees.everywhere(SHAPES[shape], p, q, scheme), verifiers.top_down(rule))
     assert abs(verifiers.accepted_by_branching(SHAPES[shape], branch) - accepted) < 1e-12
     if shape == "lopsided":  # elsewhere the slots are alike from above
-        assert abs(verifiers.accepted_by_branching(SHAPES[shape], lambda siblings: branch(siblings)[::-1]) - accepted) > 1e-3
+        assert (
+            abs(
+                verifiers.accepted_by_branching(
+                    SHAPES[shape], lambda siblings: branch(siblings)[::-1]
+                )
+                - accepted
+            )
+            > 1e-3
+        )
 
 
 def below(table, context, depth):
@@ -258,17 +317,27 @@ def below(table, context, depth):
 
 
 def rejections(problem, context, left):
-    """Expected rejections while `left` more tokens are emitted: from the walks on a fresh path of `left` drafts."""
+    """Expected rejections while `left` more tokens are emitted: from the walks on a fresh path of
+    `left` drafts.
+    """
     if left == 0:
         return 0.0
-    rest = TreeProblem(chain(left), below(problem.target, context, left), below(problem.draft, context, left), "iid")
+    rest = TreeProblem(
+        chain(left),
+        below(problem.target, context, left),
+        below(problem.draft, context, left),
+        "iid",
+    )
     drawn = trees.drawn(rest)
     laws = drawn.laws(verifiers.top_down(verifiers.recursive_rejection))
     total, vocabulary = 0.0, problem.vocabulary
     for tokens, law, mass in zip(drawn.tokens, laws, drawn.mass, strict=True):
         here = context
         for depth in range(left):
-            after = [1 + rejections(problem, here * vocabulary + 1 + y, left - depth - 1) for y in range(vocabulary)]
+            after = [
+                1 + rejections(problem, here * vocabulary + 1 + y, left - depth - 1)
+                for y in range(vocabulary)
+            ]
             total += mass * float(law[depth] @ after)
             here = here * vocabulary + 1 + int(tokens[depth + 1])
     return total
@@ -279,7 +348,8 @@ def test_rejections_of_a_whole_decode():
         problem = trees.random(chain(3), 2, "iid", seed)
         counted = rejections(problem, 0, 3)
         assert abs(verifiers.expected_rejections(problem) - counted) < 1e-12
-        swapped = TreeProblem(problem.parents, problem.draft, problem.target, "iid")  # the draft's prefixes in place of the target's
+        # the draft's prefixes in place of the target's
+        swapped = TreeProblem(problem.parents, problem.draft, problem.target, "iid")
         assert abs(verifiers.expected_rejections(swapped) - counted) > 1e-3
 
 
@@ -288,7 +358,12 @@ def uncapped_last(tree):
     law, node = verifiers.block(tree), len(tree.p) - 1
     steps = [tree.p[i][tree.tokens[i + 1]] / tree.q[i][tree.tokens[i + 1]] for i in range(node)]
     accept = min(1.0, float(np.prod(steps)))
-    return np.vstack((law[:node] / law[:node].sum() * (1 - accept) if law[:node].any() else law[:node], accept * tree.p[node:]))
+    return np.vstack(
+        (
+            law[:node] / law[:node].sum() * (1 - accept) if law[:node].any() else law[:node],
+            accept * tree.p[node:],
+        )
+    )
 
 
 def prefix_off_by_one(tree):
@@ -316,7 +391,12 @@ def absent_nodes_as_drawn(tree):
 
 def equal_siblings_twice(tree):
     law = verifiers.top_down(verifiers.recursive_rejection)(tree)
-    twins = [j for i in range(len(law)) for j in tree.below(i)[1:] if tree.tokens[j] == tree.tokens[tree.below(i)[0]]]
+    twins = [
+        j
+        for i in range(len(law))
+        for j in tree.below(i)[1:]
+        if tree.tokens[j] == tree.tokens[tree.below(i)[0]]
+    ]
     law[twins] += law[tree.parents[twins] + 1]
     return law
 
@@ -339,15 +419,26 @@ def test_a_mistaken_verifier_is_caught(mistake, shape, scheme):
 
 
 def test_a_mask_that_is_ignored_is_caught():
-    drawn = trees.drawn(trees.everywhere((-1, 0, 0, 1), (0.2, 0.3, 0.5), (0.6, 0.4, 0.0), "without_replacement"))
-    absent = Drawn(drawn.parents, np.where(np.arange(4) < 2, drawn.contexts, trees.ABSENT), drawn.mass, drawn.target, drawn.draft, "iid")
+    drawn = trees.drawn(
+        trees.everywhere((-1, 0, 0, 1), (0.2, 0.3, 0.5), (0.6, 0.4, 0.0), "without_replacement")
+    )
+    absent = Drawn(
+        drawn.parents,
+        np.where(np.arange(4) < 2, drawn.contexts, trees.ABSENT),
+        drawn.mass,
+        drawn.target,
+        drawn.draft,
+        "iid",
+    )
     assert trees.is_lossless(absent, absent.laws(verifiers.traversal), 1e-12)
     assert trees.loss(absent, absent.laws(absent_nodes_as_drawn)) > 1e-3
 
 
 def test_the_uncapped_last_position_is_caught():
     """The released error: total variation 1/9 on the two-token pair at depth 2."""
-    assert judged(trees.everywhere(chain(2), P, Q, "iid"), uncapped_last)[0] == pytest.approx(1 / 9, abs=1e-12)
+    assert judged(trees.everywhere(chain(2), P, Q, "iid"), uncapped_last)[0] == pytest.approx(
+        1 / 9, abs=1e-12
+    )
 
 
 def test_what_is_no_law_is_caught():

@@ -55,8 +55,12 @@ def test_what_is_not_a_coupling_is_caught(change, reason):
 
 
 def test_shapes_that_disagree_are_caught():
-    assert "expected (3, 2)" in is_coupling(np.ones((2, 2)) / 4, np.ones(3) / 3, np.ones(2) / 2).reason
-    assert "expected (3, 2)" in is_lossless(np.ones((2, 2)) / 2, np.ones(3) / 3, np.ones(2) / 2).reason
+    assert (
+        "expected (3, 2)" in is_coupling(np.ones((2, 2)) / 4, np.ones(3) / 3, np.ones(2) / 2).reason
+    )
+    assert (
+        "expected (3, 2)" in is_lossless(np.ones((2, 2)) / 2, np.ones(3) / 3, np.ones(2) / 2).reason
+    )
 
 
 def test_a_biased_rule_is_caught_with_its_size():
@@ -72,5 +76,8 @@ def test_a_biased_rule_is_caught_with_its_size():
 def test_a_rule_that_is_no_law_is_named_before_its_bias():
     p = [0.5, 0.3, 0.2]
     laws = np.array([[1.2, -0.2, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
-    assert "the rule's law is not a law: the law has the negative entry -0.2 at (0, 1)" in is_lossless(laws, p, p).reason
+    assert (
+        "the rule's law is not a law: the law has the negative entry -0.2 at (0, 1)"
+        in is_lossless(laws, p, p).reason
+    )
     assert "Q is not a law" in is_lossless(np.eye(3), [0.5, 0.3, 0.1], p).reason

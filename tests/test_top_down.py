@@ -1,4 +1,6 @@
-"""The exact law of the emitted sequence, by enumeration over all drafted trees; and that what is drawn has it."""
+"""The exact law of the emitted sequence, by enumeration over all drafted trees; and that what is
+drawn has it.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -13,13 +15,19 @@ from specjax.trees.topology import from_parents
 from specjax.verifiers import TopDown, top_down
 
 VOCABULARY = 3
-RULES = [("recursive_rejection", "iid"), ("recursive_rejection_without_replacement", "without_replacement"), ("greedy", "greedy")]
+RULES = [
+    ("recursive_rejection", "iid"),
+    ("recursive_rejection_without_replacement", "without_replacement"),
+    ("greedy", "greedy"),
+]
 
 
 def sequence_loss(name: str, rule: str, scheme: str, change=lambda draft, p: (draft, p)) -> float:
     """Total variation between the target's law of D + 1 tokens and that of what is emitted."""
     topology = TREES[name]
-    return Judge(TopDown(rules.get(rule)()), topology, scheme, change)(random_world(VOCABULARY, topology.height, 1)).loss
+    return Judge(TopDown(rules.get(rule)()), topology, scheme, change)(
+        random_world(VOCABULARY, topology.height, 1)
+    ).loss
 
 
 @pytest.mark.parametrize(("rule", "scheme"), RULES)
@@ -31,7 +39,9 @@ def test_emitted_sequence_has_the_law_of_the_target(tree, rule, scheme):
 
 
 def count_equal_siblings_twice(monkeypatch):
-    monkeypatch.setattr(top_down, "draft_mass", lambda view, law: jnp.where(view.mask, law[view.tokens], 0))
+    monkeypatch.setattr(
+        top_down, "draft_mass", lambda view, law: jnp.where(view.mask, law[view.tokens], 0)
+    )
 
 
 def forget_that_children_are_missing(monkeypatch):
@@ -54,7 +64,11 @@ def another_draft_law(draft, p):
 
 @pytest.mark.parametrize(
     ("tree", "mistake"),
-    [("binary", count_equal_siblings_twice), ("star", count_equal_siblings_twice), ("ragged", forget_that_children_are_missing)],
+    [
+        ("binary", count_equal_siblings_twice),
+        ("star", count_equal_siblings_twice),
+        ("ragged", forget_that_children_are_missing),
+    ],
 )
 def test_a_mistaken_walk_is_caught(tree, mistake, monkeypatch):
     mistake(monkeypatch)
@@ -76,7 +90,12 @@ def test_a_rule_outside_its_proof_is_caught():
 def test_walks_have_the_law(tree, key):
     """On a tree with equal siblings, where the walk must go on at the first."""
     topology, verifier = TREES[tree], TopDown(rules.get("recursive_rejection")())
-    drawn, p = one_tree(random_world(VOCABULARY, topology.height, 1), topology, "iid", (1, 1, 0, 2, 1, 0)[: topology.nodes - 1])
+    drawn, p = one_tree(
+        random_world(VOCABULARY, topology.height, 1),
+        topology,
+        "iid",
+        (1, 1, 0, 2, 1, 0)[: topology.nodes - 1],
+    )
     law = np.asarray(jax.jit(verifier.law)(drawn, p), np.float64)
     draws = jax.vmap(lambda key: outcome(verifier.verify(key, drawn, p), VOCABULARY))
     assert_drawn_from(jax.jit(draws)(jax.random.split(key, 40_000)), law.reshape(-1))
@@ -92,10 +111,19 @@ def test_builders_agree():
     assert (ragged.nodes, ragged.width, ragged.height, ragged.arities) == (6, 2, 2, (0, 1, 2))
     assert ragged.children.tolist() == [[1, 2], [3, 4], [5, -1], [-1, -1], [-1, -1], [-1, -1]]
     ancestors = np.asarray(ragged.ancestors())
-    assert [np.flatnonzero(row).tolist() for row in ancestors] == [[0], [0, 1], [0, 2], [0, 1, 3], [0, 1, 4], [0, 2, 5]]
+    assert [np.flatnonzero(row).tolist() for row in ancestors] == [
+        [0],
+        [0, 1],
+        [0, 2],
+        [0, 1, 3],
+        [0, 1, 4],
+        [0, 2, 5],
+    ]
 
 
-@pytest.mark.parametrize("text", ["", "chain", "chain:0", "chain:1,2", "star:x", "full:", "full:2,0", "ring:3"])
+@pytest.mark.parametrize(
+    "text", ["", "chain", "chain:0", "chain:1,2", "star:x", "full:", "full:2,0", "ring:3"]
+)
 def test_what_names_no_tree(text):
     with pytest.raises(ValueError, match="tree: expected chain:D"):
         parse(text)

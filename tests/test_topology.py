@@ -33,7 +33,18 @@ def test_counts_of_nodes_that_are_not_there_are_refused(counts):
         trees.branching(*counts)
 
 
-@pytest.mark.parametrize("text", ["branching:", "branching:0", "branching:2,x", "branching:-1", "branching:1,0,1", "full:2,0", "chain:0"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "branching:",
+        "branching:0",
+        "branching:2,x",
+        "branching:-1",
+        "branching:1,0,1",
+        "full:2,0",
+        "chain:0",
+    ],
+)
 def test_what_names_no_tree_is_refused(text):
     with pytest.raises(ValueError, match="expected"):
         trees.parse(text)

@@ -1,4 +1,6 @@
-"""The transformer: a tree in one forward is each of its paths as plain text; the cache forgets nothing and invents nothing."""
+"""The transformer: a tree in one forward is each of its paths as plain text; the cache forgets
+nothing and invents nothing.
+"""
 
 import dataclasses
 import functools
@@ -33,7 +35,8 @@ def after(params, sequence):
 @pytest.fixture(scope="module")
 def params():
     drawn = jax.jit(MODEL.new_params)(jax.random.key(0))
-    return drawn | {"embed": {"embedding": drawn["embed"]["embedding"] * 50}}  # logits of order 1 and more
+    # logits of order 1 and more
+    return drawn | {"embed": {"embedding": drawn["embed"]["embedding"] * 50}}
 
 
 @pytest.fixture(scope="module")
@@ -62,16 +65,24 @@ def test_levels_equal_one_forward(params, prefilled):
     """Scoring level by level gives the logits, the features and the cache of one forward."""
     whole, cache, parts = score(params, prefilled, TOKENS, TREE), prefilled, []
     for first, end in zip(TREE.levels, TREE.levels[1:], strict=False):
-        part = jax.jit(functools.partial(MODEL.score, topology=TREE, nodes=slice(first, end)))(params, cache, TOKENS)
+        part = jax.jit(functools.partial(MODEL.score, topology=TREE, nodes=slice(first, end)))(
+            params, cache, TOKENS
+        )
         cache = part.cache
         parts.append((part.logits, part.features))
     joined = jax.tree.map(lambda *rows: jnp.concatenate(rows), *parts)
-    for mine, theirs in zip(jax.tree.leaves((joined, cache)), jax.tree.leaves(((whole.logits, whole.features), whole.cache)), strict=True):
+    for mine, theirs in zip(
+        jax.tree.leaves((joined, cache)),
+        jax.tree.leaves(((whole.logits, whole.features), whole.cache)),
+        strict=True,
+    ):
         close(mine, theirs)
 
 
 def test_commit_then_continue(params, prefilled):
-    """After a path is committed, the next tree sees prompt + path and nothing else, twice in a row."""
+    """After a path is committed, the next tree sees prompt + path and nothing else, twice in a
+    row.
+    """
     path = path_to(TREE.nodes - 1)[:-1]
     padded = jnp.array(path + [NO_NODE] * (TREE.height + 1 - len(path)))
     cache, sequence = prefilled, PROMPT
@@ -100,7 +111,9 @@ def test_vmap_equals_loop(params):
 
 
 def test_traced_topology_and_inactive_nodes(params, prefilled):
-    """A traced tree gives the same logits, and what hangs at inactive nodes changes nothing elsewhere."""
+    """A traced tree gives the same logits, and what hangs at inactive nodes changes nothing
+    elsewhere.
+    """
     dead = TREE.nodes - 1
     arrays = dataclasses.replace(TREE, active=jnp.ones(TREE.nodes, bool).at[dead].set(False))
     traced = jax.jit(MODEL.score)(params, prefilled, TOKENS.at[dead].set(0), arrays).logits
@@ -108,11 +121,16 @@ def test_traced_topology_and_inactive_nodes(params, prefilled):
 
 
 def test_subset_shares_weights(params):
-    """Dropped layers share the target's arrays; with all layers and the identity as adapter the model is unchanged."""
+    """Dropped layers share the target's arrays; with all layers and the identity as adapter the
+    model is unchanged.
+    """
     model, weights = subset(MODEL, params, (0, 2))
     assert model.config.layers == 2
     assert weights["blocks"][1]["up"]["kernel"] is params["blocks"][2]["up"]["kernel"]
-    model, weights = adapted(*subset(MODEL, params, (0, 1, 2)), {"kernel": jnp.eye(CONFIG.width), "bias": jnp.zeros(CONFIG.width)})
+    model, weights = adapted(
+        *subset(MODEL, params, (0, 1, 2)),
+        {"kernel": jnp.eye(CONFIG.width), "bias": jnp.zeros(CONFIG.width)},
+    )
     close(jax.jit(model.forward)(weights, PROMPT[None])[0, -1], after(params, PROMPT))
 
 

@@ -32,7 +32,9 @@ SCHEMES = sorted(Traversal.claims.drafting)
 
 
 def by_the_book(topology, scheme: str, tokens, active, p, q) -> np.ndarray:
-    """The law of the walk, node by node in the words of the recursion: every residual is a vector of its own."""
+    """The law of the walk, node by node in the words of the recursion: every residual is a vector
+    of its own.
+    """
     law = np.zeros(p.shape)
 
     def process(node: int, weight: float, reached: float) -> float:
@@ -42,7 +44,9 @@ def by_the_book(topology, scheme: str, tokens, active, p, q) -> np.ndarray:
             if child == NO_NODE or not active[child]:
                 continue
             x = tokens[child]
-            reached = process(child, min(1.0, weight * r[x] / d[x]) if d[x] else float(weight * r[x] > 0), reached)
+            reached = process(
+                child, min(1.0, weight * r[x] / d[x]) if d[x] else float(weight * r[x] > 0), reached
+            )
             rest = np.maximum(weight * r - d, 0)
             weight = rest.sum() / (rest.sum() + 1 - weight) if weight < 1 else 1.0
             r = rest / rest.sum() if rest.sum() else p[node]
@@ -60,7 +64,9 @@ def judged(tree: str, scheme: str, vocabulary: int, dtype=np.float64) -> dict:
     topology = TREES[tree]
     judge = Judge(Traversal(), topology, scheme, dtype=dtype)
     worlds = battery_worlds(vocabulary, topology.height)
-    worlds |= {f"random {seed}": random_world(vocabulary, topology.height, seed) for seed in range(5)}
+    worlds |= {
+        f"random {seed}": random_world(vocabulary, topology.height, seed) for seed in range(5)
+    }
     return {name: judge(world) for name, world in worlds.items()}
 
 
@@ -77,7 +83,10 @@ def test_is_exact(tree, scheme):
 @pytest.mark.parametrize("tree", ["star", "ragged"])
 def test_single_precision(tree, scheme):
     found = judged(tree, scheme, 3, np.float32)
-    print({name: f"{judgement.loss:.1e}" for name, judgement in found.items()}, max(f.excess for f in found.values()))
+    print(
+        {name: f"{judgement.loss:.1e}" for name, judgement in found.items()},
+        max(f.excess for f in found.values()),
+    )
     assert max(judgement.loss for judgement in found.values()) < 1e-6
     assert max(judgement.excess for judgement in found.values()) < 1e-6
 
@@ -100,7 +109,12 @@ def test_nodes_that_were_never_drawn(scheme):
 def test_what_hangs_below_a_missing_node_is_missing(missing):
     """Also where it says of itself that it was drawn."""
     topology = dataclasses.replace(TREES["ragged"], active=np.arange(6) != missing)
-    judge = Judge(Traversal(), topology, "iid", lambda draft, p: (dataclasses.replace(draft, topology=topology), p))
+    judge = Judge(
+        Traversal(),
+        topology,
+        "iid",
+        lambda draft, p: (dataclasses.replace(draft, topology=topology), p),
+    )
     assert judge(random_world(2, 2, 3)).loss < 1e-12
 
 
@@ -159,7 +173,11 @@ def every_child_sees_the_first_residual(monkeypatch):
 
 def bonus_from_the_parent(monkeypatch):
     right = _paths.law
-    monkeypatch.setattr(_paths, "law", lambda ends, draft, p: right(ends, draft, p[np.maximum(draft.topology.parents, 0)]))
+    monkeypatch.setattr(
+        _paths,
+        "law",
+        lambda ends, draft, p: right(ends, draft, p[np.maximum(draft.topology.parents, 0)]),
+    )
 
 
 def denominators_stay_whole(monkeypatch):
@@ -188,13 +206,22 @@ def test_a_mistake_is_caught(tree, scheme, mistake, monkeypatch):
 @pytest.mark.parametrize("claimed", SCHEMES)
 def test_the_other_scheme_is_caught(claimed, tree):
     drawn = next(scheme for scheme in SCHEMES if scheme != claimed)
-    judge = Judge(Traversal(), TREES[tree], drawn, lambda draft, p: (dataclasses.replace(draft, scheme=claimed), p))
+    judge = Judge(
+        Traversal(),
+        TREES[tree],
+        drawn,
+        lambda draft, p: (dataclasses.replace(draft, scheme=claimed), p),
+    )
     loss = judge(random_world(3, TREES[tree].height, 1)).loss
     print(loss)
     assert loss > 1e-3
 
 
-WALKS = [("ragged", "iid", (0, 1, 1, 1, 0)), ("binary", "iid", (1, 1, 0, 0, 1, 1)), ("ragged", "without_replacement", (0, 1, 1, 0, 1))]
+WALKS = [
+    ("ragged", "iid", (0, 1, 1, 1, 0)),
+    ("binary", "iid", (1, 1, 0, 0, 1, 1)),
+    ("ragged", "without_replacement", (0, 1, 1, 0, 1)),
+]
 
 
 @pytest.mark.parametrize(("tree", "scheme", "tokens"), WALKS)
@@ -209,7 +236,9 @@ def test_walks_are_what_the_law_says(tree, scheme, tokens):
 
 
 @pytest.mark.key_reuse
-@pytest.mark.parametrize(("scheme", "tokens"), [("iid", (1, 1, 0, 2, 1)), ("without_replacement", (1, 0, 0, 2, 1))])
+@pytest.mark.parametrize(
+    ("scheme", "tokens"), [("iid", (1, 1, 0, 2, 1)), ("without_replacement", (1, 0, 0, 2, 1))]
+)
 def test_walks_have_the_law(scheme, tokens, key):
     drawn, p = one_tree(random_world(3, 2, 4), TREES["ragged"], scheme, tokens)
     law = np.asarray(jax.jit(Traversal().law)(drawn, p), np.float64)
@@ -222,11 +251,19 @@ def test_one_trace_serves_all_contexts_and_batches(key):
     topology = jax.tree.map(jnp.asarray, TREES["ragged"])
     trees = draw_all(random_world(2, 2, 6), topology, "iid")
     active = jnp.array([[True] * 6, [True, True, True, False, True, False]] * 4)
-    rows = [active, *(jnp.asarray(column[20:28]) for column in (trees.tokens.astype(np.int32), trees.q, trees.p))]
+    rows = [
+        active,
+        *(
+            jnp.asarray(column[20:28])
+            for column in (trees.tokens.astype(np.int32), trees.q, trees.p)
+        ),
+    ]
     keys = jax.random.split(key, 8)
 
     def verify(topology, key, active, tokens, q, p):
-        return Traversal().verify(key, Draft(dataclasses.replace(topology, active=active), tokens, q, "iid"), p)
+        return Traversal().verify(
+            key, Draft(dataclasses.replace(topology, active=active), tokens, q, "iid"), p
+        )
 
     chex.clear_trace_counter()
     single = jax.jit(chex.assert_max_traces(verify, 1))
@@ -238,7 +275,9 @@ def test_one_trace_serves_all_contexts_and_batches(key):
 def test_the_loops_do_not_grow_with_the_tree():
     """One program, whose length depends on neither the number of nodes nor that of children."""
     shapes = [star(4), star(40), full(2, 2), full(2, 2, 2, 2, 2)]
-    lengths = [str(jax.make_jaxpr(Traversal().ends)(*_large(topology))).count(" = ") for topology in shapes]
+    lengths = [
+        str(jax.make_jaxpr(Traversal().ends)(*_large(topology))).count(" = ") for topology in shapes
+    ]
     print(lengths)
     assert len(set(lengths)) == 1
 
@@ -250,16 +289,24 @@ def _large(topology):
 
 def test_what_it_refuses():
     drawn, p = _large(star(2))
-    with pytest.raises(ValueError, match="verifier traversal: its proof covers the schemes iid, without_replacement, not greedy"):
+    with pytest.raises(
+        ValueError,
+        match="verifier traversal: its proof covers the schemes iid, without_replacement, "
+        "not greedy",
+    ):
         Traversal().law(dataclasses.replace(drawn, scheme="greedy"), p)
 
 
 def test_a_root_alone_and_a_peaked_draft():
-    """Nothing drafted: the target's law. A draft that leaves 1e-7 of q: what remains keeps its digits in single precision."""
+    """Nothing drafted: the target's law. A draft that leaves 1e-7 of q: what remains keeps its
+    digits in single precision.
+    """
     drawn, p = _large(chain(0))
     assert np.allclose(Traversal().law(drawn, p), p)
     assert np.allclose(Block().law(drawn, p), p)
     q = np.array([1 - 1e-7, 0.6e-7, 0.4e-7])
-    loss = Judge(Traversal(), star(2), "without_replacement", dtype=np.float32)(constant_world((0.2, 0.5, 0.3), q, 1)).loss
+    loss = Judge(Traversal(), star(2), "without_replacement", dtype=np.float32)(
+        constant_world((0.2, 0.5, 0.3), q, 1)
+    ).loss
     print(loss)
     assert loss < 1e-6

@@ -1,4 +1,6 @@
-"""Block efficiency at a budget: the rows, trees within their limits, a choice of width that no gain leaks through, and the claims."""
+"""Block efficiency at a budget: the rows, trees within their limits, a choice of width that no gain
+leaks through, and the claims.
+"""
 
 import dataclasses
 
@@ -12,7 +14,9 @@ from specjax.trees import growth
 
 pytestmark = pytest.mark.thorough
 
-CONFIG = tree_budget.Config(pair="markov", methods=(SINGLE, "RSD-S"), budget=(4,), depth=4, prompts=4, calls=8)
+CONFIG = tree_budget.Config(
+    pair="markov", methods=(SINGLE, "RSD-S"), budget=(4,), depth=4, prompts=4, calls=8
+)
 HALVING = 0.6 * 0.5 ** np.arange(16)
 
 
@@ -35,7 +39,9 @@ def test_a_run_gives_a_row_for_every_verifier_of_a_method(content):
 
 
 def test_the_profile_is_that_of_the_pair(content):
-    """Markov's laws have a mean entropy of 2 nats, and recursive rejection accepts the first draft as often as min(p, q) says: .7."""
+    """Markov's laws have a mean entropy of 2 nats, and recursive rejection accepts the first draft
+    as often as min(p, q) says: .7.
+    """
     known = content["profile"]
     assert abs(known["mu"] - 2) < 0.2
     assert abs(known["acceptance"][0] - 0.7) < 0.1
@@ -57,10 +63,15 @@ def test_trees_stay_within_their_limits(name, budget, depth):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_no_method_is_kept_from_the_depth_that_another_may_have(name):
-    """Where the first child is all but sure, every tree goes as deep as the limit, or as its least width lets the budget go."""
+    """Where the first child is all but sure, every tree goes as deep as the limit, or as its least
+    width lets the budget go.
+    """
     sure = np.array([0.999, 0.0005])
     for budget, depth in ((64, 64), (64, 16), (16, 16)):
-        heights = [growth.parse(tree, METHODS[name].scheme).topology.height for tree in METHODS[name].trees(Limits(budget, depth, sure))]
+        heights = [
+            growth.parse(tree, METHODS[name].scheme).topology.height
+            for tree in METHODS[name].trees(Limits(budget, depth, sure))
+        ]
         least = WIDTHS[0] if name in ("RSD-S", "SpecTr") else 1
         assert max(heights) == min(depth, budget // least)
 
@@ -80,9 +91,14 @@ def rows(method, verifier, table):
 
 
 def test_a_width_is_not_chosen_by_what_it_is_judged_by():
-    """Ten trees that are all alike: the best mean lies above the true one, the mean after the other half's choice does not."""
+    """Ten trees that are all alike: the best mean lies above the true one, the mean after the other
+    half's choice does not.
+    """
     tables = np.random.default_rng(0).normal(2, 1, (200, 10, 16))
-    held = [tree_budget.chosen(rows("RSD-S", REJECTION, table), "RSD-S", REJECTION, 4) for table in tables]
+    held = [
+        tree_budget.chosen(rows("RSD-S", REJECTION, table), "RSD-S", REJECTION, 4)
+        for table in tables
+    ]
     assert np.mean([table.mean(1).max() for table in tables]) > 2.3
     assert abs(np.mean([values.mean() for values, _ in held]) - 2) < 4 / np.sqrt(200 * 16)
     assert {len(trees) for _, trees in held} <= {1, 2}

@@ -1,4 +1,6 @@
-"""The gap table: what is stored is what theory says, padding changes no law, and a verifier that theory does not confirm is refused."""
+"""The gap table: what is stored is what theory says, padding changes no law, and a verifier that
+theory does not confirm is refused.
+"""
 
 import dataclasses
 import functools
@@ -19,7 +21,9 @@ from specjax.trees import Draft
 from specjax.verifiers import Block, TopDown, Traversal
 from theory import verifiers
 
-STORED = json.loads((Path(__file__).parents[1] / "experiments" / "results" / "tree_gap.json").read_text())
+STORED = json.loads(
+    (Path(__file__).parents[1] / "experiments" / "results" / "tree_gap.json").read_text()
+)
 CONFIG = tree_gap.Config(
     tree=("chain:2", "full:1,2"),
     scheme=("iid",),
@@ -34,15 +38,25 @@ REFEREES = {
     "traversal": verifiers.traversal,
     "top_down:single": verifiers.top_down(verifiers.recursive_rejection),
     "top_down:recursive_rejection": verifiers.top_down(verifiers.recursive_rejection),
-    "top_down:recursive_rejection_without_replacement": verifiers.top_down(verifiers.recursive_rejection_without_replacement),
+    "top_down:recursive_rejection_without_replacement": verifiers.top_down(
+        verifiers.recursive_rejection_without_replacement
+    ),
 }
-SMALL = [row for row in STORED["rows"] if row["tree"] in ("chain:3", "full:2,1") and row["vocabulary"] == 3 and row["verifier"] in REFEREES]
+SMALL = [
+    row
+    for row in STORED["rows"]
+    if row["tree"] in ("chain:3", "full:2,1")
+    and row["vocabulary"] == 3
+    and row["verifier"] in REFEREES
+]
 
 
 def problem_of(tree, scheme="iid", vocabulary=3, family="random", seed=0):
     """A topology, and the law over drawn trees."""
     topology = trees.parse(tree)
-    return topology, theory.trees.drawn(worlds.problem(family, tuple(topology.parents.tolist()), vocabulary, scheme, seed))
+    return topology, theory.trees.drawn(
+        worlds.problem(family, tuple(topology.parents.tolist()), vocabulary, scheme, seed)
+    )
 
 
 @functools.cache
@@ -54,10 +68,16 @@ def problems_of(tree, scheme, vocabulary, family, problems):
 
 def off(row):
     """How far a row's means are from what theory says of the same problems."""
-    drawn, optima = problems_of(row["tree"], row["scheme"], row["vocabulary"], row["family"], row["problems"])
-    accepted = np.array([theory.trees.expected_accepted(one, one.laws(REFEREES[row["verifier"]])) for one in drawn])
+    drawn, optima = problems_of(
+        row["tree"], row["scheme"], row["vocabulary"], row["family"], row["problems"]
+    )
+    accepted = np.array(
+        [theory.trees.expected_accepted(one, one.laws(REFEREES[row["verifier"]])) for one in drawn]
+    )
     return max(
-        abs(accepted.mean() - row["accepted"]), abs(optima.mean() - row["optimum"]), abs((1 - accepted / optima).mean() - row["gap"])
+        abs(accepted.mean() - row["accepted"]),
+        abs(optima.mean() - row["optimum"]),
+        abs((1 - accepted / optima).mean() - row["gap"]),
     )
 
 
@@ -66,7 +86,9 @@ def content():
     return tree_gap.run(CONFIG)
 
 
-@pytest.mark.parametrize("row", SMALL, ids=lambda row: f"{row['tree']}-{row['scheme']}-{row['family']}-{row['verifier']}")
+@pytest.mark.parametrize(
+    "row", SMALL, ids=lambda row: f"{row['tree']}-{row['scheme']}-{row['family']}-{row['verifier']}"
+)
 def test_a_stored_row_is_what_theory_says_of_its_problems(row):
     assert off(row) < 1e-9
 
@@ -87,14 +109,23 @@ def test_stored_verifiers_are_lossless_equal_to_theory_s_and_below_the_optimum()
 
 
 def test_on_one_path_block_and_traversal_attain_the_optimum():
-    rows = [row for row in STORED["rows"] if row["tree"].startswith("chain") and row["verifier"] in ("block", "traversal")]
+    rows = [
+        row
+        for row in STORED["rows"]
+        if row["tree"].startswith("chain") and row["verifier"] in ("block", "traversal")
+    ]
     assert rows
     assert max(row["gap_max"] for row in rows) < 1e-9
 
 
 def test_stored_rows_hold_every_case_of_the_default_configuration():
-    held = {(row["tree"], row["scheme"], row["vocabulary"], row["family"]) for row in STORED["rows"]}
-    assert held == {(case.tree, case.scheme, case.vocabulary, case.family) for case in tree_gap._cases(tree_gap.Config())}
+    held = {
+        (row["tree"], row["scheme"], row["vocabulary"], row["family"]) for row in STORED["rows"]
+    }
+    assert held == {
+        (case.tree, case.scheme, case.vocabulary, case.family)
+        for case in tree_gap._cases(tree_gap.Config())
+    }
 
 
 @pytest.mark.thorough
@@ -124,11 +155,19 @@ def test_room_for_more_changes_no_law(tree, verifier):
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize(("tree", "scheme"), [("full:2,1", "iid"), ("full:2,2", "without_replacement")])
+@pytest.mark.parametrize(
+    ("tree", "scheme"), [("full:2,1", "iid"), ("full:2,2", "without_replacement")]
+)
 def test_laws_for_trees_that_are_alike_are_the_laws_of_each(tree, scheme):
-    rule = {"iid": verifiers.recursive_rejection, "without_replacement": verifiers.optimal(scheme)}[scheme]
+    rule = {"iid": verifiers.recursive_rejection, "without_replacement": verifiers.optimal(scheme)}[
+        scheme
+    ]
     topology, drawn = problem_of(tree, scheme)
-    np.testing.assert_allclose(padded_trees.top_down_laws(rule, topology, drawn), drawn.laws(verifiers.top_down(rule)), atol=EXACT)
+    np.testing.assert_allclose(
+        padded_trees.top_down_laws(rule, topology, drawn),
+        drawn.laws(verifiers.top_down(rule)),
+        atol=EXACT,
+    )
 
 
 def plain(verifier):
@@ -143,7 +182,10 @@ def resampled(tokens, p, q):
 
 @pytest.mark.parametrize(
     ("laws", "referee"),
-    [(plain(verifiers.top_down(resampled)), None), (plain(verifiers.traversal), verifiers.top_down(verifiers.recursive_rejection))],
+    [
+        (plain(verifiers.top_down(resampled)), None),
+        (plain(verifiers.traversal), verifiers.top_down(verifiers.recursive_rejection)),
+    ],
     ids=["biased", "another"],
 )
 def test_a_verifier_that_theory_does_not_confirm_is_refused(laws, referee):
@@ -153,7 +195,9 @@ def test_a_verifier_that_theory_does_not_confirm_is_refused(laws, referee):
 
 @pytest.mark.parametrize("family", worlds.names())
 def test_laws_of_a_family_are_positive_and_one_seed_gives_them_to_every_tree(family):
-    short, long = (worlds.problem(family, parents, 3, "iid", 1) for parents in ((-1, 0), (-1, 0, 0, 1)))
+    short, long = (
+        worlds.problem(family, parents, 3, "iid", 1) for parents in ((-1, 0), (-1, 0, 0, 1))
+    )
     for name in ("target", "draft"):
         assert (getattr(long, name) > 0).all()
         np.testing.assert_array_equal(getattr(short, name), getattr(long, name)[:4])
@@ -162,7 +206,11 @@ def test_laws_of_a_family_are_positive_and_one_seed_gives_them_to_every_tree(fam
 
 
 def test_cases_are_counted_before_they_are_drawn():
-    for tree, scheme in (("full:2,1", "iid"), ("full:2,2", "without_replacement"), ("full:1,2", "without_replacement")):
+    for tree, scheme in (
+        ("full:2,1", "iid"),
+        ("full:2,2", "without_replacement"),
+        ("full:1,2", "without_replacement"),
+    ):
         topology, drawn = problem_of(tree, scheme)
         assert tree_gap._ways(topology, scheme, 3) == len(drawn.mass)
 

@@ -1,4 +1,6 @@
-"""Under x64 every loop keeps its types: rules, verifiers and tree schemes, on laws of either precision; traced, not run."""
+"""Under x64 every loop keeps its types: rules, verifiers and tree schemes, on laws of either
+precision; traced, not run.
+"""
 
 import functools
 import itertools
@@ -20,7 +22,9 @@ SIZES = {1: "chain:2", 2: "2x2", 3: "4x2x2"}  # of a tree scheme with so many
 
 
 def trees():
-    grown = [f"{name}:{SIZES[len(growth.get(name).__dataclass_fields__)]}" for name in growth.names()]
+    grown = [
+        f"{name}:{SIZES[len(growth.get(name).__dataclass_fields__)]}" for name in growth.names()
+    ]
     return ["star:2", "chain:2", *grown]
 
 
@@ -40,16 +44,31 @@ def steps(tree, dtype):
 
 
 def _decode(decoder, verifier, params):
-    return decode.decode.__wrapped__(decoder, verifier, jax.random.key(0), params, jnp.zeros(4, jnp.int32), jnp.int32(2), 6, node_report)
+    return decode.decode.__wrapped__(
+        decoder,
+        verifier,
+        jax.random.key(0),
+        params,
+        jnp.zeros(4, jnp.int32),
+        jnp.int32(2),
+        6,
+        node_report,
+    )
 
 
 @pytest.mark.parametrize("tree", trees())
-@pytest.mark.parametrize("dtype", [pytest.param(jnp.float32, marks=pytest.mark.thorough), jnp.float64])
+@pytest.mark.parametrize(
+    "dtype", [pytest.param(jnp.float32, marks=pytest.mark.thorough), jnp.float64]
+)
 def test_a_decode_is_traced_with_no_change_of_types(tree, dtype):
     with jax.enable_x64(True), warnings.catch_warnings():
         warnings.simplefilter("error", FutureWarning)  # of a scatter that casts
-        taken = itertools.islice(steps(tree, dtype), 2 if tree != "star:2" else None if dtype == jnp.float32 else 8)
+        taken = itertools.islice(
+            steps(tree, dtype), 2 if tree != "star:2" else None if dtype == jnp.float32 else 8
+        )
         found = {name: jax.eval_shape(step) for name, step in taken}
     assert found
     for decoded in found.values():
-        assert (decoded.tokens.dtype, decoded.length.dtype, decoded.info.emitted.dtype) == (jnp.int32,) * 3
+        assert (decoded.tokens.dtype, decoded.length.dtype, decoded.info.emitted.dtype) == (
+            jnp.int32,
+        ) * 3

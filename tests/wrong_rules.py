@@ -1,4 +1,6 @@
-"""Planted errors: rules that are not what they claim, each with the words of the reason for which it must be rejected."""
+"""Planted errors: rules that are not what they claim, each with the words of the reason for which
+it must be rejected.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -23,8 +25,18 @@ def planted(reason: str, schemes: str = "iid", **claims: object):
     return enter
 
 
-def recursive(tokens: Tokens, p: Law, q: Law, mask: Mask, accept=acceptance_probability, end=residual, left=residual) -> Law:
-    """Recursive rejection as the textbook has it, with the steps that the planted errors replace."""
+def recursive(
+    tokens: Tokens,
+    p: Law,
+    q: Law,
+    mask: Mask,
+    accept=acceptance_probability,
+    end=residual,
+    left=residual,
+) -> Law:
+    """Recursive rejection as the textbook has it, with the steps that the planted errors
+    replace.
+    """
     r, reached = p, jnp.ones((), p.dtype)
     law = jnp.zeros_like(p)
     for token, live in zip(tokens, mask, strict=True):
@@ -47,7 +59,9 @@ def guess(law: Law):
 
 @planted("not lossless")
 class AcceptsAtEquality:
-    """`u * q <= p` with u = 0: a token with p = 0 is accepted with the probability of an exact zero, here made visible."""
+    """`u * q <= p` with u = 0: a token with p = 0 is accepted with the probability of an exact
+    zero, here made visible.
+    """
 
     def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
         def accept(p: Scalar, q: Scalar) -> Scalar:
@@ -62,7 +76,9 @@ class ZeroMassToUniform:
 
     def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
         uniform = guess(lambda p: jnp.full_like(p, 1 / p.shape[0]))
-        return jnp.where(jnp.any(mask), recursive(tokens, p, q, mask, end=uniform, left=uniform), uniform(p, p))
+        return jnp.where(
+            jnp.any(mask), recursive(tokens, p, q, mask, end=uniform, left=uniform), uniform(p, p)
+        )
 
 
 @planted("not emit p")
@@ -71,7 +87,9 @@ class ZeroMassToTokenZero:
 
     def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
         first = guess(lambda p: jnp.zeros_like(p).at[0].set(1))
-        return jnp.where(jnp.any(mask), recursive(tokens, p, q, mask, end=first, left=first), first(p, p))
+        return jnp.where(
+            jnp.any(mask), recursive(tokens, p, q, mask, end=first, left=first), first(p, p)
+        )
 
 
 @planted("not finite")
@@ -111,7 +129,9 @@ class CountsMaskedSlots:
     def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
         trailing = jnp.arange(len(tokens)) == len(tokens) - 1
         weakened = jnp.where(jnp.all(mask), RecursiveRejection().law(tokens, p, q, mask), p)
-        return jnp.where(jnp.any(mask & trailing), weakened, RecursiveRejection().law(tokens, p, q, mask))
+        return jnp.where(
+            jnp.any(mask & trailing), weakened, RecursiveRejection().law(tokens, p, q, mask)
+        )
 
 
 @planted("not lossless", "without_replacement")
@@ -138,7 +158,9 @@ class RhoBelowItsRoot:
         accept = jnp.where(mask, acceptance_probability(p[tokens], q[tokens]), 0)
         reached = jnp.concatenate([jnp.ones(1, p.dtype), jnp.cumprod(1 - accept)])
         beta = total(jnp.minimum(p, q))
-        rest = normalise(jnp.maximum(p - jnp.minimum(p, q) * divide(1 - (1 - beta) ** jnp.sum(mask), beta), 0), p)
+        rest = normalise(
+            jnp.maximum(p - jnp.minimum(p, q) * divide(1 - (1 - beta) ** jnp.sum(mask), beta), 0), p
+        )
         return deposit(reached[-1] * rest, tokens, reached[:-1] * accept)
 
 
@@ -156,7 +178,14 @@ class ResidualOfAnotherDraftLaw:
 
     def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
         other = q**2 / jnp.sum(q**2)
-        return recursive(tokens, p, q, mask, end=lambda p, q: residual(p, other), left=lambda p, q: residual(p, other))
+        return recursive(
+            tokens,
+            p,
+            q,
+            mask,
+            end=lambda p, q: residual(p, other),
+            left=lambda p, q: residual(p, other),
+        )
 
 
 @planted("does not sum to 1")
@@ -169,7 +198,9 @@ class LosesMass:
 
 @planted("negative")
 class GoesNegative:
-    """Subtracts more than there is from one token and gives it to another; on average it emits p."""
+    """Subtracts more than there is from one token and gives it to another; on average it emits
+    p.
+    """
 
     def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
         return p.at[0].add(-1e-3).at[1].add(1e-3)
@@ -210,12 +241,16 @@ class MiscountsDuplicates:
 
 @planted("not lossless")
 class ForgetsTheSelection:
-    """Picks the draft of largest p/q and verifies it against q, not against the law of the picked draft."""
+    """Picks the draft of largest p/q and verifies it against q, not against the law of the picked
+    draft.
+    """
 
     def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
         picked = tokens[jnp.argmin(jnp.where(mask, cells(p, q)[tokens], CELLS))]
         accept = acceptance_probability(p[picked], q[picked])
-        return jnp.where(jnp.any(mask), deposit(residual(p, q) * (1 - accept), picked[None], accept[None]), p)
+        return jnp.where(
+            jnp.any(mask), deposit(residual(p, q) * (1 - accept), picked[None], accept[None]), p
+        )
 
 
 @planted("not lossless", "top_n")
@@ -234,7 +269,9 @@ class OneDrafterForAll:
     """Verifies the drafts of all drafters against the law of the first live one."""
 
     def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
-        return get("multi_drafter")().law(tokens, p, jnp.broadcast_to(q[jnp.argmax(mask)], q.shape), mask)
+        return get("multi_drafter")().law(
+            tokens, p, jnp.broadcast_to(q[jnp.argmax(mask)], q.shape), mask
+        )
 
 
 @planted("not lossless", "hub", n_range=(2, 2))
@@ -243,13 +280,21 @@ class OffersTheHubTwice:
 
     def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
         law, hub = get("hub")().law(tokens, p, q, mask), jnp.argmax(q)
-        return jnp.where(jnp.all(mask) & (tokens[0] != hub), law * (1 - p[hub]) + p[hub] * jnp.zeros_like(p).at[hub].set(1), law)
+        return jnp.where(
+            jnp.all(mask) & (tokens[0] != hub),
+            law * (1 - p[hub]) + p[hub] * jnp.zeros_like(p).at[hub].set(1),
+            law,
+        )
 
 
 def certified(p: Law, q: Law) -> Certificate:
-    """A true certificate of recursive rejection with two drafts, in whatever precision: it claims to be no nearer than alpha* = 1."""
+    """A true certificate of recursive rejection with two drafts, in whatever precision: it claims
+    to be no nearer than alpha* = 1.
+    """
     alpha = RecursiveRejection().expected_acceptance(p, q, 2)
-    return Certificate(alpha, jnp.ones_like(alpha), 1 - alpha, jnp.full_like(alpha, 1e-6), jnp.bool_(True))
+    return Certificate(
+        alpha, jnp.ones_like(alpha), 1 - alpha, jnp.full_like(alpha, 1e-6), jnp.bool_(True)
+    )
 
 
 def certifies(change):
@@ -307,7 +352,8 @@ class CancelsInSinglePrecision:
     """Works with p + 1000: in float32 four digits of p are left."""
 
     def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
-        shifted = jax.lax.optimization_barrier(p + 1e3) - 1e3  # XLA may simplify the sum away otherwise
+        # XLA may simplify the sum away otherwise
+        shifted = jax.lax.optimization_barrier(p + 1e3) - 1e3
         return RecursiveRejection().law(tokens, normalise(shifted, p), q, mask)
 
 
@@ -337,18 +383,26 @@ class HalvesItsExpectationInSingle:
         return RecursiveRejection().law(tokens, p, q, mask)
 
     def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:
-        return RecursiveRejection().expected_acceptance(p, q, n) * (0.5 if p.dtype == jnp.float32 else 1)
+        return RecursiveRejection().expected_acceptance(p, q, n) * (
+            0.5 if p.dtype == jnp.float32 else 1
+        )
 
 
 @planted("in float32 the acceptance differs from float64's")
 class TimidInSingle:
-    """In single precision it ignores the drafts: lossless, and another rule, near ties and far from them."""
+    """In single precision it ignores the drafts: lossless, and another rule, near ties and far from
+    them.
+    """
 
     def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
         return p if p.dtype == jnp.float32 else RecursiveRejection().law(tokens, p, q, mask)
 
 
-@planted("not sequential: with 1 drafts known one more moves the emitted law", "without_replacement", sequential=True)
+@planted(
+    "not sequential: with 1 drafts known one more moves the emitted law",
+    "without_replacement",
+    sequential=True,
+)
 class LooksAtTheirNumber:
     """Says that it takes drafts one by one, and ignores them where there are two."""
 
@@ -363,4 +417,6 @@ class WrongBetweenThePairs:
 
     def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
         between = (jnp.max(q) > 0.93) & (jnp.max(q) < 0.99)
-        return RecursiveRejection().law(tokens, p, jnp.where(between, q**2 / jnp.sum(q**2), q), mask)
+        return RecursiveRejection().law(
+            tokens, p, jnp.where(between, q**2 / jnp.sum(q**2), q), mask
+        )

@@ -1,4 +1,6 @@
-"""Planted errors: verifiers that are not what they claim, each with the tree and the words of the reason for which it is rejected."""
+"""Planted errors: verifiers that are not what they claim, each with the tree and the words of the
+reason for which it is rejected.
+"""
 
 import dataclasses
 
@@ -13,7 +15,9 @@ PLANTED: dict[type, tuple[str, str]] = {}
 
 
 def planted(reason: str, tree: str = "chain:2", scheme: str = "iid", **claims: object):
-    """Register a wrong verifier, the tree on which it is judged and the reason for which the audit must reject it."""
+    """Register a wrong verifier, the tree on which it is judged and the reason for which the audit
+    must reject it.
+    """
 
     def enter(cls: type) -> type:
         cls.claims = Claims(lossless=True, drafting=frozenset({scheme}), **claims)
@@ -56,7 +60,11 @@ class BonusFromTheParent:
     """Draws the next token from the laws of the node above."""
 
     def law(self, draft, p):
-        return _paths.law(Traversal().ends(draft, p), draft, p[jnp.maximum(jnp.asarray(draft.topology.parents), 0)])
+        return _paths.law(
+            Traversal().ends(draft, p),
+            draft,
+            p[jnp.maximum(jnp.asarray(draft.topology.parents), 0)],
+        )
 
 
 @planted("reads what was never drawn|ends with probability", "full:2,2")
@@ -65,7 +73,11 @@ class IgnoresTheMask:
 
     def law(self, draft, p):
         return Traversal().law(
-            dataclasses.replace(draft, topology=dataclasses.replace(draft.topology, active=jnp.ones(p.shape[0], bool))), p
+            dataclasses.replace(
+                draft,
+                topology=dataclasses.replace(draft.topology, active=jnp.ones(p.shape[0], bool)),
+            ),
+            p,
         )
 
 
@@ -127,7 +139,11 @@ class TimidInSingle:
     """In single precision nothing is accepted: lossless, but another verifier."""
 
     def law(self, draft, p):
-        return jnp.zeros_like(p).at[ROOT].set(p[ROOT]) if p.dtype == jnp.float32 else Block().law(draft, p)
+        return (
+            jnp.zeros_like(p).at[ROOT].set(p[ROOT])
+            if p.dtype == jnp.float32
+            else Block().law(draft, p)
+        )
 
 
 @planted("raises KeyError")

@@ -1,4 +1,6 @@
-"""The referee: the theory of speculative sampling in float64 NumPy and SciPy. It imports neither JAX nor specjax."""
+"""The referee: the theory of speculative sampling in float64 NumPy and SciPy. It imports neither
+JAX nor specjax.
+"""
 
 from theory import (
     battery,

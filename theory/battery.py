@@ -22,7 +22,8 @@ class Pair(NamedTuple):
 
 
 def laws(vocabulary: int, seed: int) -> list[Pair]:
-    """One pair of laws of each kind that has broken a rule: zeros, ties, peaks, tails, equal, disjoint and one-hot laws.
+    """One pair of laws of each kind that has broken a rule: zeros, ties, peaks, tails, equal,
+    disjoint and one-hot laws.
 
     Arguments:
       vocabulary: V, at least 2.
@@ -88,9 +89,10 @@ def laws(vocabulary: int, seed: int) -> list[Pair]:
 def drawn(vocabulary: int, seed: int) -> list[Pair]:
     """Fresh pairs whose peaks have every height, for faults that live between the pairs of `laws`.
 
-    1 - max q takes a random place in each of 48 equal steps, in logarithms, of [1e-4, 1/2]: whatever an interval is that is
-    1.5 times as high as it is low, it holds a pair. So does 1 - max p, in another order. 16 more pairs are Dirichlet laws of
-    concentration 0.1 to 10, and p lies near q there.
+    1 - max q takes a random place in each of 48 equal steps, in logarithms, of [1e-4, 1/2]:
+    whatever an interval is that is 1.5 times as high as it is low, it holds a pair. So does 1 - max
+    p, in another order. 16 more pairs are Dirichlet laws of concentration 0.1 to 10, and p lies
+    near q there.
 
     Arguments:
       vocabulary: V, at least 2.
@@ -103,7 +105,12 @@ def drawn(vocabulary: int, seed: int) -> list[Pair]:
 
     def peaks() -> list[Law]:
         rest = REST * (LEAST / REST) ** ((rng.permutation(PEAKED) + rng.random(PEAKED)) / PEAKED)
-        return [_law(np.insert(share * dirichlet(vocabulary - 1), rng.integers(vocabulary), 1.0 - share)) for share in rest]
+        return [
+            _law(
+                np.insert(share * dirichlet(vocabulary - 1), rng.integers(vocabulary), 1.0 - share)
+            )
+            for share in rest
+        ]
 
     pairs = list(zip(peaks(), peaks(), strict=True))
     for _ in range(NEAR):

@@ -1,4 +1,6 @@
-"""Public checks of laws, couplings and rules: truthy or not, with the size of the error and the reason in words."""
+"""Public checks of laws, couplings and rules: truthy or not, with the size of the error and the
+reason in words.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ class Check:
     """The outcome of a check; true if it passed.
 
     Arguments:
-      error: the size of the violation, 0 for none, infinite where shapes or values make it meaningless.
+      error: the size of the violation, 0 for none, infinite where shapes or values make it
+        meaningless.
       tolerance: the largest error that passes.
       reason: the worst violation in words, empty if the check passed.
     """
@@ -33,10 +36,16 @@ def is_law(x: ArrayLike, tolerance: float = TOLERANCE) -> Check:
     laws = np.asarray(x, np.float64)
     if laws.ndim == 0 or laws.size == 0:
         return _fail(f"has shape {laws.shape}, expected at least one token")
-    return _worst(tolerance, _signs(laws, "the law"), _sums(laws.sum(axis=-1), np.ones(laws.shape[:-1]), "row"))
+    return _worst(
+        tolerance,
+        _signs(laws, "the law"),
+        _sums(laws.sum(axis=-1), np.ones(laws.shape[:-1]), "row"),
+    )
 
 
-def is_coupling(coupling: ArrayLike, rows: ArrayLike, columns: ArrayLike, tolerance: float = TOLERANCE) -> Check:
+def is_coupling(
+    coupling: ArrayLike, rows: ArrayLike, columns: ArrayLike, tolerance: float = TOLERANCE
+) -> Check:
     """Whether a joint mass is nonnegative and has the two marginals.
 
     Arguments:
@@ -47,14 +56,23 @@ def is_coupling(coupling: ArrayLike, rows: ArrayLike, columns: ArrayLike, tolera
     """
     joint, row, column = (np.asarray(x, np.float64) for x in (coupling, rows, columns))
     if row.ndim != 1 or column.ndim != 1 or joint.shape != (len(row), len(column)):
-        return _fail(f"the coupling has shape {joint.shape}, expected {row.shape + column.shape} from its marginals")
+        return _fail(
+            f"the coupling has shape {joint.shape}, expected {row.shape + column.shape} from its "
+            "marginals"
+        )
     return _worst(
-        tolerance, _signs(joint, "the coupling"), _sums(joint.sum(axis=1), row, "row"), _sums(joint.sum(axis=0), column, "column")
+        tolerance,
+        _signs(joint, "the coupling"),
+        _sums(joint.sum(axis=1), row, "row"),
+        _sums(joint.sum(axis=0), column, "column"),
     )
 
 
-def is_lossless(laws: ArrayLike, mass: ArrayLike, p: ArrayLike, tolerance: float = TOLERANCE) -> Check:
-    """Whether a rule emits p: sum_x Q(x) K[x, :] = p, in total variation, with every K[x, :] and Q a law.
+def is_lossless(
+    laws: ArrayLike, mass: ArrayLike, p: ArrayLike, tolerance: float = TOLERANCE
+) -> Check:
+    """Whether a rule emits p: sum_x Q(x) K[x, :] = p, in total variation, with every K[x, :] and Q
+    a law.
 
     Arguments:
       laws: K [M, V], the rule's law for each tuple of drafts.
@@ -64,14 +82,28 @@ def is_lossless(laws: ArrayLike, mass: ArrayLike, p: ArrayLike, tolerance: float
     """
     kernel, weight, target = (np.asarray(x, np.float64) for x in (laws, mass, p))
     if weight.ndim != 1 or target.ndim != 1 or kernel.shape != (len(weight), len(target)):
-        return _fail(f"the laws have shape {kernel.shape}, expected {weight.shape + target.shape} from Q and p")
-    prerequisites = (is_law(kernel, tolerance), is_law(weight, tolerance), is_law(target, tolerance))
+        return _fail(
+            f"the laws have shape {kernel.shape}, expected {weight.shape + target.shape} from Q "
+            "and p"
+        )
+    prerequisites = (
+        is_law(kernel, tolerance),
+        is_law(weight, tolerance),
+        is_law(target, tolerance),
+    )
     for name, check in zip(("the rule's law", "Q", "p"), prerequisites, strict=True):
         if not check:
             return Check(check.error, tolerance, f"{name} is not a law: {check.reason}")
     loss = weight @ kernel - target
     token, error = int(np.abs(loss).argmax()), float(np.abs(loss).sum() / 2)
-    return _worst(tolerance, (error, f"emits a law at total variation {error:.3g} from p, worst at token {token} ({loss[token]:+.3g})"))
+    return _worst(
+        tolerance,
+        (
+            error,
+            f"emits a law at total variation {error:.3g} from p, worst at token {token} "
+            f"({loss[token]:+.3g})",
+        ),
+    )
 
 
 def _signs(x: NDArray[np.float64], name: str) -> tuple[float, str]:

@@ -1,4 +1,6 @@
-"""Expected acceptance of the rules that have a closed form: one function per rule, of the rule's name, and two bounds."""
+"""Expected acceptance of the rules that have a closed form: one function per rule, of the rule's
+name, and two bounds.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +18,17 @@ Acceptance = Callable[[Law, Law, int, str], float]
 
 
 def _under(*schemes: str) -> Callable[[Callable[[Problem], float]], Acceptance]:
-    """Turns a formula into a function of (p, q, n, scheme) that refuses schemes the formula does not cover (none named: covers all)."""
+    """Turns a formula into a function of (p, q, n, scheme) that refuses schemes the formula does
+    not cover (none named: covers all).
+    """
 
     def wrap(formula: Callable[[Problem], float]) -> Acceptance:
         def acceptance(p: Law, q: Law, n: int, scheme: str) -> float:
             if schemes and scheme not in schemes:
-                raise ValueError(f"scheme: {formula.__name__} has a closed form under {', '.join(schemes)}, got {scheme!r}")
+                raise ValueError(
+                    f"scheme: {formula.__name__} has a closed form under {', '.join(schemes)}, got "
+                    f"{scheme!r}"
+                )
             return formula(Problem(p, q, n, scheme))
 
         acceptance.__name__ = acceptance.__qualname__ = formula.__name__
@@ -45,33 +52,42 @@ def single(problem: Problem) -> float:
 
 @_under()
 def naive_membership(problem: Problem) -> float:
-    """sum_y p(y) P(y among the drafts): the output is drawn from p, whatever the drafts. Source: miao2024specinfer."""
+    """sum_y p(y) P(y among the drafts): the output is drawn from p, whatever the drafts. Source:
+    miao2024specinfer.
+    """
     return float(problem.p @ _inclusion(problem))
 
 
 @_under("iid")
 def naive_first(problem: Problem) -> float:
-    """sum min(p, q) + sum (p - q)+ (1 - (1 - q)^(n-1)): the single rule on the first draft, whose residual may hit another. Cost: O(V)."""
+    """sum min(p, q) + sum (p - q)+ (1 - (1 - q)^(n-1)): the single rule on the first draft, whose
+    residual may hit another. Cost: O(V).
+    """
     p, q, n = problem.p, problem.q, problem.n
     return 1.0 - float(np.maximum(p - q, 0.0) @ (1.0 - q) ** (n - 1))
 
 
 @_under("iid")
 def recursive_rejection(problem: Problem) -> float:
-    """1 - prod_i sum (r_i - q)+, with r_1 = p and r_{i+1} ~ (r_i - q)+. Cost: O(V n). Source: miao2024specinfer."""
+    """1 - prod_i sum (r_i - q)+, with r_1 = p and r_{i+1} ~ (r_i - q)+. Cost: O(V n). Source:
+    miao2024specinfer.
+    """
     return _recursion(problem.p, np.tile(problem.q, (problem.n, 1)))
 
 
 @_under("iid")
 def kseq(problem: Problem) -> float:
-    """1 - S(rho*)^n, S(rho) = 1 - sum min(p / rho, q), at the optimal rho. Cost: O(V) per step of the root. Source: sun2023spectr."""
+    """1 - S(rho*)^n, S(rho) = 1 - sum min(p / rho, q), at the optimal rho. Cost: O(V) per step of
+    the root. Source: sun2023spectr.
+    """
     p, q, n = problem.p, problem.q, problem.n
     return 1.0 - _stay(p, q, _root(p, q, n)) ** n
 
 
 @_under("iid")
 def kseq_rho(problem: Problem) -> float:
-    """K-SEQ's optimal rho in [1, n], the root of 1 - (1 - beta)^n = rho beta, from the side on which the rule is lossless.
+    """K-SEQ's optimal rho in [1, n], the root of 1 - (1 - beta)^n = rho beta, from the side on
+    which the rule is lossless.
 
     Source: sun2023spectr.
     """
@@ -80,19 +96,25 @@ def kseq_rho(problem: Problem) -> float:
 
 @_under("greedy", "hub")
 def greedy(problem: Problem) -> float:
-    """The optimum of the greedy and hub schemes, which their rule attains. Cost: O(V log V). Source: hu2025towards, sun2024spechub."""
+    """The optimum of the greedy and hub schemes, which their rule attains. Cost: O(V log V).
+    Source: hu2025towards, sun2024spechub.
+    """
     return _optimum(problem)
 
 
 @_under("iid")
 def optimal(problem: Problem) -> float:
-    """The optimum of independent drafts, which their optimal rule attains. Cost: O(V log V). Source: hu2025towards."""
+    """The optimum of independent drafts, which their optimal rule attains. Cost: O(V log V).
+    Source: hu2025towards.
+    """
     return _optimum(problem)
 
 
 @_under("without_replacement")
 def optimal_without_replacement(problem: Problem) -> float:
-    """The optimum of drafts without replacement, which the rule of this name seeks. Cost: O(V n nodes). Source: hu2025towards."""
+    """The optimum of drafts without replacement, which the rule of this name seeks. Cost: O(V n
+    nodes). Source: hu2025towards.
+    """
     return _optimum(problem)
 
 
@@ -102,7 +124,9 @@ def _optimum(problem: Problem) -> float:
 
 @_under("hub")
 def hub(problem: Problem) -> float:
-    """p_a + sum over the rest of min(p, q / (1 - q_a)), a the most likely token of q: its scheme's optimum. Source: sun2024spechub."""
+    """p_a + sum over the rest of min(p, q / (1 - q_a)), a the most likely token of q: its scheme's
+    optimum. Source: sun2024spechub.
+    """
     p, q = problem.p, problem.q
     rest = np.arange(len(q)) != np.argmax(q)
     spread = q[rest] / q[rest].sum() if q[rest].any() else q[rest]
@@ -111,7 +135,9 @@ def hub(problem: Problem) -> float:
 
 @_under("top_n")
 def one_hot(problem: Problem) -> float:
-    """1 - prod_i (1 - p(x_i) / (1 - p(x_1) - .. - p(x_{i-1}))), which telescopes to p of the drafted set. Source: li2024eagle."""
+    """1 - prod_i (1 - p(x_i) / (1 - p(x_1) - .. - p(x_{i-1}))), which telescopes to p of the
+    drafted set. Source: li2024eagle.
+    """
     missed = 1.0
     for token in problem.joint().tokens[0]:
         missed = max(missed - problem.p[token], 0.0)
@@ -120,25 +146,33 @@ def one_hot(problem: Problem) -> float:
 
 @_under("independent")
 def multi_drafter(problem: Problem) -> float:
-    """1 - prod_i sum (r_i - q_i)+, with r_1 = p and r_{i+1} ~ (r_i - q_i)+. Cost: O(V n). Source: miao2024specinfer."""
+    """1 - prod_i sum (r_i - q_i)+, with r_1 = p and r_{i+1} ~ (r_i - q_i)+. Cost: O(V n). Source:
+    miao2024specinfer.
+    """
     return _recursion(problem.p, problem.q)
 
 
 @_under("iid")
 def importance_weighted(problem: Problem) -> float:
-    """The draft of largest p/q, or the first, before the one-draft rule: see `theory.selection`. Source: khisti2024multidraft."""
+    """The draft of largest p/q, or the first, before the one-draft rule: see `theory.selection`.
+    Source: khisti2024multidraft.
+    """
     return selection.importance_weighted(problem.p, problem.q, problem.n)
 
 
 @_under("without_replacement")
 def recursive_rejection_without_replacement(problem: Problem) -> float:
-    """Of one draft 1 - sum (p - q)+, of two `theory.selection.pairs_without_replacement`. Source: jeon2024recursive.
+    """Of one draft 1 - sum (p - q)+, of two `theory.selection.pairs_without_replacement`. Source:
+    jeon2024recursive.
 
     Raises:
       ValueError: n is above 2.
     """
     if problem.n > 2:
-        raise ValueError(f"n: recursive_rejection_without_replacement has a closed form for at most 2 drafts, got {problem.n}")
+        raise ValueError(
+            f"n: recursive_rejection_without_replacement has a closed form for at most 2 drafts, "
+            f"got {problem.n}"
+        )
     if problem.n == 1:
         return 1.0 - total_variation(problem.p, problem.q)
     return selection.pairs_without_replacement(problem.p, problem.q)
@@ -146,7 +180,9 @@ def recursive_rejection_without_replacement(problem: Problem) -> float:
 
 @_under()
 def singleton_bound(problem: Problem) -> float:
-    """sum_y min(p(y), P(y among the drafts)), which no lossless rule exceeds: each token is accepted only where it was drafted."""
+    """sum_y min(p(y), P(y among the drafts)), which no lossless rule exceeds: each token is
+    accepted only where it was drafted.
+    """
     return float(np.minimum(problem.p, _inclusion(problem)).sum())
 
 
@@ -163,7 +199,9 @@ def total_variation(p: ArrayLike, q: ArrayLike) -> float:
 
 
 def _recursion(p: Law, laws: Law) -> float:
-    """1 - prod_i sum (r_i - q_i)+, with r_1 = p and r_{i+1} ~ (r_i - q_i)+, for the laws q_i [n, V] of the drafts."""
+    """1 - prod_i sum (r_i - q_i)+, with r_1 = p and r_{i+1} ~ (r_i - q_i)+, for the laws q_i [n, V]
+    of the drafts.
+    """
     residual, rejected = p, 1.0
     for law in laws:
         residual = np.maximum(residual - law, 0.0)
@@ -189,7 +227,8 @@ def _stay(p: Law, q: Law, rho: float) -> float:
 
 
 def _root(p: Law, q: Law, n: int) -> float:
-    """The root of S(rho)^n = R(rho), which is 1 - (1 - beta)^n = rho beta, rounded up to where S^n >= R: the rule is lossless from there.
+    """The root of S(rho)^n = R(rho), which is 1 - (1 - beta)^n = rho beta, rounded up to where S^n
+    >= R: the rule is lossless from there.
 
     S rises and R falls, S(1)^n <= R(1) and S(n)^n >= R(n), so [1, n] brackets it.
     """

@@ -1,4 +1,6 @@
-"""P(the token is among the drafts) for couplings that share their noise: exact for one draft, a lower bound for a list."""
+"""P(the token is among the drafts) for couplings that share their noise: exact for one draft, a
+lower bound for a list.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +13,17 @@ Law = NDArray[np.float64]
 
 
 def gumbel(p: ArrayLike, q: ArrayLike) -> float:
-    """sum_j 1 / sum_i max(p_i / p_j, q_i / q_j): the same token wins both races. Cost: a sort of V. Source: daliri2024coupling."""
+    """sum_j 1 / sum_i max(p_i / p_j, q_i / q_j): the same token wins both races. Cost: a sort of V.
+    Source: daliri2024coupling.
+    """
     return gumbel_list(p, q, 1)
 
 
 def gumbel_list(p: ArrayLike, q: ArrayLike, n: int) -> float:
     """sum_j n / (sum_i max(p_i / p_j, q_i / q_j) + (n - 1) / p_j), a lower bound; exact for n = 1.
 
-    By falling p/q, max(p_i / p_j, q_i / q_j) is p_i / p_j for the tokens before j and q_i / q_j from j on. Cost: a sort of V.
-    Source: rowan2025list.
+    By falling p/q, max(p_i / p_j, q_i / q_j) is p_i / p_j for the tokens before j and q_i / q_j
+    from j on. Cost: a sort of V. Source: rowan2025list.
 
     Raises:
       ValueError: p or q is not a law, their vocabularies differ, or n < 1.
@@ -38,10 +42,12 @@ def gumbel_list(p: ArrayLike, q: ArrayLike, n: int) -> float:
 
 
 def minhash(p: ArrayLike, q: ArrayLike) -> float:
-    """(sum min + sum (q - p)+ p + sum (p - q)+ q) / sum max: agreement on the first point, or on its token by two points.
+    """(sum min + sum (q - p)+ p + sum (p - q)+ q) / sum max: agreement on the first point, or on
+    its token by two points.
 
-    Where the first point below max(p, q), on token j, serves the draft alone, the token is still to come, with law p: it is j
-    with probability p_j; and with p and q exchanged. Cost: O(V). Source: daliri2024coupling, whose sum min / sum max counts points.
+    Where the first point below max(p, q), on token j, serves the draft alone, the token is still to
+    come, with law p: it is j with probability p_j; and with p and q exchanged. Cost: O(V). Source:
+    daliri2024coupling, whose sum min / sum max counts points.
     """
     first, second = _pair(p, q)
     low, high = np.minimum(first, second), np.maximum(first, second)

@@ -15,10 +15,12 @@ PLAN_CELLS = 100_000
 
 
 def solve(problem: Problem) -> Bound:
-    """alpha* = max sum f over f(x, y) >= 0, y in x, with sum_x f(x, y) <= p(y) and sum_y f(x, y) <= Q(x).
+    """alpha* = max sum f over f(x, y) >= 0, y in x, with sum_x f(x, y) <= p(y) and sum_y f(x, y) <=
+    Q(x).
 
-    Tuples are merged by set first. The value is the dual's, 1 + p(H) - Q(H), an upper bound for any H; the coupling is feasible
-    in spite of the solver's tolerance, so its acceptance is a lower bound: the gap between the two certifies both.
+    Tuples are merged by set first. The value is the dual's, 1 + p(H) - Q(H), an upper bound for any
+    H; the coupling is feasible in spite of the solver's tolerance, so its acceptance is a lower
+    bound: the gap between the two certifies both.
 
     Raises:
       ValueError: the joint law is too large to enumerate.
@@ -35,8 +37,8 @@ def solve(problem: Problem) -> Bound:
 def plan(problem: Problem) -> NDArray[np.float64]:
     """SpecTr's exact plan as a conditional law K[x_1, .., x_n, :], shape [V] * n + [V].
 
-    K[x, y] = f(x, y) / Q(x) plus what is left of 1 by the residual p - sum_x f(x, .), normalised; tuples that are never drawn get p;
-    masked slots are not read.
+    K[x, y] = f(x, y) / Q(x) plus what is left of 1 by the residual p - sum_x f(x, .), normalised;
+    tuples that are never drawn get p; masked slots are not read.
 
     Raises:
       ValueError: V^n exceeds 1e5.
@@ -56,7 +58,9 @@ def plan(problem: Problem) -> NDArray[np.float64]:
 
 
 def _transport(problem: Problem) -> tuple[Coupling, NDArray[np.bool_]]:
-    """The optimal flow, made feasible, and the tokens whose constraint has a price above 1/2 (prices are 0 or 1)."""
+    """The optimal flow, made feasible, and the tokens whose constraint has a price above 1/2
+    (prices are 0 or 1).
+    """
     sets = merge(problem.joint())
     rows, slots = np.nonzero(sets.members != ABSENT)
     solution = linprog(
@@ -64,7 +68,10 @@ def _transport(problem: Problem) -> tuple[Coupling, NDArray[np.bool_]]:
         A_ub=_incidence(rows, sets.members[rows, slots], len(sets.mass), len(problem.p)),
         b_ub=np.concatenate((sets.mass, problem.p)),
         method="highs",
-        options={"primal_feasibility_tolerance": TOLERANCE, "dual_feasibility_tolerance": TOLERANCE},
+        options={
+            "primal_feasibility_tolerance": TOLERANCE,
+            "dual_feasibility_tolerance": TOLERANCE,
+        },
     )
     if solution.status != 0:
         raise RuntimeError(f"linprog failed with status {solution.status}: {solution.message}")
@@ -73,7 +80,9 @@ def _transport(problem: Problem) -> tuple[Coupling, NDArray[np.bool_]]:
     return feasible(flow, sets, problem.p), solution.ineqlin.marginals[len(sets.mass) :] < -0.5
 
 
-def _incidence(rows: NDArray[np.int64], tokens: NDArray[np.int64], sets: int, vocabulary: int) -> coo_array:
+def _incidence(
+    rows: NDArray[np.int64], tokens: NDArray[np.int64], sets: int, vocabulary: int
+) -> coo_array:
     """The arcs' incidence with sets (first) and tokens (after them): one constraint per row."""
     arcs = np.arange(len(rows))
     entries = (np.concatenate((rows, sets + tokens)), np.concatenate((arcs, arcs)))

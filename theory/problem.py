@@ -41,7 +41,9 @@ class Problem:
         if p.ndim != 1:
             raise ValueError(f"p: expected shape (V,), got {p.shape}")
         if q.shape[-1] != len(p):
-            raise ValueError(f"q: expected a law over the {len(p)} tokens of p, got shape {q.shape}")
+            raise ValueError(
+                f"q: expected a law over the {len(p)} tokens of p, got shape {q.shape}"
+            )
         if not isinstance(self.n, Integral) or self.n < 1:
             raise ValueError(f"n: expected an integer of at least 1, got {self.n!r}")
         drafting.get(self.drafting).live(q, self.n)
@@ -84,11 +86,16 @@ def as_law(name: str, values: ArrayLike) -> NDArray[np.float64]:
     try:
         law = np.asarray(values, np.float64)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{name}: expected an array of probabilities, got {type(values).__name__} ({error})") from None
+        raise ValueError(
+            f"{name}: expected an array of probabilities, got {type(values).__name__} ({error})"
+        ) from None
     if law.ndim == 0 or law.size == 0:
         raise ValueError(f"{name}: expected a law over at least one token, got shape {law.shape}")
     if not np.isfinite(law).all() or (law < 0).any():
-        raise ValueError(f"{name}: expected finite probabilities of at least 0, got {law[~(np.isfinite(law) & (law >= 0))][0]}")
+        raise ValueError(
+            f"{name}: expected finite probabilities of at least 0, got "
+            f"{law[~(np.isfinite(law) & (law >= 0))][0]}"
+        )
     total = law.sum(axis=-1, keepdims=True)
     worst = float(total.flat[np.abs(total - 1.0).argmax()])
     if abs(worst - 1.0) > RENORMALISED:

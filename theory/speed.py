@@ -20,24 +20,30 @@ def cost_curve(tokens: ArrayLike, costs: ArrayLike) -> Callable[[int], float]:
       tokens: numbers of tokens scored at once, ascending, above 1.
       costs: their costs in units of scoring one token.
     Raises:
-      ValueError: the shapes differ, or the tokens are not ascending and above 1. The curve raises beyond its last point.
+      ValueError: the shapes differ, or the tokens are not ascending and above 1. The curve raises
+        beyond its last point.
     """
     points, values = np.asarray(tokens, np.float64), np.asarray(costs, np.float64)
     if points.ndim != 1 or points.shape != values.shape or len(points) == 0:
-        raise ValueError(f"costs: expected one per entry of tokens, got shapes {points.shape} and {values.shape}")
+        raise ValueError(
+            f"costs: expected one per entry of tokens, got shapes {points.shape} and {values.shape}"
+        )
     if not (np.diff(points, prepend=1.0) > 0).all():
         raise ValueError(f"tokens: expected ascending numbers above 1, got {points.tolist()}")
 
     def curve(count: int) -> float:
         if not 1 <= count <= points[-1]:
-            raise ValueError(f"count: expected between 1 and the last measured point {points[-1]:g}, got {count}")
+            raise ValueError(
+                f"count: expected between 1 and the last measured point {points[-1]:g}, got {count}"
+            )
         return float(np.interp(count, np.insert(points, 0, 1.0), np.insert(values, 0, 1.0)))
 
     return curve
 
 
 def expected_tokens(alpha: float, length: int) -> float:
-    """Emitted tokens per target call with the bonus token, (1 - alpha^(g+1)) / (1 - alpha) = sum_{i<=g} alpha^i.
+    """Emitted tokens per target call with the bonus token, (1 - alpha^(g+1)) / (1 - alpha) =
+    sum_{i<=g} alpha^i.
 
     Arguments:
       alpha: acceptance of each draft given those before it, independent of position, in [0, 1].
@@ -53,7 +59,9 @@ def expected_tokens(alpha: float, length: int) -> float:
     return float((alpha ** np.arange(length + 1)).sum())
 
 
-def speedup(alpha: float, length: int, draft_cost: float, scoring_cost: Callable[[int], float] = flat) -> float:
+def speedup(
+    alpha: float, length: int, draft_cost: float, scoring_cost: Callable[[int], float] = flat
+) -> float:
     """Tokens per unit of time against plain decoding: expected tokens over (g c + c(g + 1)).
 
     Arguments:

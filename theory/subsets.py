@@ -33,17 +33,25 @@ def brute_force(problem: Problem) -> Bound:
     """
     vocabulary = len(problem.p)
     if vocabulary > BRUTE_FORCE_TOKENS:
-        raise ValueError(f"brute_force: expected at most {BRUTE_FORCE_TOKENS} tokens, got {vocabulary}")
+        raise ValueError(
+            f"brute_force: expected at most {BRUTE_FORCE_TOKENS} tokens, got {vocabulary}"
+        )
     joint, bits = problem.joint(), 1 << np.arange(vocabulary)
     drafts = np.bitwise_or.reduce(bits[joint.tokens], axis=1)
-    slack = _over_subsets(bits, problem.p, vocabulary) - _over_subsets(drafts, joint.mass, vocabulary)
+    slack = _over_subsets(bits, problem.p, vocabulary) - _over_subsets(
+        drafts, joint.mass, vocabulary
+    )
     best = int(np.argmin(slack))
     return Bound(1.0 + float(slack[best]), (best & bits) > 0, None, math.nan)
 
 
-def _over_subsets(keys: NDArray[np.int64], mass: NDArray[np.float64], vocabulary: int) -> NDArray[np.float64]:
+def _over_subsets(
+    keys: NDArray[np.int64], mass: NDArray[np.float64], vocabulary: int
+) -> NDArray[np.float64]:
     """For each subset H, as a bit mask, the mass of the keys that lie in H (zeta transform)."""
-    table = np.asarray(np.bincount(keys, mass, 1 << vocabulary), np.float64).reshape((2,) * vocabulary)
+    table = np.asarray(np.bincount(keys, mass, 1 << vocabulary), np.float64).reshape(
+        (2,) * vocabulary
+    )
     for axis in range(vocabulary):
         table = table.cumsum(axis=axis)
     return table.reshape(-1)

@@ -14,7 +14,8 @@ ABSENT = -1
 
 @dataclass(frozen=True, eq=False)
 class DraftSets:
-    """The joint law of the drafts merged by set: a rule's acceptance sees no more of a tuple than its set of distinct tokens.
+    """The joint law of the drafts merged by set: a rule's acceptance sees no more of a tuple than
+    its set of distinct tokens.
 
     Arguments:
       members: [G, m], each row a set of tokens, ascending, filled up in front with ABSENT.
@@ -38,7 +39,8 @@ def merge(joint: Joint) -> DraftSets:
 
 @dataclass(frozen=True, eq=False)
 class Coupling:
-    """A lossless rule as a transport: flow[g, k] is the joint mass of set g drawn and its member k emitted.
+    """A lossless rule as a transport: flow[g, k] is the joint mass of set g drawn and its member k
+    emitted.
 
     What the flow leaves of p is the residual, emitted where no member is.
 
@@ -58,12 +60,18 @@ class Coupling:
         return float(self.flow.sum())
 
     def laws(self) -> NDArray[np.float64]:
-        """K[x, :] for each tuple of the joint law, [M, V]: flow / Q on the members, the rest by the normalised residual.
+        """K[x, :] for each tuple of the joint law, [M, V]: flow / Q on the members, the rest by the
+        normalised residual.
 
         Cost: O(M V) in memory.
         """
         sets, law = self.sets, normalised(self.residual)
-        accept = np.divide(self.flow, sets.mass[:, None], out=np.zeros_like(self.flow), where=sets.mass[:, None] > 0)
+        accept = np.divide(
+            self.flow,
+            sets.mass[:, None],
+            out=np.zeros_like(self.flow),
+            where=sets.mass[:, None] > 0,
+        )
         laws = np.outer(np.maximum(1.0 - accept.sum(axis=1), 0.0), law)
         rows, slots = np.nonzero(sets.members != ABSENT)
         laws[rows, sets.members[rows, slots]] += accept[rows, slots]
@@ -79,7 +87,8 @@ def normalised(residual: NDArray[np.float64]) -> NDArray[np.float64]:
 def feasible(flow: NDArray[np.float64], sets: DraftSets, p: NDArray[np.float64]) -> Coupling:
     """The coupling nearest below a flow that a solver left feasible only up to its tolerance.
 
-    Negative entries are cut, then tokens are scaled to use at most p, then sets to use at most their mass.
+    Negative entries are cut, then tokens are scaled to use at most p, then sets to use at most
+    their mass.
     """
     present = sets.members != ABSENT
     flow = np.where(present, np.maximum(flow, 0.0), 0.0)

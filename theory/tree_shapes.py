@@ -1,4 +1,6 @@
-"""The best shape of a draft tree: when a child's chance depends on its slot alone, and by search when the models are known."""
+"""The best shape of a draft tree: when a child's chance depends on its slot alone, and by search
+when the models are known.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +26,14 @@ Node = TypeVar("Node")
 
 @dataclass(frozen=True, eq=False)
 class Positional:
-    """The best trees of at most m nodes and depth l where the child in slot b is accepted with probability a_b, given that its parent is.
+    """The best trees of at most m nodes and depth l where the child in slot b is accepted with
+    probability a_b, given that its parent is.
 
     Arguments:
       accepted: [depth + 1, nodes + 1], E[ell] of the best tree at (l, m); -inf at m = 0.
       arity: [depth + 1, nodes + 1], the children of its root.
-      size: [depth + 1, B + 1, nodes + 1], the nodes at and below the last of b children, with m nodes in all.
+      size: [depth + 1, B + 1, nodes + 1], the nodes at and below the last of b children, with m
+        nodes in all.
     """
 
     accepted: Values
@@ -37,18 +41,24 @@ class Positional:
     size: NDArray[np.int64]
 
     def parents(self, nodes: int, depth: int) -> Parents:
-        """The best tree of at most `nodes` nodes, the root included, and at most `depth` drafts on a path."""
+        """The best tree of at most `nodes` nodes, the root included, and at most `depth` drafts on
+        a path.
+        """
         return _level_order(self._tree(nodes, depth), _own)
 
     def fastest(self, scoring_cost: Callable[[int], float], draft_cost: float) -> tuple[int, int]:
-        """The (nodes, depth) of most tokens per unit of time, (1 + E[ell]) / (c(nodes) + depth draft_cost).
+        """The (nodes, depth) of most tokens per unit of time, (1 + E[ell]) / (c(nodes) + depth
+        draft_cost).
 
         Arguments:
           scoring_cost: c(m), what the target takes for m tokens.
           draft_cost: what the draft takes for a level, in the same unit.
         """
         depths, sizes = self.accepted.shape
-        cost = np.array([scoring_cost(m) for m in range(1, sizes)]) + draft_cost * np.arange(depths)[:, None]
+        cost = (
+            np.array([scoring_cost(m) for m in range(1, sizes)])
+            + draft_cost * np.arange(depths)[:, None]
+        )
         depth, nodes = np.unravel_index(np.argmax((1.0 + self.accepted[:, 1:]) / cost), cost.shape)
         return int(nodes) + 1, int(depth)
 
@@ -61,7 +71,8 @@ class Positional:
 
 
 def sequoia(acceptance: ArrayLike, nodes: int, depth: int) -> Positional:
-    """Sequoia's dynamic programme: T(m, l, b) = max_k T(m - k, l, b - 1) + a_b (1 + max_b' T(k, l - 1, b')), T(m, l, 0) = 0.
+    """Sequoia's dynamic programme: T(m, l, b) = max_k T(m - k, l, b - 1) + a_b (1 + max_b' T(k, l -
+    1, b')), T(m, l, 0) = 0.
 
     Arguments:
       acceptance: a [B], the chance of each slot of a node, at most B children.
@@ -73,9 +84,13 @@ def sequoia(acceptance: ArrayLike, nodes: int, depth: int) -> Positional:
     if nodes < 1 or depth < 0:
         raise ValueError(f"nodes, depth: expected at least 1 and 0, got {nodes} and {depth}")
     accepted = np.zeros((depth + 1, nodes + 1))
-    arity, size = np.zeros(accepted.shape, np.int64), np.zeros((depth + 1, len(chances) + 1, nodes + 1), np.int64)
+    arity, size = (
+        np.zeros(accepted.shape, np.int64),
+        np.zeros((depth + 1, len(chances) + 1, nodes + 1), np.int64),
+    )
     accepted[:, 0] = -np.inf
-    rest = np.arange(nodes + 1)[:, None] - np.arange(nodes + 1)  # m - k; where it is not positive, T is -inf
+    # m - k; where it is not positive, T is -inf
+    rest = np.arange(nodes + 1)[:, None] - np.arange(nodes + 1)
     for level in range(1, depth + 1):
         best = [accepted[0]]
         for slot, chance in enumerate(chances, 1):
@@ -89,7 +104,8 @@ def sequoia(acceptance: ArrayLike, nodes: int, depth: int) -> Positional:
 
 
 def best_first(acceptance: ArrayLike, nodes: int) -> Parents:
-    """The tree grown by the node of largest path product, slot after slot: the best of `nodes` nodes where a_1 >= a_2 >= ..
+    """The tree grown by the node of largest path product, slot after slot: the best of `nodes`
+    nodes where a_1 >= a_2 >= ..
 
     Cost: O(nodes log nodes). Source: chen2024sequoia.
     """
@@ -114,9 +130,11 @@ def best_first(acceptance: ArrayLike, nodes: int) -> Parents:
 
 
 def constant_branching(acceptance: ArrayLike, drafts: int, depth: int) -> Branching:
-    """The best b_1, b_2, .. of at most `drafts` drafts in which every node at depth d - 1 has b_d children.
+    """The best b_1, b_2, .. of at most `drafts` drafts in which every node at depth d - 1 has b_d
+    children.
 
-    E[ell] = sum_d prod_{i <= d} A(b_i), A(b) = a_1 + .. + a_b. Cost: one step for each branching list that fits, sharing tails.
+    E[ell] = sum_d prod_{i <= d} A(b_i), A(b) = a_1 + .. + a_b. Cost: one step for each branching
+    list that fits, sharing tails.
     """
     reach = np.cumsum(_chances(acceptance))
 
@@ -139,17 +157,30 @@ class Shape(NamedTuple):
 
 
 def search(nodes: int, accepted: Callable[[Parents], float]) -> list[Shape]:
-    """All shapes of `nodes` nodes, the root included, by falling E[ell]. Cost: Catalan(nodes - 1) evaluations."""
-    return sorted((Shape(accepted(parents), parents) for parents in shapes(nodes)), key=lambda shape: -shape.accepted)
+    """All shapes of `nodes` nodes, the root included, by falling E[ell]. Cost: Catalan(nodes - 1)
+    evaluations.
+    """
+    return sorted(
+        (Shape(accepted(parents), parents) for parents in shapes(nodes)),
+        key=lambda shape: -shape.accepted,
+    )
 
 
 def joint_optimum(target: Values, draft: Values, scheme: str) -> Callable[[Parents], float]:
-    """E[ell] of the best lossless verifier of a shape, for `search`. The tables [S, V] reach to depth nodes - 1."""
-    return lambda parents: tree_lp.solve(trees.drawn(TreeProblem(parents, target, draft, scheme))).value
+    """E[ell] of the best lossless verifier of a shape, for `search`. The tables [S, V] reach to
+    depth nodes - 1.
+    """
+    return lambda parents: (
+        tree_lp.solve(trees.drawn(TreeProblem(parents, target, draft, scheme))).value
+    )
 
 
-def accepted_by(verifier: Verifier, target: Values, draft: Values, scheme: str) -> Callable[[Parents], float]:
-    """E[ell] of a verifier on a shape, by enumeration, for `search`. The tables [S, V] reach to depth nodes - 1."""
+def accepted_by(
+    verifier: Verifier, target: Values, draft: Values, scheme: str
+) -> Callable[[Parents], float]:
+    """E[ell] of a verifier on a shape, by enumeration, for `search`. The tables [S, V] reach to
+    depth nodes - 1.
+    """
 
     def accepted(parents: Parents) -> float:
         drawn = trees.drawn(TreeProblem(parents, target, draft, scheme))
@@ -164,7 +195,9 @@ def shapes(nodes: int) -> Iterator[Parents]:
 
 
 class LogMoments(NamedTuple):
-    """Of -log p(y), y ~ p, averaged over laws: mu, the entropy in nats, and mu2, the second moment."""
+    """Of -log p(y), y ~ p, averaged over laws: mu, the entropy in nats, and mu2, the second
+    moment.
+    """
 
     first: float
     second: float
@@ -174,14 +207,17 @@ def log_moments(laws: ArrayLike) -> LogMoments:
     """mu = mean of sum p (-log p) and mu2 = mean of sum p log^2 p, over laws [.., V]."""
     p = as_law("laws", laws)
     logs = np.log(np.where(p > 0, p, 1.0))
-    return LogMoments(float(-(p * logs).sum(axis=-1).mean()), float((p * logs**2).sum(axis=-1).mean()))
+    return LogMoments(
+        float(-(p * logs).sum(axis=-1).mean()), float((p * logs**2).sum(axis=-1).mean())
+    )
 
 
 def random_walk_limit(moments: LogMoments, nodes: int) -> float:
-    """(mu + mu2) log(nodes) / mu^2, which E[ell] exceeds by no more than a constant if the tree is no function of chance.
+    """(mu + mu2) log(nodes) / mu^2, which E[ell] exceeds by no more than a constant if the tree is
+    no function of chance.
 
-    Doubling such a tree buys a constant. Drafts that are drawn are not bound by it: with q = p a path of any length is accepted whole.
-    Source: arXiv 2512.11718.
+    Doubling such a tree buys a constant. Drafts that are drawn are not bound by it: with q = p a
+    path of any length is accepted whole. Source: arXiv 2512.11718.
     """
     return (moments.first + moments.second) * float(np.log(nodes)) / moments.first**2
 

@@ -1,4 +1,6 @@
-"""Draft trees by enumeration: every tree that can be drawn, and the exact law of what a verifier emits on it."""
+"""Draft trees by enumeration: every tree that can be drawn, and the exact law of what a verifier
+emits on it.
+"""
 
 from __future__ import annotations
 
@@ -23,18 +25,22 @@ ENUMERABLE = 500_000
 
 @dataclass(frozen=True, eq=False)
 class TreeProblem:
-    """A target and a draft model that are known after every context, and the tree that is drawn from the draft.
+    """A target and a draft model that are known after every context, and the tree that is drawn
+    from the draft.
 
-    A context is what was drafted since the root. Contexts are numbered level by level: the empty one is 0, and token y after context s
-    is s V + 1 + y; there are S = 1 + V + .. + V^D of at most D tokens, D the depth of the tree.
+    A context is what was drafted since the root. Contexts are numbered level by level: the empty
+    one is 0, and token y after context s is s V + 1 + y; there are S = 1 + V + .. + V^D of at most
+    D tokens, D the depth of the tree.
 
     Arguments:
       parents: the node above each node, in level order; parents[0] = -1.
       target: [S, V], the law of the next token after each context; rows beyond S are cut off.
       draft: [S, V].
-      scheme: how the children of a node are drawn from the draft law there, one of `theory.drafting.names()`.
+      scheme: how the children of a node are drawn from the draft law there, one of
+        `theory.drafting.names()`.
     Raises:
-      ValueError: parents is no tree in level order, a table has the wrong shape or a row that is no law, or the scheme does not fit.
+      ValueError: parents is no tree in level order, a table has the wrong shape or a row that is no
+        law, or the scheme does not fit.
     """
 
     parents: tuple[int, ...]
@@ -47,15 +53,25 @@ class TreeProblem:
         depth = depths(parents)
         target, draft = as_law("target", self.target), as_law("draft", self.draft)
         if target.ndim != 2 or draft.ndim != 2 or target.shape[1] != draft.shape[1]:
-            raise ValueError(f"target, draft: expected two tables [S, V] over one vocabulary, got {target.shape} and {draft.shape}")
+            raise ValueError(
+                f"target, draft: expected two tables [S, V] over one vocabulary, got "
+                f"{target.shape} and {draft.shape}"
+            )
         rows = contexts_within(target.shape[1], max(depth))
         if min(len(target), len(draft)) < rows:
-            raise ValueError(f"target, draft: expected {rows} contexts or more, got {len(target)} and {len(draft)}")
+            raise ValueError(
+                f"target, draft: expected {rows} contexts or more, got {len(target)} and "
+                f"{len(draft)}"
+            )
         for node, below in enumerate(children(parents)):
             first = contexts_within(target.shape[1], depth[node] - 1)
             for law in draft[first : first + target.shape[1] ** depth[node]] if below else ():
                 drafting.get(self.scheme).live(law, len(below))
-        for name, value in (("parents", parents), ("target", target[:rows]), ("draft", draft[:rows])):
+        for name, value in (
+            ("parents", parents),
+            ("target", target[:rows]),
+            ("draft", draft[:rows]),
+        ):
             object.__setattr__(self, name, value)
 
     @property
@@ -73,30 +89,45 @@ def everywhere(parents: Sequence[int], p: ArrayLike, q: ArrayLike, scheme: str) 
     """The problem with one pair of laws after every context."""
     target, draft = as_law("p", p), as_law("q", q)
     rows = contexts_within(target.shape[-1], max(depths(parents)))
-    return TreeProblem(tuple(parents), np.tile(target, (rows, 1)), np.tile(draft, (rows, 1)), scheme)
+    return TreeProblem(
+        tuple(parents), np.tile(target, (rows, 1)), np.tile(draft, (rows, 1)), scheme
+    )
 
 
 def random(parents: Sequence[int], vocabulary: int, scheme: str, seed: int) -> TreeProblem:
-    """The problem whose laws are all drawn evenly from the simplex; the same seed gives the same laws after a context."""
+    """The problem whose laws are all drawn evenly from the simplex; the same seed gives the same
+    laws after a context.
+    """
     rows = contexts_within(vocabulary, max(depths(parents)))
-    pairs = np.array([np.random.default_rng((seed, context)).dirichlet(np.ones(vocabulary), 2) for context in range(rows)])
+    pairs = np.array(
+        [
+            np.random.default_rng((seed, context)).dirichlet(np.ones(vocabulary), 2)
+            for context in range(rows)
+        ]
+    )
     return TreeProblem(tuple(parents), pairs[:, 0], pairs[:, 1], scheme)
 
 
 def mixed(parents: Sequence[int], vocabulary: int, scheme: str, seed: int) -> TreeProblem:
-    """The problem whose contexts take the pairs of the battery in random order: zeros, ties, peaks, equal and disjoint laws."""
+    """The problem whose contexts take the pairs of the battery in random order: zeros, ties, peaks,
+    equal and disjoint laws.
+    """
     pairs, rng = battery.laws(vocabulary, seed), np.random.default_rng(seed)
     rows = contexts_within(vocabulary, max(depths(parents)))
-    order = np.concatenate([rng.permutation(len(pairs)) for _ in range(-(-rows // len(pairs)))])[:rows]
+    order = np.concatenate([rng.permutation(len(pairs)) for _ in range(-(-rows // len(pairs)))])[
+        :rows
+    ]
     target, draft = (np.array([pairs[i][side] for i in order]) for side in (1, 2))
     return TreeProblem(tuple(parents), target, draft, scheme)
 
 
 class Tree(NamedTuple):
-    """One drawn tree, as a verifier sees it; a verifier gives [N, V], the probability that the walk ends at node i and emits y next.
+    """One drawn tree, as a verifier sees it; a verifier gives [N, V], the probability that the walk
+    ends at node i and emits y next.
 
     Attributes:
-      parents, tokens, active: [N]; row 0 is the root, whose token is not read; what an inactive node holds is not read either.
+      parents, tokens, active: [N]; row 0 is the root, whose token is not read; what an inactive
+        node holds is not read either.
       p, q: [N, V], the laws of what follows each node.
     """
 
@@ -161,9 +192,11 @@ class Drawn:
 
 
 def drawn(problem: TreeProblem) -> Drawn:
-    """All trees of positive probability: the children of each node are drawn by the scheme from the draft law after its path.
+    """All trees of positive probability: the children of each node are drawn by the scheme from the
+    draft law after its path.
 
-    Slots that the scheme leaves empty (fewer tokens than children) are the last ones; they and all below them are ABSENT.
+    Slots that the scheme leaves empty (fewer tokens than children) are the last ones; they and all
+    below them are ABSENT.
 
     Raises:
       ValueError: there are more than 5e5 trees.
@@ -178,7 +211,9 @@ def drawn(problem: TreeProblem) -> Drawn:
     return Drawn(parents, contexts, mass, problem.target, problem.draft, problem.scheme)
 
 
-def _grown(problem: TreeProblem, contexts: Indices, mass: Law, node: int, below: list[int]) -> tuple[Indices, Law]:
+def _grown(
+    problem: TreeProblem, contexts: Indices, mass: Law, node: int, below: list[int]
+) -> tuple[Indices, Law]:
     """The trees with the children of one node drawn."""
     found, rows = np.unique(contexts[:, node], return_counts=True)
     joints = [_children_law(problem, int(context), len(below)) for context in found]
@@ -190,21 +225,26 @@ def _grown(problem: TreeProblem, contexts: Indices, mass: Law, node: int, below:
         here = contexts[:, node] == context
         trees = np.repeat(contexts[here], len(joint.mass), axis=0)
         live = below[: joint.tokens.shape[1]]
-        trees[:, live] = np.tile(context * problem.vocabulary + 1 + joint.tokens, (int(here.sum()), 1))
+        trees[:, live] = np.tile(
+            context * problem.vocabulary + 1 + joint.tokens, (int(here.sum()), 1)
+        )
         parts.append((trees, np.outer(mass[here], joint.mass).ravel()))
     grown, masses = zip(*parts, strict=True)
     return np.concatenate(grown), np.concatenate(masses)
 
 
 def _children_law(problem: TreeProblem, context: int, count: int) -> Joint:
-    """The joint law of the children drawn at a context; where the node itself was not drawn, none."""
+    """The joint law of the children drawn at a context; where the node itself was not drawn,
+    none.
+    """
     if context == ABSENT:
         return Joint(np.zeros((1, 0), np.int64), np.ones(1))
     return drafting.get(problem.scheme).joint(problem.draft[context], count)
 
 
 def emitted(drawn: Drawn, laws: Law) -> Law:
-    """The law of the first D + 1 emitted tokens, [V] * (D + 1): each walk's tokens, continued by the target.
+    """The law of the first D + 1 emitted tokens, [V] * (D + 1): each walk's tokens, continued by
+    the target.
 
     Mass on nodes that were not drawn is not emitted, so it shows as loss.
 
@@ -215,13 +255,19 @@ def emitted(drawn: Drawn, laws: Law) -> Law:
     rows, vocabulary = drawn.target.shape
     following = drawn.contexts[..., None] * vocabulary + 1 + np.arange(vocabulary)
     live = np.broadcast_to(drawn.active[..., None], laws.shape)
-    ends = np.bincount(following[live], (drawn.mass[:, None, None] * laws)[live], rows * vocabulary + 1)
+    ends = np.bincount(
+        following[live], (drawn.mass[:, None, None] * laws)[live], rows * vocabulary + 1
+    )
     return _continued(drawn.target, np.asarray(ends, np.float64))
 
 
 def expected_accepted(drawn: Drawn, laws: Law) -> float:
-    """E[ell] = sum of depth(node) P(the walk ends at node): drafts accepted, without the token that the target adds."""
-    depth = np.concatenate([np.full(level.stop - level.start, d) for d, level in enumerate(levels(drawn.target))])
+    """E[ell] = sum of depth(node) P(the walk ends at node): drafts accepted, without the token that
+    the target adds.
+    """
+    depth = np.concatenate(
+        [np.full(level.stop - level.start, d) for d, level in enumerate(levels(drawn.target))]
+    )
     return float(drawn.mass @ (depth[drawn.contexts] * laws.sum(axis=-1)).sum(axis=-1))
 
 
@@ -233,12 +279,22 @@ def loss(drawn: Drawn, laws: Law) -> float:
 
 
 def is_lossless(drawn: Drawn, laws: Law, tolerance: float = TOLERANCE) -> Check:
-    """Whether a verifier emits the target: its law on every tree is a law, and the loss is within the tolerance."""
+    """Whether a verifier emits the target: its law on every tree is a law, and the loss is within
+    the tolerance.
+    """
     check = is_law(laws.reshape(len(laws), -1), tolerance)
     if not check:
-        return Check(check.error, tolerance, f"the verifier's law on a tree is not a law: {check.reason}")
+        return Check(
+            check.error, tolerance, f"the verifier's law on a tree is not a law: {check.reason}"
+        )
     error = loss(drawn, laws)
-    return Check(error, tolerance, "" if error <= tolerance else f"emits sequences at total variation {error:.3g} from the target's")
+    return Check(
+        error,
+        tolerance,
+        ""
+        if error <= tolerance
+        else f"emits sequences at total variation {error:.3g} from the target's",
+    )
 
 
 def contexts_within(vocabulary: int, depth: int) -> int:
@@ -269,8 +325,14 @@ def depths(parents: Sequence[int]) -> list[int]:
       ValueError: parents is no tree in level order.
     """
     found = [0]
-    if not len(parents) or parents[0] != ABSENT or any(not 0 <= parent < node for node, parent in enumerate(parents[1:], 1)):
-        raise ValueError(f"parents: expected [-1, ...] with every parent before its child, got {list(parents)}")
+    if (
+        not len(parents)
+        or parents[0] != ABSENT
+        or any(not 0 <= parent < node for node, parent in enumerate(parents[1:], 1))
+    ):
+        raise ValueError(
+            f"parents: expected [-1, ...] with every parent before its child, got {list(parents)}"
+        )
     for parent in parents[1:]:
         found.append(found[parent] + 1)
     if found != sorted(found):
@@ -279,7 +341,9 @@ def depths(parents: Sequence[int]) -> list[int]:
 
 
 def _continued(target: Law, ends: Law) -> Law:
-    """The law [V] * (D + 1) of sequences that stop at a context with mass ends[context], continued by the target."""
+    """The law [V] * (D + 1) of sequences that stop at a context with mass ends[context], continued
+    by the target.
+    """
     mass, vocabulary = ends[:1], target.shape[1]
     for level in levels(target):
         below = slice(level.start * vocabulary + 1, level.stop * vocabulary + 1)

@@ -1,4 +1,6 @@
-"""Verifiers of paths and trees written plainly, as laws on one drawn tree, and their expected accepted drafts in closed form."""
+"""Verifiers of paths and trees written plainly, as laws on one drawn tree, and their expected
+accepted drafts in closed form.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +20,18 @@ NodeRule = Callable[[Tokens, Law, Law], Law]
 
 
 def top_down(rule: NodeRule) -> Verifier:
-    """The verifier that runs a node rule, law(live drafts, p, q), at the root, then at the accepted child, until no child is hit."""
+    """The verifier that runs a node rule, law(live drafts, p, q), at the root, then at the accepted
+    child, until no child is hit.
+    """
 
     def verify(tree: Tree) -> Law:
         law, reach = np.zeros_like(tree.p), np.zeros(len(tree.p))
         reach[ROOT] = 1.0
         for node in np.flatnonzero(tree.active):
             below = tree.below(int(node))
-            law[node] = reach[node] * (rule(tree.tokens[below], tree.p[node], tree.q[node]) if len(below) else tree.p[node])
+            law[node] = reach[node] * (
+                rule(tree.tokens[below], tree.p[node], tree.q[node]) if len(below) else tree.p[node]
+            )
             for child in below:  # the first of equal siblings takes all
                 reach[child], law[node, tree.tokens[child]] = law[node, tree.tokens[child]], 0.0
         return law
@@ -34,7 +40,9 @@ def top_down(rule: NodeRule) -> Verifier:
 
 
 def recursive_rejection(tokens: Tokens, p: Law, q: Law) -> Law:
-    """r = p; accepts each draft x with probability min(1, r(x)/q(x)), else r ~ (r - q)+; at last y ~ r. Source: miao2024specinfer."""
+    """r = p; accepts each draft x with probability min(1, r(x)/q(x)), else r ~ (r - q)+; at last y
+    ~ r. Source: miao2024specinfer.
+    """
     return _reject(tokens, p, q, lambda q, token: q)
 
 
@@ -44,7 +52,9 @@ def recursive_rejection_without_replacement(tokens: Tokens, p: Law, q: Law) -> L
 
 
 def optimal(scheme: str) -> NodeRule:
-    """The plan of the linear program for the scheme's drafts at one node. Cost: a program per pair of laws and number of drafts."""
+    """The plan of the linear program for the scheme's drafts at one node. Cost: a program per pair
+    of laws and number of drafts.
+    """
     plans: dict[tuple[bytes, bytes, int], Law] = {}
 
     def rule(tokens: Tokens, p: Law, q: Law) -> Law:
@@ -57,11 +67,12 @@ def optimal(scheme: str) -> NodeRule:
 
 
 def traversal(tree: Tree) -> Law:
-    """From the leaves to the root: a node is accepted only after all of its children have failed. Source: weng2025traversal.
+    """From the leaves to the root: a node is accepted only after all of its children have failed.
+    Source: weng2025traversal.
 
-    At a node of weight w, from r = p, d = q: each child x in turn has the weight min(1, w r(x)/d(x)); if all below it fails,
-    S = sum (w r - d)+, w becomes S / (S + 1 - w) and r ~ (w r - d)+; without replacement d loses x. Then the node is accepted with
-    probability w and y ~ r.
+    At a node of weight w, from r = p, d = q: each child x in turn has the weight min(1, w
+    r(x)/d(x)); if all below it fails, S = sum (w r - d)+, w becomes S / (S + 1 - w) and r ~ (w r -
+    d)+; without replacement d loses x. Then the node is accepted with probability w and y ~ r.
     """
     law = np.zeros_like(tree.p)
     _traverse(tree, ROOT, 1.0, 1.0, law)
@@ -69,23 +80,32 @@ def traversal(tree: Tree) -> Law:
 
 
 def block(tree: Tree) -> Law:
-    """Block verification of one path x_1..x_D: w_0 = 1, w_i = min(1, w_{i-1} p(x_i)/q(x_i)). Source: sun2024block.
+    """Block verification of one path x_1..x_D: w_0 = 1, w_i = min(1, w_{i-1} p(x_i)/q(x_i)).
+    Source: sun2024block.
 
-    The longest i that is accepted counts: i < D with probability S/(S + 1 - w_i), S = sum (w_i p - q)+ after node i, and D with w_D.
+    The longest i that is accepted counts: i < D with probability S/(S + 1 - w_i), S = sum (w_i p -
+    q)+ after node i, and D with w_D.
     """
     law, last, missed = np.zeros_like(tree.p), len(tree.p) - 1, 1.0
     weights = [1.0]
     for node in range(1, last + 1):
-        weights.append(_weight(weights[-1], tree.p[node - 1], tree.q[node - 1], int(tree.tokens[node])))
+        weights.append(
+            _weight(weights[-1], tree.p[node - 1], tree.q[node - 1], int(tree.tokens[node]))
+        )
     for node in range(last, -1, -1):
-        accept, residual = (weights[node], tree.p[node]) if node == last else _fail(weights[node], tree.p[node], tree.q[node])
+        accept, residual = (
+            (weights[node], tree.p[node])
+            if node == last
+            else _fail(weights[node], tree.p[node], tree.q[node])
+        )
         law[node] = missed * accept * residual
         missed *= 1.0 - accept
     return law
 
 
 def block_accepted(problem: TreeProblem) -> float:
-    """E[ell] of block verification of one path: sum_i E_Q[w_i], by the mass F = Q w that passes each context.
+    """E[ell] of block verification of one path: sum_i E_Q[w_i], by the mass F = Q w that passes
+    each context.
 
     F(s y) = min(Q(s y), F(s) p(y | s)).
     Raises:
@@ -102,7 +122,8 @@ def block_accepted(problem: TreeProblem) -> float:
 
 
 def token_by_token_accepted(problem: TreeProblem) -> float:
-    """E[ell] of one path whose drafts are accepted one after the other: F(s y) = F(s) min(p, q)(y | s).
+    """E[ell] of one path whose drafts are accepted one after the other: F(s y) = F(s) min(p, q)(y |
+    s).
 
     Raises:
       ValueError: the tree is not one path.
@@ -116,9 +137,11 @@ def token_by_token_accepted(problem: TreeProblem) -> float:
 
 
 def expected_rejections(problem: TreeProblem) -> float:
-    """Drafts rejected while D tokens are emitted, each draft tested on its own: sum over contexts s below depth D of P(s) TV(p, q | s).
+    """Drafts rejected while D tokens are emitted, each draft tested on its own: sum over contexts s
+    below depth D of P(s) TV(p, q | s).
 
-    What is emitted before has the target's law, and a draft of law q is rejected with probability TV. Source: yin2024theoretical.
+    What is emitted before has the target's law, and a draft of law q is rejected with probability
+    TV. Source: yin2024theoretical.
     Raises:
       ValueError: the tree is not one path.
     Cost: O(V^D).
@@ -131,7 +154,9 @@ def expected_rejections(problem: TreeProblem) -> float:
 
 
 def branching(rule: NodeRule, problem: Problem) -> Law:
-    """P(draft k is accepted) [live slots] at one node, the first of equal drafts taking all. Cost: one law per tuple of drafts."""
+    """P(draft k is accepted) [live slots] at one node, the first of equal drafts taking all. Cost:
+    one law per tuple of drafts.
+    """
     joint = problem.joint()
     found = np.zeros(joint.tokens.shape[1])
     for tokens, mass in zip(joint.tokens, joint.mass, strict=True):
@@ -141,9 +166,11 @@ def branching(rule: NodeRule, problem: Problem) -> Law:
 
 
 def accepted_by_branching(parents: Sequence[int], branch: Callable[[int], Law]) -> float:
-    """E[ell] of a top-down verifier at any V: over the drafted nodes, the sum of the product of branch(siblings)[slot] along the path.
+    """E[ell] of a top-down verifier at any V: over the drafted nodes, the sum of the product of
+    branch(siblings)[slot] along the path.
 
-    Exact where every context has the same pair of laws, so that the chance of a branch does not depend on the way to it.
+    Exact where every context has the same pair of laws, so that the chance of a branch does not
+    depend on the way to it.
     """
     reach = np.zeros(len(parents))
     reach[ROOT] = 1.0
@@ -160,7 +187,9 @@ def _chain_levels(problem: TreeProblem) -> list[slice]:
 
 
 def _traverse(tree: Tree, node: int, weight: float, reached: float, law: Law) -> float:
-    """Fills in `law` at and below a node; returns the probability that all of it is reached and fails."""
+    """Fills in `law` at and below a node; returns the probability that all of it is reached and
+    fails.
+    """
     r, d = tree.p[node], tree.q[node]
     for child in tree.below(node):
         token = int(tree.tokens[child])
@@ -178,10 +207,14 @@ def _weight(weight: float, r: Law, d: Law, token: int) -> float:
 
 
 def _fail(weight: float, r: Law, d: Law) -> tuple[float, Law]:
-    """S / (S + 1 - w) with S = sum (w r - d)+, and the law in proportion to (w r - d)+; what cannot happen leaves both as they are."""
+    """S / (S + 1 - w) with S = sum (w r - d)+, and the law in proportion to (w r - d)+; what cannot
+    happen leaves both as they are.
+    """
     excess = np.maximum(weight * r - d, 0.0)
     stay = float(excess.sum())
-    return (weight if weight == 1.0 else stay / (stay + 1.0 - weight)), (excess / stay if stay > 0 else r)
+    return (weight if weight == 1.0 else stay / (stay + 1.0 - weight)), (
+        excess / stay if stay > 0 else r
+    )
 
 
 def _removed(q: Law, token: int) -> Law:

@@ -1,4 +1,6 @@
-"""Rules and verifiers of files, audited before a command uses them: for one and two drafts, once for each content of the file."""
+"""Rules and verifiers of files, audited before a command uses them: for one and two drafts, once
+for each content of the file.
+"""
 
 import contextlib
 import hashlib
@@ -9,7 +11,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from experiments.audits import rule_audit, verifier_audit
-from experiments.audits.rule_checks import EXACT
+from experiments.audits.tolerances import EXACT
 from experiments.cli import code_version, whole_files
 from experiments.cli.console import say
 from experiments.inputs import named_verifiers
@@ -25,7 +27,8 @@ class Finding(NamedTuple):
 
     Attributes:
       words: "ok", "not lossless (TV ..)", or why it is not what it claims.
-      refuted: whether it claims what is not so; a rule that says that it is not lossless is not refuted by it.
+      refuted: whether it claims what is not so; a rule that says that it is not lossless is not
+        refuted by it.
     """
 
     words: str
@@ -37,7 +40,8 @@ NONE: Findings = MappingProxyType({})
 
 
 def findings(names: Iterable[str]) -> Findings:
-    """What the audit says of those that are paths of files. Cost: seconds for a new file; a known one is read from the cache.
+    """What the audit says of those that are paths of files. Cost: seconds for a new file; a known
+    one is read from the cache.
 
     Raises:
       ValueError: a file holds nothing that can be judged.

@@ -1,6 +1,8 @@
-"""A rule judged at large vocabularies: drafts are drawn, its laws at them averaged over groups of tokens and held to p.
+"""A rule judged at large vocabularies: drafts are drawn, its laws at them averaged over groups of
+tokens and held to p.
 
-No token is drawn: what varies is the drafts alone (Rao-Blackwell). All is computed in float32, as a decode does.
+No token is drawn: what varies is the drafts alone (Rao-Blackwell). All is computed in float32, as a
+decode does.
 """
 
 import functools
@@ -26,7 +28,9 @@ CELLS = 1 << 24  # numbers in the laws that are computed side by side: 64 MB
 
 
 class Size(NamedTuple):
-    """A vocabulary, how many drafts, and how many tuples of them are drawn; the last for a rule that searches."""
+    """A vocabulary, how many drafts, and how many tuples of them are drawn; the last for a rule
+    that searches.
+    """
 
     vocabulary: int
     n: int
@@ -34,8 +38,14 @@ class Size(NamedTuple):
     searched: int
 
 
-# On either side of the sizes at which rules and solvers take another way: 512 (nodes), 4096 (no sort); one draft is a way of its own.
-SIZES = (Size(600, 3, 1 << 14, 1 << 9), Size(5000, 1, 1 << 12, 1 << 8), Size(5000, 2, 1 << 12, 1 << 8), Size(70_000, 2, 1 << 10, 1 << 7))
+# On either side of the sizes at which rules and solvers take another way: 512 (nodes), 4096 (no
+# sort); one draft is a way of its own.
+SIZES = (
+    Size(600, 3, 1 << 14, 1 << 9),
+    Size(5000, 1, 1 << 12, 1 << 8),
+    Size(5000, 2, 1 << 12, 1 << 8),
+    Size(70_000, 2, 1 << 10, 1 << 7),
+)
 
 
 class Seen(NamedTuple):
@@ -54,7 +64,9 @@ class Seen(NamedTuple):
 
 
 class Stated(NamedTuple):
-    """What is said of a pair of laws: the bracket of alpha*, the rule's own acceptance, and alpha_star and gap of its certificate."""
+    """What is said of a pair of laws: the bracket of alpha*, the rule's own acceptance, and
+    alpha_star and gap of its certificate.
+    """
 
     lower: jax.Array
     upper: jax.Array
@@ -64,18 +76,23 @@ class Stated(NamedTuple):
 
 
 def sizes(claims: Claims) -> list[tuple[str, Size]]:
-    """Where a rule is judged under each scheme: the sizes with the nearest number of drafts below that both take."""
+    """Where a rule is judged under each scheme: the sizes with the nearest number of drafts below
+    that both take.
+    """
     found: dict[tuple[str, int, int], tuple[str, Size]] = {}
     for scheme in () if claims.per_pair else sorted(claims.drafting):
         for size in SIZES:
-            taken = [n for n in range(size.n, 0, -1) if claims.admits(n) and rule_laws.drafts(scheme, n)]
+            taken = [
+                n for n in range(size.n, 0, -1) if claims.admits(n) and rule_laws.drafts(scheme, n)
+            ]
             if taken:
                 found[scheme, size.vocabulary, taken[0]] = scheme, size._replace(n=taken[0])
     return list(found.values())
 
 
 def audit_large(make: type[Rule], scheme: str, size: Size, seed: int = 0) -> list[Row]:
-    """The verdict on a rule under one scheme at one size, on two pairs of laws: one log-normal, one with a peak and zeros.
+    """The verdict on a rule under one scheme at one size, on two pairs of laws: one log-normal, one
+    with a peak and zeros.
 
     Raises:
       ValueError: the rule cannot be judged.
@@ -84,7 +101,8 @@ def audit_large(make: type[Rule], scheme: str, size: Size, seed: int = 0) -> lis
     draws = size.searched if make.claims.searches else size.draws
     allowed = frequencies.allowance(np.full(GROUPS, 1 / GROUPS), draws)
     scope = (
-        f"V = {size.vocabulary}, {draws} draws: tuples of drafts on each of 2 pairs, float32, TV {allowed:.1g} may be chance; seed {seed}"
+        f"V = {size.vocabulary}, {draws} draws: tuples of drafts on each of 2 pairs, float32, TV "
+        f"{allowed:.1g} may be chance; seed {seed}"
     )
     row = functools.partial(Row, make.name, scheme, size.n)
     found = []
@@ -107,38 +125,70 @@ def _laws(size: Size, scheme: str, seed: int) -> list[tuple[jax.Array, jax.Array
         wanted = logits + rng.normal(0, 0.7, size.vocabulary)
         logits[rng.random(size.vocabulary) < peak / 40] = -np.inf
         p, q = (jax.nn.softmax(jnp.asarray(x, jnp.float32)) for x in (wanted, logits))
-        pairs.append((p, jnp.asarray(rule_laws.slots(np.asarray(q), size.n)) if scheme == "independent" else q))
+        pairs.append(
+            (
+                p,
+                jnp.asarray(rule_laws.slots(np.asarray(q), size.n))
+                if scheme == "independent"
+                else q,
+            )
+        )
     return pairs
 
 
-def _judged(rule: Rule, scheme: str, n: int, draws: int, p: jax.Array, q: jax.Array, seed: int) -> tuple[Reason, float, float, float]:
+def _judged(
+    rule: Rule, scheme: str, n: int, draws: int, p: jax.Array, q: jax.Array, seed: int
+) -> tuple[Reason, float, float, float]:
     """The reason of a fault, the total variation over groups, the acceptance and the optimum."""
-    groups = _groups(np.asarray(p, np.float64), np.asarray(q if q.ndim == 1 else q[0], np.float64), seed)
+    groups = _groups(
+        np.asarray(p, np.float64), np.asarray(q if q.ndim == 1 else q[0], np.float64), seed
+    )
     batch, key = max(1, min(draws, CELLS // len(p))), seeds.key(seed)
-    seen = jax.tree.map(np.asarray, _seen(rule, key, p, q, jnp.asarray(groups, jnp.float32), n, scheme, draws, batch))
+    seen = jax.tree.map(
+        np.asarray,
+        _seen(rule, key, p, q, jnp.asarray(groups, jnp.float32), n, scheme, draws, batch),
+    )
     stated = jax.tree.map(float, _stated(rule, p, q, n, scheme))
     wanted = np.asarray(p, np.float64) @ groups
     error = np.abs(seen.groups.mean(0, dtype=np.float64) - wanted).reshape(2, GROUPS).sum(1) / 2
     allowed = [frequencies.allowance(law, draws) for law in wanted.reshape(2, GROUPS)]
     loss, accepted = float(error.max()), float(seen.hits.mean(dtype=np.float64))
-    reason = _fault(seen, len(p)) or _loss_fault(rule.claims, scheme, error, np.array(allowed), len(p))
+    reason = _fault(seen, len(p)) or _loss_fault(
+        rule.claims, scheme, error, np.array(allowed), len(p)
+    )
     if rule.claims.lossless:
-        reason = reason or _statement_fault(rule.claims, n, stated, accepted, frequencies.mean_allowance(seen.hits), len(p))
+        reason = reason or _statement_fault(
+            rule.claims, n, stated, accepted, frequencies.mean_allowance(seen.hits), len(p)
+        )
     return reason, loss, accepted, stated.upper
 
 
 def _groups(p: np.ndarray, q: np.ndarray, seed: int) -> np.ndarray:
-    """Which tokens are in a group, [V, 2 GROUPS]: by p/q, in groups of about equal mass of p + q; then by lot."""
+    """Which tokens are in a group, [V, 2 GROUPS]: by p/q, in groups of about equal mass of p + q;
+    then by lot.
+    """
     order = np.argsort(p / np.maximum(q, np.finfo(np.float32).tiny))
     mass = np.cumsum((p + q)[order]) / (p + q).sum()
     group = np.empty((2, len(p)), np.int64)
     group[0, order] = np.minimum(mass * GROUPS, GROUPS - 1)
     group[1] = np.random.default_rng(seeds.natural(seed)).integers(0, GROUPS, len(p))
-    return np.concatenate([one[:, None] == np.arange(GROUPS) for one in group], 1).astype(np.float64)
+    return np.concatenate([one[:, None] == np.arange(GROUPS) for one in group], 1).astype(
+        np.float64
+    )
 
 
 @functools.partial(jax.jit, static_argnames=("n", "scheme", "draws", "batch"))
-def _seen(rule: Rule, key: RandomKey, p: jax.Array, q: jax.Array, groups: jax.Array, n: int, scheme: str, draws: int, batch: int) -> Seen:
+def _seen(
+    rule: Rule,
+    key: RandomKey,
+    p: jax.Array,
+    q: jax.Array,
+    groups: jax.Array,
+    n: int,
+    scheme: str,
+    draws: int,
+    batch: int,
+) -> Seen:
     def at(key: RandomKey) -> Seen:
         tokens, mask = drafting.get(scheme)().sample(key, q, n)
         law = rule.law(tokens, p, q, mask)
@@ -152,7 +202,10 @@ def _seen(rule: Rule, key: RandomKey, p: jax.Array, q: jax.Array, groups: jax.Ar
 @functools.partial(jax.jit, static_argnames=("n", "scheme"))
 def _stated(rule: Rule, p: jax.Array, q: jax.Array, n: int, scheme: str) -> Stated:
     bracket = bounds.bracket(p, q, n, scheme)
-    expected, made = rules.expected_acceptance(rule, p, q, n, scheme), rules.certificate(rule, p, q, n, scheme)
+    expected, made = (
+        rules.expected_acceptance(rule, p, q, n, scheme),
+        rules.certificate(rule, p, q, n, scheme),
+    )
     unsaid = jnp.float32(jnp.nan)
     return Stated(
         bracket.lower,
@@ -169,24 +222,56 @@ def _fault(seen: Seen, vocabulary: int) -> Reason:
         (-seen.least > ROUNDING, "has a negative entry"),
         (np.abs(seen.sums - 1) > ROUNDING, "does not sum to 1"),
     )
-    return next((f"no law: it {words} at V = {vocabulary}" for wrong, words in faults if wrong.any()), "")
+    return next(
+        (f"no law: it {words} at V = {vocabulary}" for wrong, words in faults if wrong.any()), ""
+    )
 
 
-def _loss_fault(claims: Claims, scheme: str, error: np.ndarray, allowed: np.ndarray, vocabulary: int) -> Reason:
+def _loss_fault(
+    claims: Claims, scheme: str, error: np.ndarray, allowed: np.ndarray, vocabulary: int
+) -> Reason:
     worst = int(np.argmax(error - allowed))
     if not claims.lossless or error[worst] <= allowed[worst]:
         return ""
-    return f"not lossless under {scheme} at V = {vocabulary}: total variation {error[worst]:.3g}, {allowed[worst]:.2g} may be chance"
+    return (
+        f"not lossless under {scheme} at V = {vocabulary}: total variation {error[worst]:.3g}, "
+        f"{allowed[worst]:.2g} may be chance"
+    )
 
 
-def _statement_fault(claims: Claims, n: int, stated: Stated, accepted: float, chance: float, vocabulary: int) -> Reason:
+def _statement_fault(
+    claims: Claims, n: int, stated: Stated, accepted: float, chance: float, vocabulary: int
+) -> Reason:
     faults = (
         (stated.expected - stated.upper, ROUNDING, "expected_acceptance lies above the optimum"),
-        (abs(accepted - stated.expected), chance, "the law's mass on the drafts is not expected_acceptance"),
+        (
+            abs(accepted - stated.expected),
+            chance,
+            "the law's mass on the drafts is not expected_acceptance",
+        ),
         (accepted - stated.upper, chance, "accepts more than the optimum"),
-        ((stated.lower - accepted) * claims.optimal_at(n), chance, f"claims the optimum for n = {n} and misses it"),
-        (stated.lower - stated.alpha_star, ROUNDING, "its certificate's alpha_star is below the optimum"),
-        (abs(accepted - (stated.alpha_star - stated.gap)), chance, "its certificate's alpha_star - gap is not what it accepts"),
+        (
+            (stated.lower - accepted) * claims.optimal_at(n),
+            chance,
+            f"claims the optimum for n = {n} and misses it",
+        ),
+        (
+            stated.lower - stated.alpha_star,
+            ROUNDING,
+            "its certificate's alpha_star is below the optimum",
+        ),
+        (
+            abs(accepted - (stated.alpha_star - stated.gap)),
+            chance,
+            "its certificate's alpha_star - gap is not what it accepts",
+        ),
     )
-    wrong = ((error, allowed, words) for error, allowed, words in faults if error > allowed)  # what is not stated is nan
-    return next((f"{words}, by {error:.3g} at V = {vocabulary} (allowed {allowed:.2g})" for error, allowed, words in wrong), "")
+    # what is not stated is nan
+    wrong = ((error, allowed, words) for error, allowed, words in faults if error > allowed)
+    return next(
+        (
+            f"{words}, by {error:.3g} at V = {vocabulary} (allowed {allowed:.2g})"
+            for error, allowed, words in wrong
+        ),
+        "",
+    )

@@ -1,4 +1,6 @@
-"""A rule judged at one node: every claim, at every tuple of drafts and under every mask, on laws of few tokens."""
+"""A rule judged at one node: every claim, at every tuple of drafts and under every mask, on laws of
+few tokens.
+"""
 
 import functools
 import inspect
@@ -21,10 +23,12 @@ class Row(NamedTuple):
 
     Attributes:
       tv: the largest total variation between the emitted law and p, over pairs of laws and masks.
-      acceptance: the exact acceptance, mean over the pairs; None, like `tv`, where the law could not be evaluated.
+      acceptance: the exact acceptance, mean over the pairs; None, like `tv`, where the law could
+        not be evaluated.
       optimum: alpha* of the scheme, mean over the pairs.
       verdict: "ok", or why the rule is not what it claims.
-      scope: on what the verdict rests, in short up to the colon; then what was seen that is no fault.
+      scope: on what the verdict rests, in short up to the colon; then what was seen that is no
+        fault.
     """
 
     rule: str
@@ -42,33 +46,53 @@ Pairs = tuple[theory.battery.Pair, ...]
 
 @functools.cache
 def battery(vocabulary: int = VOCABULARY, seed: int = 0) -> Pairs:
-    """The pairs of laws by which every rule is judged: those that have broken one, and those that the seed draws."""
-    return (*theory.battery.laws(vocabulary, seed=0), *theory.battery.drawn(vocabulary, seeds.natural(seed)))
+    """The pairs of laws by which every rule is judged: those that have broken one, and those that
+    the seed draws.
+    """
+    return (
+        *theory.battery.laws(vocabulary, seed=0),
+        *theory.battery.drawn(vocabulary, seeds.natural(seed)),
+    )
 
 
 @functools.cache
-def _battery_cases(scheme: str, n: int, vocabulary: int, seed: int, searches: bool) -> rule_laws.Cases:
+def _battery_cases(
+    scheme: str, n: int, vocabulary: int, seed: int, searches: bool
+) -> rule_laws.Cases:
     pairs, known = battery(vocabulary, seed), len(theory.battery.laws(vocabulary, seed=0))
-    return rule_laws.cases((*pairs[:known], *pairs[known::SEARCHED]) if searches else pairs, scheme, n)
+    return rule_laws.cases(
+        (*pairs[:known], *pairs[known::SEARCHED]) if searches else pairs, scheme, n
+    )
 
 
-def audit(make: type[Rule], n: int, pairs: Pairs | None = None, seed: int = 0, vocabulary: int = VOCABULARY) -> list[Row]:
-    """The verdict on a registered rule with n drafts, under every scheme of its claims that drafts n tokens.
+def audit(
+    make: type[Rule],
+    n: int,
+    pairs: Pairs | None = None,
+    seed: int = 0,
+    vocabulary: int = VOCABULARY,
+) -> list[Row]:
+    """The verdict on a registered rule with n drafts, under every scheme of its claims that drafts
+    n tokens.
 
     Args:
-      make: the class of the rule; its fields have defaults, or it is per pair and takes `theory.lp.plan`.
+      make: the class of the rule; its fields have defaults, or it is per pair and takes
+        `theory.lp.plan`.
       pairs: laws of one vocabulary; the battery if None.
       seed, vocabulary: of the battery.
 
     Raises:
-      ValueError: the rule cannot be judged: it claims an unknown scheme, does not take n, or V^n is too large.
+      ValueError: the rule cannot be judged: it claims an unknown scheme, does not take n, or V^n is
+        too large.
     """
     check_claims(make)
     if not make.claims.admits(n):
         raise ValueError(f"rule {make.name}: takes n in {make.claims.n_range}, got n = {n}")
     schemes = [scheme for scheme in sorted(make.claims.drafting) if rule_laws.drafts(scheme, n)]
     tables = [
-        rule_laws.cases(pairs, scheme, n) if pairs else _battery_cases(scheme, n, vocabulary, seed, make.claims.searches)
+        rule_laws.cases(pairs, scheme, n)
+        if pairs
+        else _battery_cases(scheme, n, vocabulary, seed, make.claims.searches)
         for scheme in schemes
     ]
     return [_judge(make, cases, "" if pairs else f"; seed {seed}") for cases in tables]
@@ -84,31 +108,58 @@ def check_claims(make: type[Rule]) -> None:
     unknown = sorted(claims.drafting - set(theory.drafting.names()))
     if unknown or not claims.drafting:
         known = ", ".join(theory.drafting.names())
-        raise ValueError(f"rule {make.name}: claims the scheme {', '.join(unknown) or 'none'}, expected some of {known}")
-    needed = [name for name, field in inspect.signature(make).parameters.items() if field.default is field.empty]
+        raise ValueError(
+            f"rule {make.name}: claims the scheme {', '.join(unknown) or 'none'}, expected some of "
+            f"{known}"
+        )
+    needed = [
+        name
+        for name, field in inspect.signature(make).parameters.items()
+        if field.default is field.empty
+    ]
     if needed and not claims.per_pair:
-        raise ValueError(f"rule {make.name}: {needed[0]} needs a default, so that the rule can be judged")
+        raise ValueError(
+            f"rule {make.name}: {needed[0]} needs a default, so that the rule can be judged"
+        )
 
 
 def _judge(make: type[Rule], cases: rule_laws.Cases, drawn: str) -> Row:
     per_pair, where = make.claims.per_pair, "" if make.claims.per_pair else ", every mask"
-    scope = f"V = {cases.vocabulary}, {len(cases.names)} pairs: every tuple of drafts{where}, float64 and float32{drawn}"
+    scope = (
+        f"V = {cases.vocabulary}, {len(cases.names)} pairs: every tuple of drafts{where}, float64 "
+        f"and float32{drawn}"
+    )
     masks = rule_laws.patterns(cases.n)[-1:] if per_pair else rule_laws.patterns(cases.n)
     row = functools.partial(Row, make.name, cases.scheme, cases.n)
     try:
         rule = rule_laws.planned(make, cases) if per_pair else make()
-        wide, single = (rule_laws.laws(rule, cases.p, cases.q, cases.n, masks, dtype) for dtype in (np.float64, np.float32))
+        wide, single = (
+            rule_laws.laws(rule, cases.p, cases.q, cases.n, masks, dtype)
+            for dtype in (np.float64, np.float32)
+        )
     except Exception as error:  # whatever a stranger's rule raises is a finding, not a crash
         return row(None, None, float(cases.optimum.mean()), raised(error), scope)
     shape = (len(cases.names), len(masks), cases.vocabulary**cases.n, cases.vocabulary)
     if wide.shape != shape:
-        return row(None, None, float(cases.optimum.mean()), f"returns shape {wide.shape[3:]}, expected ({cases.vocabulary},)", scope)
+        return row(
+            None,
+            None,
+            float(cases.optimum.mean()),
+            f"returns shape {wide.shape[3:]}, expected ({cases.vocabulary},)",
+            scope,
+        )
     judged = rule_checks.Judged(rule, cases, wide, single, masks)
     checks = rule_checks.OF_LAWS + (rule_checks.OF_CLAIMS if make.claims.lossless else ())
     verdict = next(filter(None, (check(judged) for check in checks)), "ok")
-    warning = rule_checks.flips_at_near_ties(judged) if make.claims.lossless and verdict == "ok" else ""
+    warning = (
+        rule_checks.flips_at_near_ties(judged) if make.claims.lossless and verdict == "ok" else ""
+    )
     return row(
-        rule_checks.loss(judged), float(rule_checks.acceptance(judged, wide).mean()), float(cases.optimum.mean()), verdict, scope + warning
+        rule_checks.loss(judged),
+        float(rule_checks.acceptance(judged, wide).mean()),
+        float(cases.optimum.mean()),
+        verdict,
+        scope + warning,
     )
 
 
@@ -119,4 +170,6 @@ def raised(error: Exception) -> str:
 
 def takes(make: type[Rule], n: int) -> bool:
     """Whether a rule takes n drafts that one of its schemes draws."""
-    return make.claims.admits(n) and any(rule_laws.drafts(scheme, n) for scheme in make.claims.drafting)
+    return make.claims.admits(n) and any(
+        rule_laws.drafts(scheme, n) for scheme in make.claims.drafting
+    )

@@ -1,22 +1,16 @@
-"""The checks that make a rule's claims true; each returns the reason for which a rule fails it, or an empty string."""
+"""The checks that make a rule's claims true; each returns the reason for which a rule fails it, or
+an empty string.
+"""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
+from experiments.audits.tolerances import EXACT, NEARBY, OPTIMUM, SINGLE, near, off
 from experiments.enumeration import rule_laws
 from experiments.enumeration.rule_laws import Array, Cases
 from specjax.rules import Rule
-
-# Float64 sums of at most CELLS terms that total 1: pairwise rounding stays below 1e-14; the laws' own solvers (K-SEQ's root) end
-# within a few hundred ulp, and theory's joint laws are exact to 1e-15 a factor.
-EXACT = 1e-12
-# theory states its optimum to 1e-10 (the race integral), and closed forms are held to ten times that.
-OPTIMUM = 1e-9
-# Float32: rows sum to 1 within V + n roundings of 6e-8; what is emitted on average is held to 1e-6, 8 ulp of 1.
-SINGLE = 1e-6
-ULP, NEARBY = 2.0**-22, 16  # two roundings of float32 at the most; how many laws nearby are looked at
 
 Reason = str
 
@@ -38,8 +32,12 @@ class Judged(NamedTuple):
 
 
 def is_law(judged: Judged) -> Reason:
-    """Every row is finite, non-negative and sums to 1: for every tuple, off the support of q too, and under every mask."""
-    return _row_reason(judged, judged.wide, EXACT, "") or _row_reason(judged, judged.single, SINGLE, "in float32 ")
+    """Every row is finite, non-negative and sums to 1: for every tuple, off the support of q too,
+    and under every mask.
+    """
+    return _row_reason(judged, judged.wide, EXACT, "") or _row_reason(
+        judged, judged.single, SINGLE, "in float32 "
+    )
 
 
 def _row_reason(judged: Judged, laws: Array, tolerance: float, precision: str) -> Reason:
@@ -53,7 +51,10 @@ def _row_reason(judged: Judged, laws: Array, tolerance: float, precision: str) -
         b, mask, x = np.unravel_index(np.argmax(error), error.shape)
         if error[b, mask, x] > tolerance:
             drafts = _drafts(judged, mask, x)
-            return f"no law: {precision}it {words} (sum {sums[b, mask, x]:.6g}) for drafts {drafts} on {judged.cases.names[b]}"
+            return (
+                f"no law: {precision}it {words} (sum {sums[b, mask, x]:.6g}) for drafts {drafts} "
+                f"on {judged.cases.names[b]}"
+            )
     return ""
 
 
@@ -62,9 +63,14 @@ def ignores_masked_slots(judged: Judged) -> Reason:
     n, vocabulary = judged.cases.n, judged.cases.vocabulary
     for row, mask in enumerate(judged.masks):
         grid = judged.wide[:, row].reshape(-1, *(vocabulary,) * n, vocabulary)
-        spread = max((np.ptp(grid, axis=1 + slot).max() for slot in np.flatnonzero(~mask)), default=0)
+        spread = max(
+            (np.ptp(grid, axis=1 + slot).max() for slot in np.flatnonzero(~mask)), default=0
+        )
         if spread > EXACT:
-            return f"reads a masked slot: with mask {_bits(mask)} its content moves the law by {spread:.3g}"
+            return (
+                f"reads a masked slot: with mask {_bits(mask)} its content moves the law by "
+                f"{spread:.3g}"
+            )
     return ""
 
 
@@ -79,7 +85,8 @@ def emits_p_without_drafts(judged: Judged) -> Reason:
 def is_that_of_the_live_slots(judged: Judged) -> Reason:
     """Under a mask with m live slots, wherever they lie, the law is that of m drafts.
 
-    Rules that search are weighed by the chance of the drafts: at drafts that are never seen rounding decides where the search ends.
+    Rules that search are weighed by the chance of the drafts: at drafts that are never seen
+    rounding decides where the search ends.
     """
     cases, n = judged.cases, judged.cases.n
     for row, mask in enumerate(judged.masks):
@@ -88,11 +95,23 @@ def is_that_of_the_live_slots(judged: Judged) -> Reason:
             continue
         q = cases.q[:, mask] if cases.q.ndim == 3 else cases.q
         alone = rule_laws.laws(judged.rule, cases.p, q, live, rule_laws.patterns(live))[:, -1]
-        index = np.ravel_multi_index(tuple(rule_laws.tuples(cases.vocabulary, n)[:, mask].T), (cases.vocabulary,) * live)
+        index = np.ravel_multi_index(
+            tuple(rule_laws.tuples(cases.vocabulary, n)[:, mask].T), (cases.vocabulary,) * live
+        )
         difference = np.abs(judged.wide[:, row] - alone[:, index])
-        error = np.einsum("bx,bxy->b", cases.mass[row], difference) if judged.rule.claims.searches else difference.max((1, 2))
+        error = (
+            np.einsum("bx,bxy->b", cases.mass[row], difference)
+            if judged.rule.claims.searches
+            else difference.max((1, 2))
+        )
         if error.max() > EXACT:
-            return _worst(judged, error, EXACT, f"with mask {_bits(mask)} the law is not that of {live} drafts: the mask is misread")
+            return _worst(
+                judged,
+                error,
+                EXACT,
+                f"with mask {_bits(mask)} the law is not that of {live} drafts: the mask is "
+                "misread",
+            )
     return ""
 
 
@@ -107,13 +126,19 @@ def is_lossless(judged: Judged) -> Reason:
 
 
 def _losses(judged: Judged, laws: Array) -> list[tuple[float, int, int, int]]:
-    """Per mask: the largest total variation between the emitted law and p, live slots, the pair, the token that is worst."""
+    """Per mask: the largest total variation between the emitted law and p, live slots, the pair,
+    the token that is worst.
+    """
     found = []
     for row, mass in _masses(judged):
-        loss = np.einsum("bx,bxy->by", mass, laws[:, row]) - judged.cases.p * mass.sum(axis=1, keepdims=True)
+        loss = np.einsum("bx,bxy->by", mass, laws[:, row]) - judged.cases.p * mass.sum(
+            axis=1, keepdims=True
+        )
         error = np.abs(loss).sum(1) / 2
         b = int(np.argmax(error))
-        found.append((float(error[b]), int(judged.masks[row].sum()), b, int(np.argmax(np.abs(loss[b])))))
+        found.append(
+            (float(error[b]), int(judged.masks[row].sum()), b, int(np.argmax(np.abs(loss[b]))))
+        )
     return found
 
 
@@ -134,13 +159,17 @@ def _natural(cases: Cases) -> Array:
 
 
 def acceptance(judged: Judged, laws: Array) -> Array:
-    """P(Y is one of the drafts) at every pair, under the mask that the scheme itself leaves: [B]."""
+    """P(Y is one of the drafts) at every pair, under the mask that the scheme itself leaves:
+    [B].
+    """
     cases = judged.cases
     drafts, every = rule_laws.tuples(cases.vocabulary, cases.n), rule_laws.patterns(cases.n)
     values = np.empty(len(cases.names))
     for b, (natural, mass) in enumerate(zip(cases.natural, _natural(cases), strict=True)):
         law = laws[b, 0 if judged.rule.claims.per_pair else natural]
-        values[b] = mass @ np.where(rule_laws.members(drafts, every[natural], cases.vocabulary), law, 0).sum(1)
+        values[b] = mass @ np.where(
+            rule_laws.members(drafts, every[natural], cases.vocabulary), law, 0
+        ).sum(1)
     return values
 
 
@@ -149,39 +178,61 @@ def meets_its_expectation(judged: Judged) -> Reason:
     rule, cases = judged.rule, judged.cases
     if not hasattr(rule, "expected_acceptance") or not rule.claims.stated_at(cases.scheme, cases.n):
         return ""
-    for laws, dtype, slack, precision in ((judged.wide, np.float64, OPTIMUM, ""), (judged.single, np.float32, SINGLE, "in float32 ")):
-        stated = rule_laws.expectations(lambda p, q: rule.expected_acceptance(p, q, cases.n), cases.p, cases.q, dtype)
+    for laws, dtype, slack, precision in (
+        (judged.wide, np.float64, OPTIMUM, ""),
+        (judged.single, np.float32, SINGLE, "in float32 "),
+    ):
+        stated = rule_laws.expectations(
+            lambda p, q: rule.expected_acceptance(p, q, cases.n), cases.p, cases.q, dtype
+        )
         measured = acceptance(judged, laws)
         error = np.nan_to_num(np.abs(stated - measured), nan=np.inf)
-        if dtype is np.float32 and error.max() > slack:  # near ties it may follow float64's other branch
+        # near ties it may follow float64's other branch
+        if dtype is np.float32 and error.max() > slack:
             error = off(stated, *_acceptances_nearby(judged))
         b = int(np.argmax(error))
         if error[b] > slack:
-            return f"{precision}expected_acceptance says {stated[b]:.9g} on {cases.names[b]}, enumeration {measured[b]:.9g}"
+            return (
+                f"{precision}expected_acceptance says {stated[b]:.9g} on {cases.names[b]}, "
+                f"enumeration {measured[b]:.9g}"
+            )
     return ""
 
 
 def meets_its_certificate(judged: Judged) -> Reason:
-    """In either precision `certificate` states the enumerated acceptance, an upper end of alpha*, their gap and a bound on the bias.
+    """In either precision `certificate` states the enumerated acceptance, an upper end of alpha*,
+    their gap and a bound on the bias.
 
-    Where it says that the solve failed, the acceptance is not compared: another program may have got further.
+    Where it says that the solve failed, the acceptance is not compared: another program may have
+    got further.
     """
     rule, cases = judged.rule, judged.cases
     if not hasattr(rule, "certificate"):
         return ""
     rows = np.arange(len(cases.names))
-    for laws, dtype, slack, precision in ((judged.wide, np.float64, OPTIMUM, ""), (judged.single, np.float32, SINGLE, "in float32 ")):
+    for laws, dtype, slack, precision in (
+        (judged.wide, np.float64, OPTIMUM, ""),
+        (judged.single, np.float32, SINGLE, "in float32 "),
+    ):
         alpha, alpha_star, gap, tv_bound, solved = rule_laws.certificates(rule, cases, dtype).T
         emitted = np.einsum("bx,bxy->by", _natural(cases), laws[rows, cases.natural])
         bias = np.abs(emitted - cases.p.astype(dtype)).sum(1) / 2
         faults = (
-            (solved * np.abs(alpha - acceptance(judged, laws)), "alpha is not the enumerated acceptance"),
+            (
+                solved * np.abs(alpha - acceptance(judged, laws)),
+                "alpha is not the enumerated acceptance",
+            ),
             (cases.optimum - alpha_star, "alpha_star is below the optimum"),
             (np.abs(gap - (alpha_star - alpha)), "gap is not alpha_star - alpha"),
             (bias - tv_bound, "tv_bound is below the bias of the emitted law"),
         )
         for (error, words), allowed in zip(faults, (slack, slack, slack, EXACT), strict=True):
-            reason = _worst(judged, np.nan_to_num(error, nan=np.inf), allowed, f"{precision}its certificate's {words}")
+            reason = _worst(
+                judged,
+                np.nan_to_num(error, nan=np.inf),
+                allowed,
+                f"{precision}its certificate's {words}",
+            )
             if reason:
                 return reason
     return ""
@@ -189,14 +240,20 @@ def meets_its_certificate(judged: Judged) -> Reason:
 
 def is_no_better_than_the_optimum(judged: Judged) -> Reason:
     """A lossless rule is a coupling: it cannot beat alpha*."""
-    return _against_optimum(judged, lambda value, best: value - best, "accepts more than the optimum")
+    return _against_optimum(
+        judged, lambda value, best: value - best, "accepts more than the optimum"
+    )
 
 
 def attains_the_optimum(judged: Judged) -> Reason:
     """A rule that claims the optimum for this n accepts as much."""
     if not judged.rule.claims.optimal_at(judged.cases.n):
         return ""
-    return _against_optimum(judged, lambda value, best: best - value, f"claims the optimum for n = {judged.cases.n} and misses it")
+    return _against_optimum(
+        judged,
+        lambda value, best: best - value,
+        f"claims the optimum for n = {judged.cases.n} and misses it",
+    )
 
 
 def _against_optimum(judged: Judged, excess: Callable[[Array, Array], Array], words: str) -> Reason:
@@ -209,26 +266,44 @@ def _against_optimum(judged: Judged, excess: Callable[[Array, Array], Array], wo
 
 
 def holds_in_single_precision(judged: Judged) -> Reason:
-    """Laws computed in float32 emit p, and accept as much as those of float64, within 1e-6, where no solve says that it failed.
+    """Laws computed in float32 emit p, and accept as much as those of float64, within 1e-6, where
+    no solve says that it failed.
 
-    Near a tie a rule that compares may take another branch in float32: then it is held to what float64 accepts of laws nearby.
+    Near a tie a rule that compares may take another branch in float32: then it is held to what
+    float64 accepts of laws nearby.
     """
     error, slots, b, _ = max(_losses(judged, judged.single))
     if error > SINGLE:
-        return f"in float32 not lossless: total variation {error:.3g} from p on {judged.cases.names[b]} with {slots} drafts"
+        return (
+            f"in float32 not lossless: total variation {error:.3g} from p on "
+            f"{judged.cases.names[b]} with {slots} drafts"
+        )
     shift = _shift(judged)
     if shift.max() > SINGLE:
-        shift = np.where(shift > SINGLE, off(acceptance(judged, judged.single), *_acceptances_nearby(judged)), shift)
+        shift = np.where(
+            shift > SINGLE,
+            off(acceptance(judged, judged.single), *_acceptances_nearby(judged)),
+            shift,
+        )
     return _worst(judged, shift, SINGLE, "in float32 the acceptance differs from float64's")
 
 
 def flips_at_near_ties(judged: Judged) -> str:
-    """A warning where float32 accepts more or less than float64, as float64 itself does of laws that float32 cannot tell apart."""
-    return _worst(judged, _shift(judged), SINGLE, "; beware: at near ties float32 accepts otherwise than float64")
+    """A warning where float32 accepts more or less than float64, as float64 itself does of laws
+    that float32 cannot tell apart.
+    """
+    return _worst(
+        judged,
+        _shift(judged),
+        SINGLE,
+        "; beware: at near ties float32 accepts otherwise than float64",
+    )
 
 
 def _shift(judged: Judged) -> Array:
-    """How far the acceptance in float32 lies from that in float64, where no solve says that it failed: [B]."""
+    """How far the acceptance in float32 lies from that in float64, where no solve says that it
+    failed: [B].
+    """
     shift = np.abs(acceptance(judged, judged.single) - acceptance(judged, judged.wide))
     if hasattr(judged.rule, "certificate"):
         shift *= rule_laws.certificates(judged.rule, judged.cases, np.float32)[:, -1]
@@ -236,7 +311,9 @@ def _shift(judged: Judged) -> Array:
 
 
 def _acceptances_nearby(judged: Judged) -> tuple[Array, Array]:
-    """The least and the most that float64 accepts of laws which differ from the case's by roundings of float32: two arrays [B]."""
+    """The least and the most that float64 accepts of laws which differ from the case's by roundings
+    of float32: two arrays [B].
+    """
     cases, rng = judged.cases, np.random.default_rng(0)
 
     pairs = ((near(cases.p, rng), near(cases.q, rng)) for _ in range(NEARBY))
@@ -245,20 +322,16 @@ def _acceptances_nearby(judged: Judged) -> tuple[Array, Array]:
     return values.min(0), values.max(0)
 
 
-def near(law: Array, rng: np.random.Generator) -> Array:
-    """Laws that float32 cannot tell from these."""
-    moved = law * (1 + rng.uniform(-ULP, ULP, law.shape))
-    return moved / moved.sum(-1, keepdims=True)
-
-
-def off(values: Array, low: Array, high: Array) -> Array:
-    """How far values lie outside of their intervals."""
-    return np.nan_to_num(np.maximum(np.maximum(low - values, values - high), 0), nan=np.inf)
-
-
 def takes_drafts_one_by_one(judged: Judged) -> Reason:
-    """A rule that claims to be sequential: given the drafts so far, the emitted law is the same whether one more is drawn or not."""
-    cases, n, vocabulary, claims = judged.cases, judged.cases.n, judged.cases.vocabulary, judged.rule.claims
+    """A rule that claims to be sequential: given the drafts so far, the emitted law is the same
+    whether one more is drawn or not.
+    """
+    cases, n, vocabulary, claims = (
+        judged.cases,
+        judged.cases.n,
+        judged.cases.vocabulary,
+        judged.rule.claims,
+    )
     if not claims.sequential or claims.per_pair:
         return ""
     for live in filter(claims.admits, range(1, n)):
@@ -269,14 +342,23 @@ def takes_drafts_one_by_one(judged: Judged) -> Reason:
         alone = judged.wide[:, few].reshape(laws.shape)[:, :, 0]
         moved = np.einsum("bxz,bxzy->bxy", mass, laws) - mass.sum(2, keepdims=True) * alone
         reason = _worst(
-            judged, np.abs(moved).sum((1, 2)) / 2, EXACT, f"not sequential: with {live} drafts known one more moves the emitted law"
+            judged,
+            np.abs(moved).sum((1, 2)) / 2,
+            EXACT,
+            f"not sequential: with {live} drafts known one more moves the emitted law",
         )
         if reason:
             return reason
     return ""
 
 
-OF_LAWS = (is_law, ignores_masked_slots, emits_p_without_drafts, is_that_of_the_live_slots, takes_drafts_one_by_one)
+OF_LAWS = (
+    is_law,
+    ignores_masked_slots,
+    emits_p_without_drafts,
+    is_that_of_the_live_slots,
+    takes_drafts_one_by_one,
+)
 OF_CLAIMS = (
     is_lossless,
     meets_its_expectation,
@@ -294,7 +376,13 @@ def _worst(judged: Judged, error: Array, tolerance: float, words: str) -> Reason
 
 def _drafts(judged: Judged, mask: np.intp, x: np.intp) -> str:
     tokens = rule_laws.tuples(judged.cases.vocabulary, judged.cases.n)[x]
-    return "(" + ", ".join(str(t) if live else "masked" for t, live in zip(tokens, judged.masks[mask], strict=True)) + ")"
+    return (
+        "("
+        + ", ".join(
+            str(t) if live else "masked" for t, live in zip(tokens, judged.masks[mask], strict=True)
+        )
+        + ")"
+    )
 
 
 def _bits(mask: np.ndarray) -> str:

@@ -1,4 +1,6 @@
-"""A verifier judged on a draft tree: its law on every tree that can be drawn, and the sequences that it emits."""
+"""A verifier judged on a draft tree: its law on every tree that can be drawn, and the sequences
+that it emits.
+"""
 
 import functools
 import inspect
@@ -26,12 +28,16 @@ class Row(NamedTuple):
     """A verifier on one tree under one scheme.
 
     Attributes:
-      tv: the largest total variation between emitted sequences and the target's, over worlds and missing nodes.
-      expected_accepted: exact accepted drafts, without the token that the target adds, mean over the same worlds as the optimum; None,
-        like `tv`, where the law could not be evaluated.
-      optimum: the joint optimum of the tree, mean over the worlds in which the linear program solves it; None beyond its size.
-      verdict: "ok", "lossless within TV .." where the trees were drawn (see `within`), or why the verifier is not what it claims.
-      scope: on what the verdict rests, in short up to the colon; then what was seen that is no fault.
+      tv: the largest total variation between emitted sequences and the target's, over worlds and
+        missing nodes.
+      expected_accepted: exact accepted drafts, without the token that the target adds, mean over
+        the same worlds as the optimum; None, like `tv`, where the law could not be evaluated.
+      optimum: the joint optimum of the tree, mean over the worlds in which the linear program
+        solves it; None beyond its size.
+      verdict: "ok", "lossless within TV .." where the trees were drawn (see `within`), or why the
+        verifier is not what it claims.
+      scope: on what the verdict rests, in short up to the colon; then what was seen that is no
+        fault.
     """
 
     verifier: str
@@ -59,16 +65,25 @@ def candidate(make: type[Verifier]) -> Candidate:
     Raises:
       ValueError: it has no claims, claims an unknown scheme, or has a field without a default.
     """
-    needed = [name for name, field in inspect.signature(make).parameters.items() if field.default is field.empty]
+    needed = [
+        name
+        for name, field in inspect.signature(make).parameters.items()
+        if field.default is field.empty
+    ]
     if needed:
-        raise ValueError(f"verifier {make.name}: {needed[0]} needs a default, so that the verifier can be judged")
+        raise ValueError(
+            f"verifier {make.name}: {needed[0]} needs a default, so that the verifier can be judged"
+        )
     if not hasattr(make, "claims"):
         raise ValueError(f"verifier {make.name}: expected claims, to judge it by")
     verifier = make()
     known = theory.drafting.names()
     unknown = sorted(verifier.claims.drafting - set(known))
     if unknown or not verifier.claims.drafting:
-        raise ValueError(f"verifier {make.name}: claims the scheme {', '.join(unknown) or 'none'}, expected some of {', '.join(known)}")
+        raise ValueError(
+            f"verifier {make.name}: claims the scheme {', '.join(unknown) or 'none'}, expected "
+            f"some of {', '.join(known)}"
+        )
     return Candidate(make.name, verifier, verifier.claims, None)
 
 
@@ -90,8 +105,12 @@ def every_rule() -> list[type[Rule]]:
 
 
 def plain_rules() -> list[type[Rule]]:
-    """Of those that take drafts one by one, one for each scheme: they compile fast, and all rules have rows of their own."""
-    plain = [make for make in every_rule() if make.claims.sequential and len(make.claims.drafting) == 1]
+    """Of those that take drafts one by one, one for each scheme: they compile fast, and all rules
+    have rows of their own.
+    """
+    plain = [
+        make for make in every_rule() if make.claims.sequential and len(make.claims.drafting) == 1
+    ]
     return list({make.claims.drafting: make for make in plain}.values())
 
 
@@ -105,10 +124,20 @@ def check(one: Candidate, scheme: str, tree: str) -> None:
     _check_drafts(drafting, scheme, tree)
     if one.rule is not None:
         for n in _arities(drafting.topology):
-            rules.check_scheme(one.rule, growth.node_scheme(f"rule {one.rule.name}", one.rule.claims, drafting.scheme), n)
-    elif growth.node_scheme(f"verifier {one.name}", one.claims, drafting.scheme) not in one.claims.drafting:
+            rules.check_scheme(
+                one.rule,
+                growth.node_scheme(f"rule {one.rule.name}", one.rule.claims, drafting.scheme),
+                n,
+            )
+    elif (
+        growth.node_scheme(f"verifier {one.name}", one.claims, drafting.scheme)
+        not in one.claims.drafting
+    ):
         covered = ", ".join(sorted(one.claims.drafting))
-        raise ValueError(f"verifier {one.name}: its proof covers the schemes {covered}, not {drafting.scheme}, as {tree} is drawn")
+        raise ValueError(
+            f"verifier {one.name}: its proof covers the schemes {covered}, not {drafting.scheme}, "
+            f"as {tree} is drawn"
+        )
     try:
         verifier_laws.refuse(one.verifier, drafting)
     except ValueError as error:
@@ -117,9 +146,17 @@ def check(one: Candidate, scheme: str, tree: str) -> None:
 
 def _check_drafts(drafting: TreeDrafting, scheme: str, tree: str) -> None:
     if scheme == "independent":
-        raise ValueError(f"{tree}: a node of a tree has one draft law, the scheme independent takes one for each slot")
-    if isinstance(drafting, growth.Fixed) and not all(rule_laws.drafts(scheme, n) for n in _arities(drafting.topology)):
-        raise ValueError(f"{tree}: the scheme {scheme} does not draft {' and '.join(map(str, _arities(drafting.topology)))} tokens")
+        raise ValueError(
+            f"{tree}: a node of a tree has one draft law, the scheme independent takes one for "
+            "each slot"
+        )
+    if isinstance(drafting, growth.Fixed) and not all(
+        rule_laws.drafts(scheme, n) for n in _arities(drafting.topology)
+    ):
+        raise ValueError(
+            f"{tree}: the scheme {scheme} does not draft "
+            f"{' and '.join(map(str, _arities(drafting.topology)))} tokens"
+        )
 
 
 def _arities(topology: Topology) -> list[int]:
@@ -129,7 +166,9 @@ def _arities(topology: Topology) -> list[int]:
 _default_cases = functools.cache(lambda tree, scheme: verifier_laws.cases(tree, scheme, None))
 
 
-def audit_verifier(one: Candidate, scheme: str, tree: str, pair: theory.battery.Pair | None = None) -> Row:
+def audit_verifier(
+    one: Candidate, scheme: str, tree: str, pair: theory.battery.Pair | None = None
+) -> Row:
     """The verdict on a verifier on one tree under one scheme.
 
     Args:
@@ -142,26 +181,46 @@ def audit_verifier(one: Candidate, scheme: str, tree: str, pair: theory.battery.
     return judge(one, scheme, tree, pair)
 
 
-def judge(one: Candidate, scheme: str, tree: str, pair: theory.battery.Pair | None, seed: int = 0) -> Row:
+def judge(
+    one: Candidate, scheme: str, tree: str, pair: theory.battery.Pair | None, seed: int = 0
+) -> Row:
     """`audit_verifier`, once the claims are known to cover the tree."""
     row = functools.partial(Row, one.name, scheme, tree)
     try:
-        cases = _default_cases(tree, scheme) if pair is None else verifier_laws.cases(tree, scheme, pair)
+        cases = (
+            _default_cases(tree, scheme)
+            if pair is None
+            else verifier_laws.cases(tree, scheme, pair)
+        )
     except NoTreeError as finding:
         return row(None, None, None, str(finding), f"{sampled_trees.DRAWS} trees: drawn")
-    judged = verifier_checks.Judged(cases, verifier_laws.rows(cases), functools.partial(_laws, one.verifier, cases))
+    judged = verifier_checks.Judged(
+        cases, verifier_laws.rows(cases), functools.partial(_laws, one.verifier, cases)
+    )
     checks = verifier_checks.OF_LOSSLESS if one.claims.lossless else verifier_checks.OF_ALL
     if one.claims.sequential:
         checks = (*checks, verifier_checks.is_sequential)
     try:
         verdict = next(filter(None, (check(judged) for check in checks)), "")
-        verdict = verdict or walk_checks.draws_its_law(one.verifier, cases, judged.rows, judged.wide, seed) or "ok"
+        verdict = (
+            verdict
+            or walk_checks.draws_its_law(one.verifier, cases, judged.rows, judged.wide, seed)
+            or "ok"
+        )
     except _NoLaws as finding:
         return row(None, None, cases.optimum, str(finding), scope(cases, seed))
     accepted = verifier_checks.accepted(judged, judged.wide)
-    values = [value for instance, value in accepted if cases.optimum is None or instance.optimum is not None]
+    values = [
+        value
+        for instance, value in accepted
+        if cases.optimum is None or instance.optimum is not None
+    ]
     loss = verifier_checks.loss(judged)
-    warning = verifier_checks.flips_at_near_ties(judged) if verdict == "ok" and one.claims.lossless else ""
+    warning = (
+        verifier_checks.flips_at_near_ties(judged)
+        if verdict == "ok" and one.claims.lossless
+        else ""
+    )
     if verdict == "ok" and cases.draws and one.claims.lossless:
         verdict = within(loss, cases)
     return row(loss, float(np.mean(values)), cases.optimum, verdict, scope(cases, seed) + warning)
@@ -174,11 +233,16 @@ def scope(cases: verifier_laws.Cases, seed: int) -> str:
     trees = f"{cases.draws} drawn trees" if cases.draws else "every tree, whole and with gaps"
     walks = walk_checks.walks(cases)
     chance = walk_checks.chance(cases)
-    return f"V = {vocabulary}, {worlds} worlds: {trees}, float64 and float32; {walks:.1g} walks, TV {chance:.1g} may be chance; seed {seed}"
+    return (
+        f"V = {vocabulary}, {worlds} worlds: {trees}, float64 and float32; {walks:.1g} walks, TV "
+        f"{chance:.1g} may be chance; seed {seed}"
+    )
 
 
 def within(loss: float, cases: verifier_laws.Cases) -> str:
-    """The verdict on drawn trees: how far from the target at most, in each world with probability 1 - DELTA."""
+    """The verdict on drawn trees: how far from the target at most, in each world with probability 1
+    - DELTA.
+    """
     return f"{WITHIN} {loss + cases.allowance:.1e} ({cases.draws} trees)"
 
 
@@ -186,7 +250,9 @@ class _NoLaws(Exception):
     """Why a verifier has no laws to judge."""
 
 
-def _laws(verifier: Verifier, cases: verifier_laws.Cases, rows: verifier_laws.Rows, dtype: type) -> verifier_laws.Array:
+def _laws(
+    verifier: Verifier, cases: verifier_laws.Cases, rows: verifier_laws.Rows, dtype: type
+) -> verifier_laws.Array:
     """Its laws; whatever a stranger's verifier raises is a finding, not a crash."""
     try:
         laws = verifier_laws.laws(verifier, cases.drafting, rows, dtype)

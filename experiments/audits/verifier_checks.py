@@ -1,4 +1,6 @@
-"""The checks that make a verifier's claims true; each returns the reason for which it fails one, or an empty string."""
+"""The checks that make a verifier's claims true; each returns the reason for which it fails one, or
+an empty string.
+"""
 
 import dataclasses
 import functools
@@ -7,14 +9,16 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 import theory
-from experiments.audits.rule_checks import EXACT, NEARBY, OPTIMUM, SINGLE, Reason, near, off
+from experiments.audits.rule_checks import Reason
+from experiments.audits.tolerances import EXACT, NEARBY, OPTIMUM, SINGLE, near, off
 from experiments.enumeration import verifier_laws
 from experiments.enumeration.verifier_laws import Array, Cases, Instance, Rows
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Judged:
-    """The laws [T, N, V] of one verifier on all trees, each computed when it is first asked for: most of the time goes to compiling.
+    """The laws [T, N, V] of one verifier on all trees, each computed when it is first asked for:
+    most of the time goes to compiling.
 
     Attributes:
       laws: (rows, dtype) -> the verifier's law on every tree.
@@ -65,7 +69,9 @@ def _law_reason(judged: Judged, laws: Array, tolerance: float, precision: str) -
 
 
 def ignores_what_was_not_drawn(judged: Judged) -> Reason:
-    """No walk ends at a node that was not drawn; what such a node holds, and the draft law of a leaf, are never read."""
+    """No walk ends at a node that was not drawn; what such a node holds, and the draft law of a
+    leaf, are never read.
+    """
     moved = np.nan_to_num(np.abs(judged.disturbed - judged.wide).max((1, 2)), nan=np.inf)
     reached = np.where(judged.rows.active[..., None], 0, judged.wide).sum((1, 2))
     faults = (
@@ -80,7 +86,9 @@ def ignores_what_was_not_drawn(judged: Judged) -> Reason:
 
 
 def is_lossless(judged: Judged) -> Reason:
-    """In every world, whatever is missing, emitted sequences have the target's law; where trees are drawn, within what may be chance."""
+    """In every world, whatever is missing, emitted sequences have the target's law; where trees are
+    drawn, within what may be chance.
+    """
     return _loss_reason(judged, judged.wide, EXACT, "")
 
 
@@ -88,14 +96,19 @@ def is_no_better_than_the_optimum(judged: Judged) -> Reason:
     """What a lossless verifier accepts is bounded by the joint optimum of the tree."""
     for instance, value in accepted(judged, judged.wide):
         if instance.optimum is not None and value > instance.optimum + OPTIMUM:
-            return f"accepts more than the joint optimum: {value:.9g} on {instance.name}, the optimum is {instance.optimum:.9g}"
+            return (
+                f"accepts more than the joint optimum: {value:.9g} on {instance.name}, the optimum "
+                f"is {instance.optimum:.9g}"
+            )
     return ""
 
 
 def holds_in_single_precision(judged: Judged) -> Reason:
-    """Laws computed in float32 emit the target's sequences, and accept as much as those of float64, within 1e-6.
+    """Laws computed in float32 emit the target's sequences, and accept as much as those of float64,
+    within 1e-6.
 
-    Near a tie a verifier may take another branch in float32: then it is held to what float64 accepts of laws nearby.
+    Near a tie a verifier may take another branch in float32: then it is held to what float64
+    accepts of laws nearby.
     """
     reason = _loss_reason(judged, judged.single, SINGLE, "in float32 ")
     shift = _shift(judged)
@@ -107,12 +120,18 @@ def holds_in_single_precision(judged: Judged) -> Reason:
 
 
 def flips_at_near_ties(judged: Judged) -> str:
-    """A warning where float32 accepts more or less than float64, as float64 itself does of laws that float32 cannot tell apart."""
-    return _worst(judged, _shift(judged), "; beware: at near ties float32 accepts otherwise than float64")
+    """A warning where float32 accepts more or less than float64, as float64 itself does of laws
+    that float32 cannot tell apart.
+    """
+    return _worst(
+        judged, _shift(judged), "; beware: at near ties float32 accepts otherwise than float64"
+    )
 
 
 def _shift(judged: Judged) -> Array:
-    return np.nan_to_num(np.abs(_values(judged, judged.single) - _values(judged, judged.wide)), nan=np.inf)
+    return np.nan_to_num(
+        np.abs(_values(judged, judged.single) - _values(judged, judged.wide)), nan=np.inf
+    )
 
 
 def _worst(judged: Judged, error: Array, words: str) -> Reason:
@@ -127,31 +146,48 @@ def _laws_nearby(judged: Judged) -> Iterator[Array]:
     for _ in range(NEARBY):
         moved = [
             instance._replace(
-                drawn=dataclasses.replace(instance.drawn, target=near(instance.drawn.target, rng), draft=near(instance.drawn.draft, rng))
+                drawn=dataclasses.replace(
+                    instance.drawn,
+                    target=near(instance.drawn.target, rng),
+                    draft=near(instance.drawn.draft, rng),
+                )
             )
             for instance in judged.cases.instances
         ]
-        yield judged.laws(verifier_laws.rows(dataclasses.replace(judged.cases, instances=tuple(moved))), np.float64)
+        yield judged.laws(
+            verifier_laws.rows(dataclasses.replace(judged.cases, instances=tuple(moved))),
+            np.float64,
+        )
 
 
 def is_sequential(judged: Judged) -> Reason:
-    """Given the rest of the tree, the emitted sequences have the same law whether a leaf is drawn or not.
+    """Given the rest of the tree, the emitted sequences have the same law whether a leaf is drawn
+    or not.
 
-    Judged at every leaf that is the last child of its parent; what is left is the tree that lacks this leaf.
+    Judged at every leaf that is the last child of its parent; what is left is the tree that lacks
+    this leaf.
     """
-    parts = {(instance.world, instance.missing): (instance.drawn, laws) for instance, laws in _parts(judged, judged.wide)}
+    parts = {
+        (instance.world, instance.missing): (instance.drawn, laws)
+        for instance, laws in _parts(judged, judged.wide)
+    }
     for (world, leaf), (lacking, laws) in parts.items():
         parents = lacking.parents[0]
         if not leaf or np.any(parents == leaf) or np.any(parents[leaf + 1 :] == parents[leaf]):
             continue
         error = _moved(leaf, parts[world, None], (lacking, laws))
         if error > EXACT:
-            return f"not sequential: whether node {leaf} is drawn moves the law of the emitted sequences by {error:.3g} on {world}"
+            return (
+                f"not sequential: whether node {leaf} is drawn moves the law of the emitted "
+                f"sequences by {error:.3g} on {world}"
+            )
     return ""
 
 
 def _moved(leaf: int, *parts: tuple[theory.Drawn, Array]) -> float:
-    """The total variation between the joint laws of the rest of the tree and the emitted sequences, with a leaf and without."""
+    """The total variation between the joint laws of the rest of the tree and the emitted sequences,
+    with a leaf and without.
+    """
     rest = [np.delete(drawn.contexts, leaf, 1) for drawn, _ in parts]
     found, place = np.unique(np.concatenate(rest), axis=0, return_inverse=True)
     places = np.split(place.reshape(-1), [len(rest[0])])
@@ -160,7 +196,12 @@ def _moved(leaf: int, *parts: tuple[theory.Drawn, Array]) -> float:
         emitted = []
         for (drawn, laws), here in zip(parts, places, strict=True):
             rows = here == tree
-            some = dataclasses.replace(drawn, parents=drawn.parents[rows], contexts=drawn.contexts[rows], mass=drawn.mass[rows])
+            some = dataclasses.replace(
+                drawn,
+                parents=drawn.parents[rows],
+                contexts=drawn.contexts[rows],
+                mass=drawn.mass[rows],
+            )
             emitted.append(theory.trees.emitted(some, laws[rows]))
         total += float(np.abs(emitted[0] - emitted[1]).sum()) / 2
     return total
@@ -178,8 +219,12 @@ OF_LOSSLESS = (
 
 
 def loss(judged: Judged) -> float:
-    """The largest total variation between emitted sequences and the target's, over all instances."""
-    return max(theory.trees.loss(instance.drawn, laws) for instance, laws in _parts(judged, judged.wide))
+    """The largest total variation between emitted sequences and the target's, over all
+    instances.
+    """
+    return max(
+        theory.trees.loss(instance.drawn, laws) for instance, laws in _parts(judged, judged.wide)
+    )
 
 
 def _values(judged: Judged, laws: Array) -> Array:
@@ -188,8 +233,12 @@ def _values(judged: Judged, laws: Array) -> Array:
 
 def accepted(judged: Judged, laws: Array) -> list[tuple[Instance, float]]:
     """E[ell] in every world, on the whole tree."""
-    parts = [(instance, part) for instance, part in _parts(judged, laws) if instance.missing is None]
-    return [(instance, theory.trees.expected_accepted(instance.drawn, part)) for instance, part in parts]
+    parts = [
+        (instance, part) for instance, part in _parts(judged, laws) if instance.missing is None
+    ]
+    return [
+        (instance, theory.trees.expected_accepted(instance.drawn, part)) for instance, part in parts
+    ]
 
 
 def _parts(judged: Judged, laws: Array) -> list[tuple[Instance, Array]]:
@@ -199,19 +248,32 @@ def _parts(judged: Judged, laws: Array) -> list[tuple[Instance, Array]]:
 
 
 def _loss_reason(judged: Judged, laws: Array, tolerance: float, precision: str) -> Reason:
-    losses = {instance.name: theory.trees.loss(instance.drawn, part) for instance, part in _parts(judged, laws)}
+    losses = {
+        instance.name: theory.trees.loss(instance.drawn, part)
+        for instance, part in _parts(judged, laws)
+    }
     worst = max(losses, key=lambda name: losses[name])
     cases = judged.cases
     if losses[worst] <= tolerance + cases.allowance:
         return ""
-    where = f"{cases.scheme} on {cases.tree}: total variation {losses[worst]:.3g} from the target's sequences on {worst}"
+    where = (
+        f"{cases.scheme} on {cases.tree}: total variation {losses[worst]:.3g} from the target's "
+        f"sequences on {worst}"
+    )
     if cases.draws:
-        return f"{precision}biased under {where}, {cases.allowance:.1e} may be chance ({cases.draws} trees)"
+        return (
+            f"{precision}biased under {where}, {cases.allowance:.1e} may be chance ({cases.draws} "
+            "trees)"
+        )
     return f"{precision}not lossless under {where}"
 
 
 def _tree(judged: Judged, row: int) -> str:
-    drawn = zip(judged.rows.tokens[row, 1:].tolist(), judged.rows.active[row, 1:].tolist(), strict=True)
+    drawn = zip(
+        judged.rows.tokens[row, 1:].tolist(), judged.rows.active[row, 1:].tolist(), strict=True
+    )
     ends = np.cumsum([len(instance.drawn.mass) for instance in judged.cases.instances])
     name = judged.cases.instances[int(np.searchsorted(ends, row, "right"))].name
-    return f"drafts ({', '.join(str(token) if live else 'none' for token, live in drawn)}) on {name}"
+    return (
+        f"drafts ({', '.join(str(token) if live else 'none' for token, live in drawn)}) on {name}"
+    )

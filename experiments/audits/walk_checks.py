@@ -1,4 +1,6 @@
-"""Whether what a verifier draws has its law: `verify` and `walk` on drawn trees, by frequencies of stated error."""
+"""Whether what a verifier draws has its law: `verify` and `walk` on drawn trees, by frequencies of
+stated error.
+"""
 
 import functools
 from collections.abc import Callable
@@ -18,7 +20,9 @@ from specjax import numerics
 from specjax.trees import NO_NODE, ROOT, Draft, TreeDrafting, Verdict
 from specjax.verifiers import Verifier
 
-WALKS = 1 << 17  # in each instance, fewer where V is large: in a law on 40 ends chance moves less than 0.016, over 30 worlds 0.003
+# in each instance, fewer where V is large: in a law on 40 ends chance moves less than 0.016, over
+# 30 worlds 0.003
+WALKS = 1 << 17
 
 
 class Chance(NamedTuple):
@@ -31,21 +35,31 @@ class Chance(NamedTuple):
 Draw = Callable[[Verifier, Chance, Draft, jax.Array], Verdict]
 
 
-def draws_its_law(verifier: Verifier, cases: Cases, rows: Rows, wide: Array, seed: int = 0) -> Reason:
-    """`walk` and `verify` end where the law says, as often as it says: in every world, over all worlds, and in the first with gaps.
+def draws_its_law(
+    verifier: Verifier, cases: Cases, rows: Rows, wide: Array, seed: int = 0
+) -> Reason:
+    """`walk` and `verify` end where the law says, as often as it says: in every world, over all
+    worlds, and in the first with gaps.
 
-    Where a walk ends is told by the drafts on the way and the next token. A verifier that lacks one of the two is judged
-    by the other; a `verify` that runs `walk` on the uniforms of its key is the same program, and is not run again.
+    Where a walk ends is told by the drafts on the way and the next token. A verifier that lacks one
+    of the two is judged by the other; a `verify` that runs `walk` on the uniforms of its key is the
+    same program, and is not run again.
     """
     parts, ends = _instances(cases), cases.instances[0].drawn.target.size
     for face, draw in _faces(verifier, cases.drafting, _part(rows, slice(0, 1))).items():
         ran = functools.partial(_verdicts, verifier, draw, cases.drafting)
         try:
             counts = [
-                _counts(ran, instance, _part(rows, part), wide[part], ends, (seeds.natural(seed), place))
+                _counts(
+                    ran, instance, _part(rows, part), wide[part], ends, (seeds.natural(seed), place)
+                )
                 for place, (instance, part) in enumerate(parts)
             ]
-            _hold("all worlds", np.sum([seen for seen, _ in counts], 0), np.sum([stated for _, stated in counts], 0))
+            _hold(
+                "all worlds",
+                np.sum([seen for seen, _ in counts], 0),
+                np.sum([stated for _, stated in counts], 0),
+            )
         except _MisdrawnError as finding:
             return f"{face} {finding}"
     return ""
@@ -58,8 +72,15 @@ class _MisdrawnError(Exception):
 def _instances(cases: Cases) -> list[tuple[Instance, slice]]:
     """On which trees walks are drawn, with their place among the rows of all."""
     ends = np.cumsum([len(instance.drawn.mass) for instance in cases.instances]).tolist()
-    parts = [(instance, slice(start, end)) for instance, start, end in zip(cases.instances, [0, *ends], ends, strict=False)]
-    return [(one, part) for one, part in parts if one.missing is None or one.world == cases.instances[0].world]
+    parts = [
+        (instance, slice(start, end))
+        for instance, start, end in zip(cases.instances, [0, *ends], ends, strict=False)
+    ]
+    return [
+        (one, part)
+        for one, part in parts
+        if one.missing is None or one.world == cases.instances[0].world
+    ]
 
 
 def walks(cases: Cases) -> int:
@@ -90,21 +111,35 @@ def _verify(verifier: Verifier, chance: Chance, draft: Draft, p: jax.Array) -> V
 
 
 def _walk_by_key(verifier: Verifier, chance: Chance, draft: Draft, p: jax.Array) -> Verdict:
-    return verifier.walk(numerics.uniforms(chance.key, (draft.topology.nodes + 1,), p.dtype), draft, p).verdict
+    return verifier.walk(
+        numerics.uniforms(chance.key, (draft.topology.nodes + 1,), p.dtype), draft, p
+    ).verdict
 
 
 def _faces(verifier: Verifier, drafting: TreeDrafting, row: Rows) -> dict[str, Draw]:
     """What the verifier has to draw with, without what runs the same program."""
-    held: dict[str, Draw] = {face: draw for face, draw in (("walk", _walk), ("verify", _verify)) if callable(getattr(verifier, face, None))}
-    if len(held) == 2 and _program(_walk_by_key, verifier, drafting, row) == _program(_verify, verifier, drafting, row):
+    held: dict[str, Draw] = {
+        face: draw
+        for face, draw in (("walk", _walk), ("verify", _verify))
+        if callable(getattr(verifier, face, None))
+    }
+    if len(held) == 2 and _program(_walk_by_key, verifier, drafting, row) == _program(
+        _verify, verifier, drafting, row
+    ):
         del held["verify"]
     return held
 
 
-def _program(draw: Draw, verifier: Verifier, drafting: TreeDrafting, row: Rows) -> tuple[str, list[bytes]]:
-    """What is run, with its constants; what cannot be traced goes by the name of its way to draw, and fails when it is run."""
+def _program(
+    draw: Draw, verifier: Verifier, drafting: TreeDrafting, row: Rows
+) -> tuple[str, list[bytes]]:
+    """What is run, with its constants; what cannot be traced goes by the name of its way to draw,
+    and fails when it is run.
+    """
     try:
-        traced = jax.make_jaxpr(functools.partial(_together, verifier, draw, drafting))(_chances(1, row.tokens.shape[1]), row)
+        traced = jax.make_jaxpr(functools.partial(_together, verifier, draw, drafting))(
+            _chances(1, row.tokens.shape[1]), row
+        )
         return str(traced), [np.asarray(value).tobytes() for value in traced.consts]
     except Exception:
         return draw.__name__, []
@@ -117,15 +152,23 @@ def _chances(walks: int, nodes: int, seed: tuple[int, ...] = (0,)) -> Chance:
 
 
 def _counts(
-    draw: Callable[[Chance, Rows], Verdict], one: Instance, rows: Rows, laws: Array, size: int, seed: tuple[int, int]
+    draw: Callable[[Chance, Rows], Verdict],
+    one: Instance,
+    rows: Rows,
+    laws: Array,
+    size: int,
+    seed: tuple[int, int],
 ) -> tuple[Array, Array]:
-    """How often the walks on one instance's trees ended at each context and token, and how often they should have.
+    """How often the walks on one instance's trees ended at each context and token, and how often
+    they should have.
 
     Raises:
       _MisdrawnError: they are no walks, or ended otherwise than chance allows.
     """
     walks = _walks(one)
-    tree = np.random.default_rng((*seed, 1)).choice(len(rows.tokens), walks, p=one.drawn.mass / one.drawn.mass.sum())
+    tree = np.random.default_rng((*seed, 1)).choice(
+        len(rows.tokens), walks, p=one.drawn.mass / one.drawn.mass.sum()
+    )
     seen = jax.tree.map(lambda column: column[tree], rows)
     try:
         verdict = jax.tree.map(np.asarray, draw(_chances(walks, laws.shape[1], seed), seen))
@@ -139,27 +182,40 @@ def _counts(
     seen_at = ends[tree, verdict.path[every, last]] + verdict.tokens[every, last]
     stated_at, mass = ends[..., None] + np.arange(vocabulary), one.drawn.mass[:, None, None] * laws
     stated = np.bincount(stated_at.reshape(-1), mass.reshape(-1), size)
-    counts = np.bincount(seen_at, minlength=size).astype(np.float64), np.asarray(stated * walks, np.float64)
+    counts = (
+        np.bincount(seen_at, minlength=size).astype(np.float64),
+        np.asarray(stated * walks, np.float64),
+    )
     _hold(one.name, *counts)
     return counts
 
 
 def _hold(name: str, seen: Array, stated: Array) -> None:
     walks = int(seen.sum())
-    distance, allowed = float(np.abs(seen - stated).sum() / 2 / walks), allowance(stated / walks, walks)
+    distance, allowed = (
+        float(np.abs(seen - stated).sum() / 2 / walks),
+        allowance(stated / walks, walks),
+    )
     if distance > allowed:
         raise _MisdrawnError(
-            f"does not draw its law: total variation {distance:.3g} on {name}, {allowed:.2g} may be chance ({walks} walks)"
+            f"does not draw its law: total variation {distance:.3g} on {name}, {allowed:.2g} may "
+            f"be chance ({walks} walks)"
         )
 
 
 def _fault(verdict: Verdict, rows: Rows) -> str:
-    """Why one of the verdicts is no way down its tree, with the drafts there and one token more; empty if all are."""
+    """Why one of the verdicts is no way down its tree, with the drafts there and one token more;
+    empty if all are.
+    """
     steps, every = verdict.path.shape[1], np.arange(len(verdict.path))
     if np.any((verdict.length < 1) | (verdict.length > steps)):
         return "its length is not from 1 to D + 1"
     on = np.arange(steps) < verdict.length[:, None]
-    if np.any(verdict.path[:, 0] != ROOT) or np.any((verdict.path == NO_NODE) == on) or np.any(verdict.tokens[~on] != 0):
+    if (
+        np.any(verdict.path[:, 0] != ROOT)
+        or np.any((verdict.path == NO_NODE) == on)
+        or np.any(verdict.tokens[~on] != 0)
+    ):
         return "it does not begin at the root, or holds something beyond its length"
     for step in range(1, steps):
         walk = every[on[:, step]]
@@ -172,8 +228,12 @@ def _fault(verdict: Verdict, rows: Rows) -> str:
     return "" if np.all((last >= 0) & (last < rows.p.shape[2])) else "its last token is none"
 
 
-def _together(verifier: Verifier, draw: Draw, drafting: TreeDrafting, chances: Chance, rows: Rows) -> Verdict:
-    return jax.vmap(lambda chance, row: draw(verifier, chance, *verifier_laws.draft(drafting, row)))(chances, rows)
+def _together(
+    verifier: Verifier, draw: Draw, drafting: TreeDrafting, chances: Chance, rows: Rows
+) -> Verdict:
+    return jax.vmap(
+        lambda chance, row: draw(verifier, chance, *verifier_laws.draft(drafting, row))
+    )(chances, rows)
 
 
 _verdicts = jax.jit(_together, static_argnames=("draw", "drafting"))

@@ -11,14 +11,20 @@ DIGITS = 16
 
 @functools.cache
 def version(module: str) -> str:
-    """Changes with any file of specjax, weights included, and with any file outside it that `module` imports, directly or not.
+    """Changes with any file of specjax, weights included, and with any file outside it that
+    `module` imports, directly or not.
 
     Figures, tables and other experiments may change without it.
     """
-    files = {path for path in (ROOT / "specjax").rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+    files = {
+        path
+        for path in (ROOT / "specjax").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
     digest = hashlib.sha256()
     for path in sorted(files | _behind(module)):
-        digest.update(f"{path.relative_to(ROOT).as_posix()} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest.update(f"{path.relative_to(ROOT).as_posix()} {content}\n".encode())
     return digest.hexdigest()[:DIGITS]
 
 
@@ -35,7 +41,9 @@ def _behind(module: str) -> set[Path]:
 
 
 def _file(module: str) -> Path | None:
-    """Where a module of this repository lies; None for all others and for specjax, which counts as a whole."""
+    """Where a module of this repository lies; None for all others and for specjax, which counts as
+    a whole.
+    """
     base = ROOT / module.replace(".", "/")
     found = [path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()]
     return found[0] if found and module.partition(".")[0] in ("experiments", "theory") else None

@@ -23,7 +23,9 @@ def say(text: str) -> None:
 
 
 def track(items: Iterable[T], description: str) -> Iterator[T]:
-    """The items, with a bar on a terminal's stderr that shows once they have taken two seconds, else a line every few seconds."""
+    """The items, with a bar on a terminal's stderr that shows once they have taken two seconds,
+    else a line every few seconds.
+    """
     held = list(items)
     with progress(description, len(held)) as step:
         for item in held:
@@ -33,7 +35,9 @@ def track(items: Iterable[T], description: str) -> Iterator[T]:
 
 @contextlib.contextmanager
 def progress(description: str, total: int) -> Iterator[Step]:
-    """A function to call after each of `total` parts, with a word on that part; the bar goes when all is through."""
+    """A function to call after each of `total` parts, with a word on that part; the bar goes when
+    all is through.
+    """
     if not stderr.is_terminal:
         with _lines(description, total) as step:
             yield step
@@ -57,7 +61,10 @@ def _lines(description: str, total: int) -> Iterator[Step]:
     def tell() -> None:
         while not over.wait(EVERY):
             latest = f"; {words[-1]}" if words[-1] else ""
-            say(f"{description}: {len(words) - 1} of {total} done, {time.monotonic() - start:.0f} s{latest}")
+            say(
+                f"{description}: {len(words) - 1} of {total} done, {time.monotonic() - start:.0f} "
+                f"s{latest}"
+            )
 
     teller = threading.Thread(target=tell, daemon=True)
     teller.start()
@@ -66,3 +73,8 @@ def _lines(description: str, total: int) -> Iterator[Step]:
     finally:
         over.set()
         teller.join()
+
+
+def first_paragraph(documentation: str | None) -> str:
+    """The first paragraph of a documentation, in one line."""
+    return " ".join((documentation or "").partition("\n\n")[0].split())

@@ -1,4 +1,6 @@
-"""What a command is: a module with a `Config`, `run` and `show`; it may also draw, store otherwise, or end with a code."""
+"""What a command is: a module with a `Config`, `run` and `show`; it may also draw, store otherwise,
+or end with a code.
+"""
 
 import importlib
 import importlib.util

@@ -24,7 +24,9 @@ class Tally:
         passed = time.monotonic() - self.start
         rate = self.done / passed if passed > 0 else 0.0
         left = f"{(self.total - self.done) / rate:.0f} s left" if rate > 0 else "no rate yet"
-        return f"{self.done} of {self.total} cells, {rate:.2f} a second, {left}, {self.failed} failed"
+        return (
+            f"{self.done} of {self.total} cells, {rate:.2f} a second, {left}, {self.failed} failed"
+        )
 
 
 @contextmanager
@@ -33,7 +35,13 @@ def tally(total: int) -> Iterator[Tally]:
     if not stderr.is_terminal:
         yield _Lines(total)
         return
-    with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=stderr) as bar:
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=stderr,
+    ) as bar:
         yield _Bar(total, bar)
 
 
@@ -53,4 +61,8 @@ class _Bar(Tally):
     def add(self, failed: int) -> None:
         super().add(failed)
         passed = time.monotonic() - self.start
-        self.bar.update(self.task, advance=1, description=f"{self.done / passed:.2f} cells a second, {self.failed} failed")
+        self.bar.update(
+            self.task,
+            advance=1,
+            description=f"{self.done / passed:.2f} cells a second, {self.failed} failed",
+        )

@@ -37,6 +37,14 @@ def _plain(value: object) -> object:
 
 
 def _revision() -> str | None:
-    describe = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty=+", "--abbrev=12"]
+    describe = [
+        "git",
+        "-C",
+        str(Path(__file__).parent),
+        "describe",
+        "--always",
+        "--dirty=+",
+        "--abbrev=12",
+    ]
     result = subprocess.run(describe, capture_output=True, text=True, check=False)
     return result.stdout.strip() or None

@@ -20,7 +20,9 @@ def check(seed: int) -> int:
 
 
 def key(seed: int) -> RandomKey:
-    """The key of a seed; no two seeds share one, and one in [0, 2^32) has that of `jax.random.key`."""
+    """The key of a seed; no two seeds share one, and one in [0, 2^32) has that of
+    `jax.random.key`.
+    """
     with jax.enable_x64(True):  # else the upper half of the seed is dropped
         return jax.random.key(np.int64(check(seed)))
 

@@ -1,4 +1,6 @@
-"""How figures and names are written: 1.234(56) has one meaning, nothing is -0.0000, and tables fold names where words end."""
+"""How figures and names are written: 1.234(56) has one meaning, nothing is -0.0000, and tables fold
+names where words end.
+"""
 
 import dataclasses
 import math
@@ -11,7 +13,8 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 MEANING = "1.234(56) is 1.234 ± 0.056, one standard error"
-BREAKS = re.compile(r"[^\s_:,]*[\s_:,]*")  # a line may end after a blank, an underscore, a colon or a comma
+# a line may end after a blank, an underscore, a colon or a comma
+BREAKS = re.compile(r"[^\s_:,]*[\s_:,]*")
 
 
 def number(value: float | None, digits: int = 4, sign: str = "") -> str:
@@ -20,7 +23,9 @@ def number(value: float | None, digits: int = 4, sign: str = "") -> str:
 
 
 def with_error(value: float | None, error: float | None, digits: int = 4, sign: str = "") -> str:
-    """1.234(56) for 1.234 ± 0.056, one standard error; fewer digits where the error would take more than two."""
+    """1.234(56) for 1.234 ± 0.056, one standard error; fewer digits where the error would take more
+    than two.
+    """
     if value is None or error is None or math.isnan(value) or math.isnan(error):
         return number(value, digits, sign)
     shown = next((d for d in range(digits, 0, -1) if round(error * 10**d) < 100), 0)
@@ -34,7 +39,8 @@ def interval(low: float, high: float, digits: int = 4, sign: str = "") -> str:
 
 @dataclasses.dataclass
 class Table:
-    """A table that fits the console: the first `names` columns stand to the left, figures to the right.
+    """A table that fits the console: the first `names` columns stand to the left, figures to the
+    right.
 
     Attributes:
       heads: of the columns.
@@ -59,24 +65,36 @@ class Table:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         heads = [Text(head, style="bold") for head in self.heads]
         lines = [[Text.from_markup(cell) for cell in line or ()] for line in self.lines]
-        columns = [[head, *(line[index] for line in lines if line)] for index, head in enumerate(heads)]
+        columns = [
+            [head, *(line[index] for line in lines if line)] for index, head in enumerate(heads)
+        ]
         natural = [max(cell.cell_len for cell in column) for column in columns]
         least = [max(map(_least, column)) for column in columns]
         between = 2 if sum(natural) + 2 * len(columns) - 2 <= options.max_width else 1
         widths = _fitting(natural, least, options.max_width - between * (len(columns) - 1))
         made = rich.table.Table(
-            title=self.title, box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, between - 1, 0, 0), title_justify="left"
+            title=self.title,
+            box=box.SIMPLE_HEAD,
+            show_edge=False,
+            pad_edge=False,
+            padding=(0, between - 1, 0, 0),
+            title_justify="left",
         )
         for index, (head, width) in enumerate(zip(heads, widths, strict=True)):
             left = index < self.names or head.plain in self.texts
-            made.add_column(_folded(head, width), justify="left" if left else "right", width=width, no_wrap=True)
+            made.add_column(
+                _folded(head, width), justify="left" if left else "right", width=width, no_wrap=True
+            )
         for line in lines:
-            made.add_row(*(_folded(cell, width) for cell, width in zip(line, widths, strict=False)))  # none in an empty line
+            # none in an empty line
+            made.add_row(*(_folded(cell, width) for cell, width in zip(line, widths, strict=False)))
         yield made
 
 
 def _pieces(text: str) -> list[str]:
-    """The parts of a line that stay whole, each with the blanks before it where it begins a line."""
+    """The parts of a line that stay whole, each with the blanks before it where it begins a
+    line.
+    """
     indent = len(text) - len(text.lstrip())
     first, *rest = BREAKS.findall(text[indent:])
     return [text[:indent] + first, *rest]
@@ -93,7 +111,9 @@ def _fitting(widths: list[int], least: list[int], room: int) -> list[int]:
     """The widths, the widest narrowed first until they fit the room or no word would stay whole."""
     widths = list(widths)
     while sum(widths) > room and any(map(int.__gt__, widths, least)):
-        index = max((i for i in range(len(widths)) if widths[i] > least[i]), key=lambda i: widths[i])
+        index = max(
+            (i for i in range(len(widths)) if widths[i] > least[i]), key=lambda i: widths[i]
+        )
         widths[index] -= 1
     return widths
 

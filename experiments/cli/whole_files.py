@@ -16,7 +16,8 @@ def check_writable(path: Path) -> None:
     """Refuse a path that could not be written, before any long work. Nothing is created.
 
     Raises:
-      ValueError: the path is a folder, or its nearest existing parent is no folder that we may write to.
+      ValueError: the path is a folder, or its nearest existing parent is no folder that we may
+        write to.
     """
     if path.is_dir():
         raise ValueError(f"{path}: is a folder, expected a file to write")
@@ -33,7 +34,9 @@ def write(path: Path, data: bytes) -> None:
 
 @contextlib.contextmanager
 def replaced(path: Path) -> Iterator[BinaryIO]:
-    """A file to write that takes the place of path when it is whole: a neighbour is written and synced, then takes the name."""
+    """A file to write that takes the place of path when it is whole: a neighbour is written and
+    synced, then takes the name.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:

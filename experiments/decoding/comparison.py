@@ -1,4 +1,6 @@
-"""What rules and verifiers accept at the target's own contexts, beside what theory expects, and how fast a decode of each goes."""
+"""What rules and verifiers accept at the target's own contexts, beside what theory expects, and how
+fast a decode of each goes.
+"""
 
 import math
 from pathlib import Path
@@ -73,35 +75,65 @@ def plan(asked: Asked) -> Plan:
     """Check and load what is asked.
 
     Raises:
-      ValueError: a pair, rule, tree or file that cannot be used; a named rule that fits none of the trees.
+      ValueError: a pair, rule, tree or file that cannot be used; a named rule that fits none of the
+        trees.
     """
     if asked.contexts is not None and asked.contexts < 1:
         raise ValueError(f"contexts: expected >= 1, got {asked.contexts}")
     found = [] if sequoia.check(asked.trees) else programs(asked.rules, asked.trees)
     texts = prompt_files.read(asked.prompts) if asked.prompts else ()
     pair = pairs.load(asked.pair)
-    found = found or programs(asked.rules, sequoia.resolved(asked.trees, pair, asked.sampling, asked.seed))
-    prompts, lengths = prompt_files.padded([pair.tokenizer.encode(text) for text in texts or pair.prompts])
+    found = found or programs(
+        asked.rules, sequoia.resolved(asked.trees, pair, asked.sampling, asked.seed)
+    )
+    prompts, lengths = prompt_files.padded(
+        [pair.tokenizer.encode(text) for text in texts or pair.prompts]
+    )
     contexts = asked.contexts or (MANY if pair.target.vocabulary <= SMALL else FEW)
-    return Plan(asked.pair, pair, asked.sampling, asked.seed, found, prompts, lengths, math.ceil(contexts / len(prompts)))
+    return Plan(
+        asked.pair,
+        pair,
+        asked.sampling,
+        asked.seed,
+        found,
+        prompts,
+        lengths,
+        math.ceil(contexts / len(prompts)),
+    )
 
 
 def rows(plan: Plan) -> list[dict]:
-    """One row per rule and tree, and per verifier, scheme and tree. What cannot be stated of a verifier is null."""
+    """One row per rule and tree, and per verifier, scheme and tree. What cannot be stated of a
+    verifier is null.
+    """
     pair = plan.pair
-    of_contexts, of_drafts = (jax.random.fold_in(seeds.key(plan.seed), purpose) for purpose in range(2))
-    spoken = target_texts.drawn(pair, plan.sampling, of_contexts, plan.prompts, plan.lengths, plan.each)
+    of_contexts, of_drafts = (
+        jax.random.fold_in(seeds.key(plan.seed), purpose) for purpose in range(2)
+    )
+    spoken = target_texts.drawn(
+        pair, plan.sampling, of_contexts, plan.prompts, plan.lengths, plan.each
+    )
 
     def rows_of(program: Program) -> list[dict]:
         tree = growth.drawable(program.tree)[program.scheme]
         decoder = decode.decoder(pair, tree, program.scheme, plan.sampling)
-        verifiers = tuple(decode.verifier(one, tree.scheme, tree.topology) for one in program.verifiers)
-        measured = measure(decoder, verifiers, of_drafts, pair, spoken, math.ceil(plan.each / DECODED))
+        verifiers = tuple(
+            decode.verifier(one, tree.scheme, tree.topology) for one in program.verifiers
+        )
+        measured = measure(
+            decoder, verifiers, of_drafts, pair, spoken, math.ceil(plan.each / DECODED)
+        )
         return [_row(plan, program, verifier, i, measured) for i, verifier in enumerate(verifiers)]
 
     *others, first = sorted(plan.programs, key=lambda program: -len(program.verifiers))
     order = [first, *others]  # a row is there soon, and no core waits at the end
-    done = dict(zip([program[:2] for program in order], pool.run(rows_of, order, plan.name, _told), strict=True))
+    done = dict(
+        zip(
+            [program[:2] for program in order],
+            pool.run(rows_of, order, plan.name, _told),
+            strict=True,
+        )
+    )
     return [row for program in plan.programs for row in done[program[:2]]]
 
 
@@ -116,7 +148,9 @@ def _row(plan: Plan, program: Program, verifier: Verifier, index: int, measured:
     seen, own = measured.contexts, measured.led[index]
     nodes = jax.tree.map(lambda table: table[:, :, index], seen.nodes)
     used = seen.ran[:, :, None] & (nodes.proposed > 0)
-    mass, expected, alpha_star = (np.asarray(x, np.float64) for x in (nodes.law_mass, nodes.expected, nodes.alpha_star))
+    mass, expected, alpha_star = (
+        np.asarray(x, np.float64) for x in (nodes.law_mass, nodes.expected, nodes.alpha_star)
+    )
     summaries = {
         "acceptance_count": clustered_mean(nodes.hit.astype(float), used),
         "acceptance_law_mass": clustered_mean(mass, used),
@@ -145,25 +179,39 @@ def _row(plan: Plan, program: Program, verifier: Verifier, index: int, measured:
         **{name: _number(mean.value) for name, mean in summaries.items()},
         **{f"{name}_se": _number(mean.error) for name, mean in summaries.items()},
         **{name: [_number(mean.value) for mean in means] for name, means in by_depth.items()},
-        **{f"{name}_se": [_number(mean.error) for mean in means] for name, means in by_depth.items()},
+        **{
+            f"{name}_se": [_number(mean.error) for mean in means]
+            for name, means in by_depth.items()
+        },
         "stated_error": _number(stated),
         "consistent": consistent,
         "by_prompt": _by_prompt(used, acceptance=mass, alpha_star=alpha_star),
     }
 
 
-def _by_prompt(used: np.ndarray, acceptance: np.ndarray, alpha_star: np.ndarray) -> dict[str, list[float | None]]:
-    """The means over each prompt's nodes, and how many these are: the units of a bootstrap. Prompts without a node are left out."""
+def _by_prompt(
+    used: np.ndarray, acceptance: np.ndarray, alpha_star: np.ndarray
+) -> dict[str, list[float | None]]:
+    """The means over each prompt's nodes, and how many these are: the units of a bootstrap. Prompts
+    without a node are left out.
+    """
     axes = tuple(range(1, used.ndim))
     nodes = used.sum(axes)
     held = nodes > 0
-    means = [np.where(used, values, 0).sum(axes)[held] / nodes[held] for values in (acceptance, alpha_star)]
+    means = [
+        np.where(used, values, 0).sum(axes)[held] / nodes[held]
+        for values in (acceptance, alpha_star)
+    ]
     first, second = ([_number(value) for value in values.tolist()] for values in means)
     return {"nodes": nodes[held].tolist(), "acceptance": first, "alpha_star": second}
 
 
-def _verdict(rule: Rule | None, mass: np.ndarray, expected: np.ndarray, alpha_star: np.ndarray, delta: float) -> tuple[bool | None, float]:
-    """Whether the measured law mass agrees with theory, and the error within which it was held to; None where theory is silent."""
+def _verdict(
+    rule: Rule | None, mass: np.ndarray, expected: np.ndarray, alpha_star: np.ndarray, delta: float
+) -> tuple[bool | None, float]:
+    """Whether the measured law mass agrees with theory, and the error within which it was held to;
+    None where theory is silent.
+    """
     if rule is None:
         return None, math.nan
     if not np.isnan(expected).any():

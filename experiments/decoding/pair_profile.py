@@ -1,4 +1,6 @@
-"""What a draft model's drafts are worth to its target, slot by slot, and how spread out the target's laws are."""
+"""What a draft model's drafts are worth to its target, slot by slot, and how spread out the
+target's laws are.
+"""
 
 from typing import NamedTuple
 
@@ -22,7 +24,8 @@ class Profile(NamedTuple):
     """What a pair of models is like at the contexts of a decode.
 
     Attributes:
-      acceptance: [n], the chance that recursive rejection without replacement accepts the draft in each slot of a node.
+      acceptance: [n], the chance that recursive rejection without replacement accepts the draft in
+        each slot of a node.
       moments: of -log p, over the target's laws.
     """
 
@@ -31,19 +34,36 @@ class Profile(NamedTuple):
 
 
 def profile(
-    pair: Pair, sampling: Sampling, key: Key[Array, ""], prompts: Int[Array, "B P"], lengths: Int[Array, " B"], calls: int, slots: int
+    pair: Pair,
+    sampling: Sampling,
+    key: Key[Array, ""],
+    prompts: Int[Array, "B P"],
+    lengths: Int[Array, " B"],
+    calls: int,
+    slots: int,
 ) -> Profile:
-    """Measured at the root of stars of `slots` drafts in `calls` target calls after each prompt, the draw of the token averaged out."""
+    """Measured at the root of stars of `slots` drafts in `calls` target calls after each prompt,
+    the draw of the token averaged out.
+    """
     tree = star(slots)
-    decoder, verifier = decode.decoder(pair, tree, SCHEME, sampling), decode.verifier(rules.get(RULE)(), SCHEME, tree)
+    decoder, verifier = (
+        decode.decoder(pair, tree, SCHEME, sampling),
+        decode.verifier(rules.get(RULE)(), SCHEME, tree),
+    )
     start = paired.start(decoder, pair, key, prompts, lengths, calls)
     ran, (_, (masses, logs)) = paired.lead(decoder, (verifier,), start, 1, calls, _at_root, True)
     first, second = np.asarray(logs, np.float64)[ran].mean(0)
-    return Profile(np.asarray(masses, np.float64)[ran].mean(0), LogMoments(float(first), float(second)))
+    return Profile(
+        np.asarray(masses, np.float64)[ran].mean(0), LogMoments(float(first), float(second))
+    )
 
 
 def _at_root(
-    verifiers: tuple[Verifier, ...], draft: Draft, p: Float[Array, "N V"], walks: list[Walk], kept: list[Verdict]
+    verifiers: tuple[Verifier, ...],
+    draft: Draft,
+    p: Float[Array, "N V"],
+    walks: list[Walk],
+    kept: list[Verdict],
 ) -> tuple[Float[Array, " n"], Float[Array, " 2"]]:
     """The law's mass on each draft, and E[-log p], E[log^2 p]."""
     (verifier,) = verifiers

@@ -1,4 +1,6 @@
-"""One decode that measures several verifiers: all judge the same drafts, and the target's own text or one of them leads."""
+"""One decode that measures several verifiers: all judge the same drafts, and the target's own text
+or one of them leads.
+"""
 
 import functools
 from collections.abc import Callable
@@ -19,7 +21,9 @@ from specjax.verifiers import NodeReport, Verifier, Walk, node_reports
 
 STREAM = 0  # who leads: the target's own text, then the verifiers in turn
 
-Record = Callable[[tuple[Verifier, ...], Draft, Float[Array, "N V"], list[Walk], list[Verdict]], PyTree]
+Record = Callable[
+    [tuple[Verifier, ...], Draft, Float[Array, "N V"], list[Walk], list[Verdict]], PyTree
+]
 
 
 class Start(NamedTuple):
@@ -60,16 +64,27 @@ class Calls(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """What all verifiers did at the contexts of the texts, and what each emitted in the decode that it led."""
+    """What all verifiers did at the contexts of the texts, and what each emitted in the decode that
+    it led.
+    """
 
     contexts: Records
     led: list[Calls]
 
 
-def measure(decoder: Decoder, verifiers: tuple[Verifier, ...], key: Key[Array, ""], pair: Pair, texts: Texts, calls: int) -> Measured:
-    """Every verifier judges one draft at each context of the texts, then leads `calls` target calls after each prompt.
+def measure(
+    decoder: Decoder,
+    verifiers: tuple[Verifier, ...],
+    key: Key[Array, ""],
+    pair: Pair,
+    texts: Texts,
+    calls: int,
+) -> Measured:
+    """Every verifier judges one draft at each context of the texts, then leads `calls` target calls
+    after each prompt.
 
-    The draft and the uniforms of a position hang on the key, the prompt and the tree: decodes of verifiers are paired.
+    The draft and the uniforms of a position hang on the key, the prompt and the tree: decodes of
+    verifiers are paired.
 
     Raises:
       ValueError: a model gave no law.
@@ -77,8 +92,14 @@ def measure(decoder: Decoder, verifiers: tuple[Verifier, ...], key: Key[Array, "
     count = texts.said.shape[1]
     begun = start(decoder, pair, key, texts.prompts, texts.lengths, count)._replace(said=texts.said)
     ran, (emitted, nodes) = lead(decoder, verifiers, begun, STREAM, count, reports, True)
-    led = [lead(decoder, verifiers, begun, 1 + index, calls, reports, False) for index in range(len(verifiers))]
-    return Measured(Records(ran, emitted, nodes), [Calls(own, seen[0][:, :, i]) for i, (own, seen) in enumerate(led)])
+    led = [
+        lead(decoder, verifiers, begun, 1 + index, calls, reports, False)
+        for index in range(len(verifiers))
+    ]
+    return Measured(
+        Records(ran, emitted, nodes),
+        [Calls(own, seen[0][:, :, i]) for i, (own, seen) in enumerate(led)],
+    )
 
 
 def efficiency(
@@ -90,23 +111,49 @@ def efficiency(
     lengths: Int[Array, " B"],
     calls: int,
 ) -> list[Calls]:
-    """What each verifier emits in the decode that it leads; all share the first drafts and the uniforms of each position."""
+    """What each verifier emits in the decode that it leads; all share the first drafts and the
+    uniforms of each position.
+    """
     begun = start(decoder, pair, key, prompts, lengths, calls)
-    led = [lead(decoder, verifiers, begun, 1 + index, calls, None, False) for index in range(len(verifiers))]
+    led = [
+        lead(decoder, verifiers, begun, 1 + index, calls, None, False)
+        for index in range(len(verifiers))
+    ]
     return [Calls(ran, seen[0][:, :, i]) for i, (ran, seen) in enumerate(led)]
 
 
-def start(decoder: Decoder, pair: Pair, key: Key[Array, ""], prompts: Int[Array, "B P"], lengths: Int[Array, " B"], calls: int) -> Start:
+def start(
+    decoder: Decoder,
+    pair: Pair,
+    key: Key[Array, ""],
+    prompts: Int[Array, "B P"],
+    lengths: Int[Array, " B"],
+    calls: int,
+) -> Start:
     """Both models after each prompt, with room for so many target calls."""
-    params, budget = Params(pair.target_params, pair.draft_params), calls * (decoder.drafter.topology.height + 1)
-    states = jax.vmap(functools.partial(decode.init, decoder, params, budget=budget))(prompts, lengths)
-    return Start(per_prompt(key, len(lengths)), params, states, jnp.zeros((len(lengths), calls), jnp.int32))
+    params, budget = (
+        Params(pair.target_params, pair.draft_params),
+        calls * (decoder.drafter.topology.height + 1),
+    )
+    states = jax.vmap(functools.partial(decode.init, decoder, params, budget=budget))(
+        prompts, lengths
+    )
+    return Start(
+        per_prompt(key, len(lengths)), params, states, jnp.zeros((len(lengths), calls), jnp.int32)
+    )
 
 
 def lead(
-    decoder: Decoder, verifiers: tuple[Verifier, ...], start: Start, leader: int, calls: int, record: Record | None, recording: bool
+    decoder: Decoder,
+    verifiers: tuple[Verifier, ...],
+    start: Start,
+    leader: int,
+    calls: int,
+    record: Record | None,
+    recording: bool,
 ) -> tuple[NDArray[np.bool_], tuple[NDArray[np.int32], PyTree]]:
-    """A decode that STREAM or a verifier leads: which calls ran [B, T], what each walk emitted [B, T, R], and what was recorded.
+    """A decode that STREAM or a verifier leads: which calls ran [B, T], what each walk emitted [B,
+    T, R], and what was recorded.
 
     Programs are shared by all leaders, and whether or not it is recorded.
 
@@ -116,7 +163,9 @@ def lead(
     traced = jnp.int32(leader), jnp.int32(calls), jnp.bool_(recording)
     status, made, seen = _run(decoder, record, verifiers, *traced, *start)
     check_status(status)
-    return np.arange(start.said.shape[1]) < np.asarray(made)[:, None], jax.tree.map(np.asarray, seen)
+    return np.arange(start.said.shape[1]) < np.asarray(made)[:, None], jax.tree.map(
+        np.asarray, seen
+    )
 
 
 def check_status(status: Int[Array, " B"]) -> None:
@@ -170,10 +219,21 @@ def _run(
 
 def _next(like: Verdict, token: Int[Array, ""]) -> Verdict:
     """The verdict that emits this token and no draft."""
-    tokens, path = jnp.zeros_like(like.tokens).at[0].set(token), jnp.full_like(like.path, NO_NODE).at[0].set(ROOT)
+    tokens, path = (
+        jnp.zeros_like(like.tokens).at[0].set(token),
+        jnp.full_like(like.path, NO_NODE).at[0].set(ROOT),
+    )
     return Verdict(tokens, jnp.full_like(like.length, 1), path)
 
 
-def reports(verifiers: tuple[Verifier, ...], draft: Draft, p: Float[Array, "N V"], walks: list[Walk], kept: list[Verdict]) -> NodeReport:
-    """The walks of all verifiers beside theory, [R, D + 1]; the optimum of a node is sought once for all of them."""
+def reports(
+    verifiers: tuple[Verifier, ...],
+    draft: Draft,
+    p: Float[Array, "N V"],
+    walks: list[Walk],
+    kept: list[Verdict],
+) -> NodeReport:
+    """The walks of all verifiers beside theory, [R, D + 1]; the optimum of a node is sought once
+    for all of them.
+    """
     return node_reports(verifiers, draft, p, walks, [verdict.length for verdict in kept])

@@ -1,4 +1,6 @@
-"""Which rules and verifiers are measured side by side: one program for each tree and drafting scheme."""
+"""Which rules and verifiers are measured side by side: one program for each tree and drafting
+scheme.
+"""
 
 import warnings
 from typing import NamedTuple
@@ -26,7 +28,8 @@ class Chosen(NamedTuple):
 
 
 def programs(names: tuple[str, ...], trees: tuple[str, ...]) -> list[Program]:
-    """Every named rule and verifier on every tree that it fits; all of both that are usual where none is named.
+    """Every named rule and verifier on every tree that it fits; all of both that are usual where
+    none is named.
 
     Raises:
       ValueError: there is no such name or tree; what is named fits none of the trees.
@@ -46,17 +49,32 @@ def programs(names: tuple[str, ...], trees: tuple[str, ...]) -> list[Program]:
 
 
 def _chosen(names: tuple[str, ...]) -> Chosen:
-    """What is named; otherwise the rules that one model can draft for, and all verifiers of whole paths."""
+    """What is named; otherwise the rules that one model can draft for, and all verifiers of whole
+    paths.
+    """
     if not names:
         makes: list[type[Rule]] = [rules.get(name) for name in named_verifiers.usual()]
-        plain = [make() for make in makes if not make.claims.per_pair and drafting.first(make.claims)]
-        return Chosen(plain, [make() for make in map(verifiers.get, verifiers.names()) if not named_verifiers.lifts_rules(make)])
+        plain = [
+            make() for make in makes if not make.claims.per_pair and drafting.first(make.claims)
+        ]
+        return Chosen(
+            plain,
+            [
+                make()
+                for make in map(verifiers.get, verifiers.names())
+                if not named_verifiers.lifts_rules(make)
+            ],
+        )
     found = [named_verifiers.made(name) for name in names]
-    return Chosen([one for one in found if not isinstance(one, Verifier)], [one for one in found if isinstance(one, Verifier)])
+    return Chosen(
+        [one for one in found if not isinstance(one, Verifier)],
+        [one for one in found if isinstance(one, Verifier)],
+    )
 
 
 def _programs_of(tree: str, chosen: Chosen, named: bool) -> list[Program]:
-    """Every rule under the first scheme that both it and the tree cover; each verifier beside the rules it can join, or on its own.
+    """Every rule under the first scheme that both it and the tree cover; each verifier beside the
+    rules it can join, or on its own.
 
     On one level nobody sees more than a node rule does: there verifiers are left out unless named.
     """
@@ -68,11 +86,15 @@ def _programs_of(tree: str, chosen: Chosen, named: bool) -> list[Program]:
         if scheme:
             held[scheme].append(rule)
     ruled = [scheme for scheme in held if held[scheme]]
-    for one in chosen.verifiers if named or next(iter(drawable.values())).topology.height > 1 else ():
+    for one in (
+        chosen.verifiers if named or next(iter(drawable.values())).topology.height > 1 else ()
+    ):
         covered = [scheme for scheme, drawn in drawable.items() if not _refusal(one, drawn)]
         for scheme in [scheme for scheme in covered if scheme in ruled] or covered[:1]:
             held[scheme].append(one)
-    return [Program(scheme, tree, tuple(verifiers)) for scheme, verifiers in held.items() if verifiers]
+    return [
+        Program(scheme, tree, tuple(verifiers)) for scheme, verifiers in held.items() if verifiers
+    ]
 
 
 def _refusal(one: Verifier, tree: TreeDrafting) -> str:
@@ -86,14 +108,23 @@ def _refusal(one: Verifier, tree: TreeDrafting) -> str:
 
 def _check_drawn(rule: Rule) -> None:
     if drafting.first(rule.claims) is None:
-        raise ValueError(f"rule {rule.name}: covers {', '.join(sorted(rule.claims.drafting))}, none of which one draft model can draw")
+        raise ValueError(
+            f"rule {rule.name}: covers {', '.join(sorted(rule.claims.drafting))}, none of which "
+            "one draft model can draw"
+        )
 
 
 def fitting(claims: Claims, drawable: dict[str, TreeDrafting]) -> str | None:
-    """The first scheme of a tree that a rule with these claims covers, if the rule takes the tree that is drawn by it."""
+    """The first scheme of a tree that a rule with these claims covers, if the rule takes the tree
+    that is drawn by it.
+    """
     scheme = next((scheme for scheme in drawable if scheme in claims.drafting), None)
     if scheme is None:
         return None
     tree = drawable[scheme]
     one_by_one = tree.scheme != growth.STOPPED or claims.sequential
-    return scheme if one_by_one and all(claims.admits(n) for n in tree.topology.arities if n > 0) else None
+    return (
+        scheme
+        if one_by_one and all(claims.admits(n) for n in tree.topology.arities if n > 0)
+        else None
+    )

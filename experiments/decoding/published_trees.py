@@ -46,22 +46,29 @@ def _chain(limits: Limits) -> tuple[str, ...]:
 
 
 def _constant(limits: Limits) -> tuple[str, ...]:
-    return (f"full:{_joined(tree_shapes.constant_branching(limits.acceptance, limits.budget, limits.depth))}",)
+    widths = tree_shapes.constant_branching(limits.acceptance, limits.budget, limits.depth)
+    return (f"full:{_joined(widths)}",)
 
 
 def sequoia(limits: Limits) -> tuple[str, ...]:
     """The best tree where a child's chance depends on its slot alone."""
     nodes = limits.budget + 1
-    parents = tree_shapes.sequoia(limits.acceptance, nodes, limits.depth).parents(nodes, limits.depth)
+    parents = tree_shapes.sequoia(limits.acceptance, nodes, limits.depth).parents(
+        nodes, limits.depth
+    )
     return (f"branching:{_joined(np.bincount(parents[1:]).tolist())}",)
 
 
 def _wide(kind: str) -> Callable[[Limits], tuple[str, ...]]:
-    """Trees of equal width at every level that spend the budget, more than one level deep; none if that takes too many levels."""
+    """Trees of equal width at every level that spend the budget, more than one level deep; none if
+    that takes too many levels.
+    """
 
     def trees(limits: Limits) -> tuple[str, ...]:
         shapes = [(width, limits.budget // width) for width in WIDTHS]
-        return tuple(f"{kind}:{width}x{depth}" for width, depth in shapes if 2 <= depth <= limits.depth)
+        return tuple(
+            f"{kind}:{width}x{depth}" for width, depth in shapes if 2 <= depth <= limits.depth
+        )
 
     return trees
 
@@ -88,4 +95,5 @@ METHODS = {
     "best first": Method("top_n", ("one_hot",), _grown("best_first")),
     "sampled best first": Method("without_replacement", (REJECTION,), _grown("sampled_best_first")),
 }
-CLAIMS = {"RSD-C": "jeon2024recursive", "RSD-S": "jeon2024recursive", "SpecTr": "sun2023spectr"}  # better than a single draft
+# better than a single draft
+CLAIMS = {"RSD-C": "jeon2024recursive", "RSD-S": "jeon2024recursive", "SpecTr": "sun2023spectr"}

@@ -1,4 +1,6 @@
-"""The tree called sequoia: the best one for the acceptance that a pair of models shows, slot by slot."""
+"""The tree called sequoia: the best one for the acceptance that a pair of models shows, slot by
+slot.
+"""
 
 import jax
 
@@ -26,15 +28,19 @@ def _sizes(tree: str) -> tuple[int, int]:
     """Drafts, and drafts on a path at most: as many, if that is not said."""
     sizes = [int(size) if size.isdecimal() else 0 for size in tree.partition(":")[2].split("x")]
     if len(sizes) > 2 or min(sizes) < 1:
-        raise ValueError(f"tree: expected {KIND}:N or {KIND}:NxDEPTH with numbers >= 1, got {tree!r}")
+        raise ValueError(
+            f"tree: expected {KIND}:N or {KIND}:NxDEPTH with numbers >= 1, got {tree!r}"
+        )
     return sizes[0], sizes[-1]
 
 
 def resolved(trees: tuple[str, ...], pair: Pair, sampling: Sampling, seed: int) -> tuple[str, ...]:
-    """The names with `branching:..` in place of `sequoia:N`: N drafts at most; `sequoia:NxDEPTH` bounds the depth as well.
+    """The names with `branching:..` in place of `sequoia:N`: N drafts at most; `sequoia:NxDEPTH`
+    bounds the depth as well.
 
-    The acceptance of each slot under recursive rejection without replacement is measured at the first calls after the pair's prompts, and
-    Sequoia's dynamic programme takes it as the same at every node. What is chosen is said. Source: chen2024sequoia.
+    The acceptance of each slot under recursive rejection without replacement is measured at the
+    first calls after the pair's prompts, and Sequoia's dynamic programme takes it as the same at
+    every node. What is chosen is said. Source: chen2024sequoia.
     """
     if not check(trees):
         return trees
@@ -45,7 +51,10 @@ def resolved(trees: tuple[str, ...], pair: Pair, sampling: Sampling, seed: int) 
     for tree in trees:
         if tree.partition(":")[0] == KIND:
             (chosen,) = published_trees.sequoia(published_trees.Limits(*_sizes(tree), acceptance))
-            console.say(f"{tree} is {chosen}, by the acceptance of each slot: {' '.join(f'{chance:.3f}' for chance in acceptance)}")
+            console.say(
+                f"{tree} is {chosen}, by the acceptance of each slot: "
+                f"{' '.join(f'{chance:.3f}' for chance in acceptance)}"
+            )
             tree = chosen
         found.append(tree)
     return tuple(found)

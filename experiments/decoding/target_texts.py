@@ -1,4 +1,6 @@
-"""The contexts at which rules are judged: texts that the target itself draws after each prompt, the same whoever judges them."""
+"""The contexts at which rules are judged: texts that the target itself draws after each prompt, the
+same whoever judges them.
+"""
 
 import functools
 from typing import NamedTuple
@@ -15,7 +17,8 @@ ROWS = 64  # a cache comes in multiples of this
 
 
 class Texts(NamedTuple):
-    """Prompts padded to one length, and T tokens that the target drew after each; what stands before each of these is a context.
+    """Prompts padded to one length, and T tokens that the target drew after each; what stands
+    before each of these is a context.
 
     Attributes:
       prompts: [B, P].
@@ -28,9 +31,26 @@ class Texts(NamedTuple):
     said: Int[Array, "B T"]
 
 
-def drawn(pair: Pair, sampling: Sampling, key: Key[Array, ""], prompts: Int[Array, "B P"], lengths: Int[Array, " B"], count: int) -> Texts:
-    """The texts that this key gives: no rule, tree or drafting scheme has a part in them. Cost: `count` forwards of the target."""
-    said = _said(pair.target, sampling, per_prompt(key, len(lengths)), pair.target_params, prompts, lengths, count)
+def drawn(
+    pair: Pair,
+    sampling: Sampling,
+    key: Key[Array, ""],
+    prompts: Int[Array, "B P"],
+    lengths: Int[Array, " B"],
+    count: int,
+) -> Texts:
+    """The texts that this key gives: no rule, tree or drafting scheme has a part in them. Cost:
+    `count` forwards of the target.
+    """
+    said = _said(
+        pair.target,
+        sampling,
+        per_prompt(key, len(lengths)),
+        pair.target_params,
+        prompts,
+        lengths,
+        count,
+    )
     return Texts(prompts, lengths, said)
 
 
@@ -51,8 +71,12 @@ def _said(
 ) -> Int[Array, "B T"]:
     rows = -(-(prompts.shape[1] + count + 1) // ROWS) * ROWS
 
-    def one(key: Key[Array, ""], prompt: Int[Array, " P"], length: Int[Array, ""]) -> Int[Array, " T"]:
-        def step(state: tuple[PyTree, Int[Array, ""]], place: Int[Array, ""]) -> tuple[tuple[PyTree, Int[Array, ""]], Int[Array, ""]]:
+    def one(
+        key: Key[Array, ""], prompt: Int[Array, " P"], length: Int[Array, ""]
+    ) -> Int[Array, " T"]:
+        def step(
+            state: tuple[PyTree, Int[Array, ""]], place: Int[Array, ""]
+        ) -> tuple[tuple[PyTree, Int[Array, ""]], Int[Array, ""]]:
             cache, last = state
             scores = target.score(params, cache, last[None], chain(0))
             law = sampling.law(scores.logits[ROOT])

@@ -1,6 +1,8 @@
-"""Verifiers of draft trees beside their referees: the law on every tree that can be drawn, in float64, held to what theory says.
+"""Verifiers of draft trees beside their referees: the law on every tree that can be drawn, in
+float64, held to what theory says.
 
-One compiled program serves all trees up to some size: smaller ones get nodes that were not drawn, and tokens without mass.
+One compiled program serves all trees up to some size: smaller ones get nodes that were not drawn,
+and tokens without mass.
 """
 
 import dataclasses
@@ -41,7 +43,9 @@ class Size(NamedTuple):
 
 
 class Report(NamedTuple):
-    """E[ell]; the total variation from the target; the largest difference from theory's law, nan where theory has none."""
+    """E[ell]; the total variation from the target; the largest difference from theory's law, nan
+    where theory has none.
+    """
 
     accepted: float
     loss: float
@@ -56,7 +60,8 @@ class Judged:
       name: of the verifier, with its rule's.
       covers: whether it takes a tree.
       laws: topology, drawn trees -> [T, N, V].
-      referee: theory's own law on one tree, or None where theory can only say whether the law is lossless.
+      referee: theory's own law on one tree, or None where theory can only say whether the law is
+        lossless.
     """
 
     name: str
@@ -74,31 +79,49 @@ class Judged:
         loss = theory.trees.loss(drawn, laws)
         difference = off(laws, self.referee, drawn) if self.referee else np.nan
         if loss > EXACT or difference > EXACT:
-            raise RuntimeError(f"verifier {self.name}: theory disagrees, loss {loss:.3g}, difference {difference:.3g}")
+            raise RuntimeError(
+                f"verifier {self.name}: theory disagrees, loss {loss:.3g}, difference "
+                f"{difference:.3g}"
+            )
         return Report(theory.trees.expected_accepted(drawn, laws), loss, difference)
 
 
 def off(laws: Laws, referee: theory.trees.Verifier, drawn: theory.Drawn) -> float:
     """The largest difference from the referee's law, on trees spread over all."""
     asked = np.unique(np.linspace(0, len(laws) - 1, ASKED).astype(int))
-    some = dataclasses.replace(drawn, parents=drawn.parents[asked], contexts=drawn.contexts[asked], mass=drawn.mass[asked])
+    some = dataclasses.replace(
+        drawn, parents=drawn.parents[asked], contexts=drawn.contexts[asked], mass=drawn.mass[asked]
+    )
     return float(np.abs(laws[asked] - some.laws(referee)).max())
 
 
 def judged(scheme: str, node_rules: Sequence[str], size: Size) -> list[Judged]:
-    """The verifiers that cover a scheme: those of whole paths, then top-down with each of the rules.
+    """The verifiers that cover a scheme: those of whole paths, then top-down with each of the
+    rules.
 
-    A rule that holds the plan of one pair of laws is run by theory, which solves a plan for every context.
+    A rule that holds the plan of one pair of laws is run by theory, which solves a plan for every
+    context.
     """
     chosen: list[type[Rule]] = [rules.get(name) for name in node_rules]
     found = []
     if scheme in Block.claims.drafting:
-        found.append(Judged("block", _is_path, _compiled(Block().law, scheme, size), verifiers.block))
+        found.append(
+            Judged("block", _is_path, _compiled(Block().law, scheme, size), verifiers.block)
+        )
     if scheme in Traversal.claims.drafting:
-        found.append(Judged("traversal", lambda _: True, _compiled(Traversal().law, scheme, size), verifiers.traversal))
+        found.append(
+            Judged(
+                "traversal",
+                lambda _: True,
+                _compiled(Traversal().law, scheme, size),
+                verifiers.traversal,
+            )
+        )
     for rule in chosen:
         if scheme in rule.claims.drafting:
-            found.append(_planned(rule, scheme) if rule.claims.per_pair else _top_down(rule(), scheme, size))
+            found.append(
+                _planned(rule, scheme) if rule.claims.per_pair else _top_down(rule(), scheme, size)
+            )
     return found
 
 
@@ -110,27 +133,50 @@ def _top_down(rule: Rule, scheme: str, size: Size) -> Judged:
     """On one path every rule is the one-draft rule, so that a path is left to `single`."""
 
     def covers(topology: Topology) -> bool:
-        return _is_path(topology) == (rule.name == "single") and all(rule.claims.admits(n) for n in topology.arities if n)
+        return _is_path(topology) == (rule.name == "single") and all(
+            rule.claims.admits(n) for n in topology.arities if n
+        )
 
     referee = verifiers.top_down(REFEREES[rule.name]) if rule.name in REFEREES else None
-    return Judged(f"top_down:{rule.name}", covers, _compiled(TopDown(rule).law, scheme, size), referee)
+    return Judged(
+        f"top_down:{rule.name}", covers, _compiled(TopDown(rule).law, scheme, size), referee
+    )
 
 
 def _planned(rule: type[Rule], scheme: str) -> Judged:
     node_rule = verifiers.optimal(scheme)
     name, referee = f"top_down:{rule.name}", verifiers.top_down(node_rule)
-    return Judged(name, lambda topology: not _is_path(topology), lambda topology, drawn: top_down_laws(node_rule, topology, drawn), referee)
+    return Judged(
+        name,
+        lambda topology: not _is_path(topology),
+        lambda topology, drawn: top_down_laws(node_rule, topology, drawn),
+        referee,
+    )
 
 
 def top_down_laws(rule: verifiers.NodeRule, topology: Topology, drawn: theory.Drawn) -> Laws:
-    """`theory.verifiers.top_down` on all trees of one shape, with one law for all trees that are alike at a node."""
-    laws, reach = np.zeros((*drawn.contexts.shape, drawn.target.shape[1])), np.zeros(drawn.contexts.shape)
+    """`theory.verifiers.top_down` on all trees of one shape, with one law for all trees that are
+    alike at a node.
+    """
+    laws, reach = (
+        np.zeros((*drawn.contexts.shape, drawn.target.shape[1])),
+        np.zeros(drawn.contexts.shape),
+    )
     reach[:, ROOT] = 1.0
     every, vocabulary = np.arange(len(reach)), drawn.target.shape[1]
     for node, below in enumerate(theory.trees.children(topology.parents.tolist())):
         alike, place = np.unique(drawn.contexts[:, [node, *below]], axis=0, return_inverse=True)
-        made = [rule((row[1:] - 1) % vocabulary, drawn.target[row[0]], drawn.draft[row[0]]) for row in alike] if below else drawn.p[:, node]
-        laws[:, node] = reach[:, node, None] * (np.array(made)[place.reshape(-1)] if below else made)
+        made = (
+            [
+                rule((row[1:] - 1) % vocabulary, drawn.target[row[0]], drawn.draft[row[0]])
+                for row in alike
+            ]
+            if below
+            else drawn.p[:, node]
+        )
+        laws[:, node] = reach[:, node, None] * (
+            np.array(made)[place.reshape(-1)] if below else made
+        )
         for child in below:  # the first of equal siblings takes all
             token = drawn.tokens[:, child]
             reach[:, child] = laws[every, node, token]
@@ -138,35 +184,51 @@ def top_down_laws(rule: verifiers.NodeRule, topology: Topology, drawn: theory.Dr
     return laws
 
 
-def _compiled(law: Callable[[Draft, Array], Array], scheme: str, size: Size) -> Callable[[Topology, theory.Drawn], Laws]:
-    """A law of `specjax` on all trees, from one program for all paths and one for all other trees within the size."""
+def _compiled(
+    law: Callable[[Draft, Array], Array], scheme: str, size: Size
+) -> Callable[[Topology, theory.Drawn], Laws]:
+    """A law of `specjax` on all trees, from one program for all paths and one for all other trees
+    within the size.
+    """
 
     @jax.jit
     def batch(topology: Topology, tokens: Array, p: Array, q: Array) -> Array:
-        return jax.vmap(lambda tokens, p, q: law(Draft(topology, tokens, q, scheme), p))(tokens, p, q)
+        return jax.vmap(lambda tokens, p, q: law(Draft(topology, tokens, q, scheme), p))(
+            tokens, p, q
+        )
 
     def laws(topology: Topology, drawn: theory.Drawn) -> Laws:
         (trees, nodes), vocabulary = drawn.contexts.shape, drawn.target.shape[1]
         roomy, rows = widened(topology, size), -trees % TOGETHER
         tokens = np.pad(drawn.tokens.astype(np.int32), ((0, rows), (0, size.nodes - nodes)), "edge")
         p, q = (
-            np.pad(np.pad(law, ((0, rows), (0, size.nodes - nodes), (0, 0)), "edge"), ((0, 0), (0, 0), (0, size.vocabulary - vocabulary)))
+            np.pad(
+                np.pad(law, ((0, rows), (0, size.nodes - nodes), (0, 0)), "edge"),
+                ((0, 0), (0, 0), (0, size.vocabulary - vocabulary)),
+            )
             for law in (drawn.p, drawn.q)
         )
         with jax.enable_x64(True):
-            chunks = [batch(roomy, *(column[i : i + TOGETHER] for column in (tokens, p, q))) for i in range(0, len(p), TOGETHER)]
+            chunks = [
+                batch(roomy, *(column[i : i + TOGETHER] for column in (tokens, p, q)))
+                for i in range(0, len(p), TOGETHER)
+            ]
             return np.concatenate(chunks)[:trees, :nodes, :vocabulary]
 
     return laws
 
 
 def widened(topology: Topology, size: Size) -> Topology:
-    """The tree with room for more: nodes that were not drawn hang one under the other below the last leaf."""
+    """The tree with room for more: nodes that were not drawn hang one under the other below the
+    last leaf.
+    """
     longer = from_parents([*topology.parents.tolist(), *range(topology.nodes - 1, size.nodes - 1)])
     width = 1 if _is_path(topology) else size.width
     return dataclasses.replace(
         longer,
-        children=np.pad(longer.children, ((0, 0), (0, width - longer.width)), constant_values=NO_NODE),
+        children=np.pad(
+            longer.children, ((0, 0), (0, width - longer.width)), constant_values=NO_NODE
+        ),
         active=np.arange(size.nodes) < topology.nodes,
         levels=(0, *[size.nodes] * (size.nodes + 1)),
         arities=tuple(range(width + 1)),

@@ -1,4 +1,6 @@
-"""The laws of a rule by enumeration: at every tuple of drafts, under every mask, for every pair of laws."""
+"""The laws of a rule by enumeration: at every tuple of drafts, under every mask, for every pair of
+laws.
+"""
 
 import dataclasses
 import functools
@@ -13,7 +15,8 @@ from specjax.rules import Rule, certificate
 
 Array = NDArray[np.float64]
 CELLS = 40_000_000  # numbers in one table of laws: 320 MB
-ONCE = {"xla_backend_optimization_level": 0}  # of a program that runs once: it compiles in two thirds of the time
+# of a program that runs once: it compiles in two thirds of the time
+ONCE = {"xla_backend_optimization_level": 0}
 
 
 def tuples(vocabulary: int, n: int) -> NDArray[np.int32]:
@@ -31,21 +34,25 @@ def prefix(n: int, live: int) -> int:
     return 2**n - 2 ** (n - live)
 
 
-def members(drafts: NDArray[np.int32], mask: NDArray[np.bool_], vocabulary: int) -> NDArray[np.bool_]:
+def members(
+    drafts: NDArray[np.int32], mask: NDArray[np.bool_], vocabulary: int
+) -> NDArray[np.bool_]:
     """Whether token y is one of the live drafts x: [V^n, V]."""
     return (drafts[:, mask, None] == np.arange(vocabulary)).any(1)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Cases:
-    """The pairs at which a rule is judged under one scheme with n slots, and what theory says of them.
+    """The pairs at which a rule is judged under one scheme with n slots, and what theory says of
+    them.
 
     Attributes:
       p: [B, V].
       q: [B, V]; for the scheme `independent` [B, n, V].
-      mass: [2^n, B, V^n], Q of the drafts in the live slots of a mask, put at the tuples whose masked slots hold 0;
-        all zero where the scheme never leaves that many slots live.
-      natural: [B], the row of the mask that the scheme itself leaves: fewer than n slots are live where q has too few tokens.
+      mass: [2^n, B, V^n], Q of the drafts in the live slots of a mask, put at the tuples whose
+        masked slots hold 0; all zero where the scheme never leaves that many slots live.
+      natural: [B], the row of the mask that the scheme itself leaves: fewer than n slots are live
+        where q has too few tokens.
       optimum: [B], alpha*.
     """
 
@@ -85,8 +92,14 @@ def cases(pairs: tuple[theory.battery.Pair, ...], scheme: str, n: int) -> Cases:
     """
     vocabulary = len(pairs[0].p)
     if len(pairs) * 2**n * vocabulary ** (n + 1) > CELLS:
-        raise ValueError(f"n = {n} with V = {vocabulary}: too large to enumerate, expected at most {CELLS} probabilities")
-    problems = [theory.Problem(p, slots(q, n) if scheme == "independent" else q, n, scheme) for _, p, q in pairs]
+        raise ValueError(
+            f"n = {n} with V = {vocabulary}: too large to enumerate, expected at most {CELLS} "
+            "probabilities"
+        )
+    problems = [
+        theory.Problem(p, slots(q, n) if scheme == "independent" else q, n, scheme)
+        for _, p, q in pairs
+    ]
     live = [theory.drafting.get(scheme).live(problem.q, n) for problem in problems]
     return Cases(
         scheme=scheme,
@@ -132,11 +145,20 @@ def optimum(problem: theory.Problem) -> float:
     return (theory.subsets.brute_force(problem) if small else theory.lp.solve(problem)).value
 
 
-def laws(rule: Rule, p: Array, q: Array, n: int, masks: NDArray[np.bool_], dtype: type = np.float64) -> Array:
-    """K[b, mask, x, y] of a rule, computed in `dtype`: [B, M, V^n, V]. A per-pair rule carries a leading axis B on its fields."""
+def laws(
+    rule: Rule, p: Array, q: Array, n: int, masks: NDArray[np.bool_], dtype: type = np.float64
+) -> Array:
+    """K[b, mask, x, y] of a rule, computed in `dtype`: [B, M, V^n, V]. A per-pair rule carries a
+    leading axis B on its fields.
+    """
     with jax.enable_x64(dtype is np.float64):
-        rule = jax.tree.map(lambda leaf: np.asarray(leaf, dtype) if np.asarray(leaf).dtype.kind == "f" else leaf, rule)
-        return np.asarray(_laws(rule, tuples(p.shape[1], n), p.astype(dtype), q.astype(dtype), masks), np.float64)
+        rule = jax.tree.map(
+            lambda leaf: np.asarray(leaf, dtype) if np.asarray(leaf).dtype.kind == "f" else leaf,
+            rule,
+        )
+        return np.asarray(
+            _laws(rule, tuples(p.shape[1], n), p.astype(dtype), q.astype(dtype), masks), np.float64
+        )
 
 
 @jax.jit
@@ -146,25 +168,42 @@ def _laws(rule: Rule, drafts: jax.Array, p: jax.Array, q: jax.Array, masks: jax.
 
     over_drafts = jax.vmap(at, (None, None, None, None, 0))
     over_masks = jax.vmap(over_drafts, (None, None, None, 0, None))
-    return jax.vmap(over_masks, (0 if rule.claims.per_pair else None, 0, 0, None, None))(rule, p, q, masks, drafts)
+    return jax.vmap(over_masks, (0 if rule.claims.per_pair else None, 0, 0, None, None))(
+        rule, p, q, masks, drafts
+    )
 
 
-def expectations(expected: Callable[[jax.Array, jax.Array], jax.Array], p: Array, q: Array, dtype: type = np.float64) -> Array:
+def expectations(
+    expected: Callable[[jax.Array, jax.Array], jax.Array],
+    p: Array,
+    q: Array,
+    dtype: type = np.float64,
+) -> Array:
     """A closed form over a batch of pairs, computed in `dtype`."""
     with jax.enable_x64(dtype is np.float64):
-        return np.asarray(jax.jit(jax.vmap(expected), compiler_options=ONCE)(p.astype(dtype), q.astype(dtype)), np.float64)
+        return np.asarray(
+            jax.jit(jax.vmap(expected), compiler_options=ONCE)(p.astype(dtype), q.astype(dtype)),
+            np.float64,
+        )
 
 
 def certificates(rule: Rule, cases: Cases, dtype: type) -> Array:
     """The rule's certificate at every pair, computed in `dtype`: [B, 5]."""
     with jax.enable_x64(dtype is np.float64):
-        return np.asarray(_certificates(rule, cases.p.astype(dtype), cases.q.astype(dtype), cases.n, cases.scheme), np.float64)
+        return np.asarray(
+            _certificates(
+                rule, cases.p.astype(dtype), cases.q.astype(dtype), cases.n, cases.scheme
+            ),
+            np.float64,
+        )
 
 
 @functools.partial(jax.jit, static_argnames=("n", "scheme"))
 def _certificates(rule: Rule, p: jax.Array, q: jax.Array, n: int, scheme: str) -> jax.Array:
     def at(p: jax.Array, q: jax.Array) -> jax.Array:
-        return jax.numpy.stack(jax.numpy.broadcast_arrays(*(certificate(rule, p, q, n, scheme) or ())))
+        return jax.numpy.stack(
+            jax.numpy.broadcast_arrays(*(certificate(rule, p, q, n, scheme) or ()))
+        )
 
     return jax.vmap(at)(p, q)
 
@@ -172,24 +211,39 @@ def _certificates(rule: Rule, p: jax.Array, q: jax.Array, n: int, scheme: str) -
 def planned(make: Callable[[jax.Array], Rule], cases: Cases) -> Rule:
     """The per-pair rule that holds the optimal plan of every case."""
     with jax.enable_x64(True):
-        return make(jax.numpy.asarray(np.stack([theory.lp.plan(cases.problem(row)) for row in range(len(cases.names))])))
+        return make(
+            jax.numpy.asarray(
+                np.stack([theory.lp.plan(cases.problem(row)) for row in range(len(cases.names))])
+            )
+        )
 
 
 @functools.partial(jax.jit, static_argnames="n")
-def _draft_masses(rule: Rule, drafts: jax.Array, live: jax.Array, p: jax.Array, q: jax.Array, n: int) -> jax.Array:
+def _draft_masses(
+    rule: Rule, drafts: jax.Array, live: jax.Array, p: jax.Array, q: jax.Array, n: int
+) -> jax.Array:
     mask = jax.numpy.arange(n) < live
 
     def mass(tokens: jax.Array) -> jax.Array:
-        hit = jax.numpy.zeros(p.shape, bool).at[jax.numpy.where(mask, tokens, p.shape[0])].set(True, mode="drop")
+        hit = (
+            jax.numpy.zeros(p.shape, bool)
+            .at[jax.numpy.where(mask, tokens, p.shape[0])]
+            .set(True, mode="drop")
+        )
         return jax.numpy.sum(jax.numpy.where(hit, rule.law(tokens, p, q, mask), 0))
 
     return jax.lax.map(mass, drafts, batch_size=256)
 
 
 def acceptance(rule: Rule, problem: theory.Problem) -> float:
-    """The exact acceptance of a rule at one pair of laws, tuple by tuple. Cost: V^n laws, O(V) memory for each."""
+    """The exact acceptance of a rule at one pair of laws, tuple by tuple. Cost: V^n laws, O(V)
+    memory for each.
+    """
     joint = problem.joint()
     live = joint.tokens.shape[1]
     drafts = np.pad(joint.tokens, ((0, 0), (0, problem.n - live))).astype(np.int32)
     with jax.enable_x64(True):
-        return float(joint.mass @ np.asarray(_draft_masses(rule, drafts, live, problem.p, problem.q, problem.n)))
+        return float(
+            joint.mass
+            @ np.asarray(_draft_masses(rule, drafts, live, problem.p, problem.q, problem.n))
+        )

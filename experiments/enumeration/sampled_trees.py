@@ -1,4 +1,6 @@
-"""Trees of a scheme whose law nobody has derived: drawn many times and counted, after they are seen to be trees."""
+"""Trees of a scheme whose law nobody has derived: drawn many times and counted, after they are seen
+to be trees.
+"""
 
 import functools
 from typing import NamedTuple
@@ -32,7 +34,8 @@ class Trees(NamedTuple):
     Attributes:
       parents, depth, active, tokens: [T, N].
       children: [T, N, W].
-      contexts: [T, N], the prefix at which each node was grown, and from whose law its children were drawn.
+      contexts: [T, N], the prefix at which each node was grown, and from whose law its children
+        were drawn.
     """
 
     parents: AnyArray
@@ -44,7 +47,8 @@ class Trees(NamedTuple):
 
 
 def drawn(scheme: TreeDrafting, target: Array, draft: Array) -> theory.Drawn:
-    """The frequencies of DRAWS trees; a verifier's law on each is exact, so that only the trees are left to chance.
+    """The frequencies of DRAWS trees; a verifier's law on each is exact, so that only the trees are
+    left to chance.
 
     Arguments:
       target, draft: [S, V], the laws after each context.
@@ -55,23 +59,41 @@ def drawn(scheme: TreeDrafting, target: Array, draft: Array) -> theory.Drawn:
     """
     numbers = DRAWS * scheme.topology.nodes * (len(Trees._fields) - 1 + scheme.topology.width)
     if numbers > ROOM:
-        raise ValueError(f"tree: too large to draw {DRAWS} times, expected at most {ROOM} numbers, got {numbers}")
+        raise ValueError(
+            f"tree: too large to draw {DRAWS} times, expected at most {ROOM} numbers, got {numbers}"
+        )
     try:
-        columns = _draw(scheme, jax.random.split(jax.random.key(0), DRAWS), draft.astype(np.float32))
+        columns = _draw(
+            scheme, jax.random.split(jax.random.key(0), DRAWS), draft.astype(np.float32)
+        )
     except Exception as error:  # whatever a stranger's scheme raises is a finding, not a crash
-        raise NoTreeError(f"raises {type(error).__name__}: {str(error).partition(chr(10))[0]}") from error
+        raise NoTreeError(
+            f"raises {type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        ) from error
     trees, counts = _counted(jax.tree.map(np.asarray, columns))
-    faults = (_fault(scheme.topology, draft.shape[1], Trees(*tree)) for tree in zip(*trees, strict=True))
+    faults = (
+        _fault(scheme.topology, draft.shape[1], Trees(*tree)) for tree in zip(*trees, strict=True)
+    )
     if fault := next(filter(None, faults), ""):
         raise NoTreeError(f"no tree: {fault}")
-    return theory.Drawn(np.asarray(trees.parents), np.asarray(trees.contexts), counts / DRAWS, target, draft, scheme.scheme)
+    return theory.Drawn(
+        np.asarray(trees.parents),
+        np.asarray(trees.contexts),
+        counts / DRAWS,
+        target,
+        draft,
+        scheme.scheme,
+    )
 
 
 def _counted(trees: Trees) -> tuple[Trees, Indices]:
     """The trees that differ, and how often each was drawn."""
     rows = np.concatenate([column.reshape(len(column), -1) for column in trees], 1).astype(np.int32)
-    whole = np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))  # a row as one value: sorts over ten times faster
-    _, first, counts = np.unique(np.ascontiguousarray(rows).view(whole).reshape(-1), return_index=True, return_counts=True)
+    # a row as one value: sorts over ten times faster
+    whole = np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))
+    _, first, counts = np.unique(
+        np.ascontiguousarray(rows).view(whole).reshape(-1), return_index=True, return_counts=True
+    )
     return jax.tree.map(lambda column: column[first].astype(np.int64), trees), counts
 
 
@@ -81,15 +103,27 @@ def _draw(scheme: TreeDrafting, keys: jax.Array, draft: jax.Array) -> Trees:
 
 
 def _grow(scheme: TreeDrafting, draft: jax.Array, key: jax.Array) -> Trees:
-    """One tree, grown as a draft model grows it (`specjax.drafters.ModelDrafter`), with the table of laws for a model."""
+    """One tree, grown as a draft model grows it (`specjax.drafters.ModelDrafter`), with the table
+    of laws for a model.
+    """
     levels, vocabulary = blank(scheme.widths, 1).levels, draft.shape[1]
     state, here = scheme.start(), jnp.zeros(1, jnp.int32)
-    parents, active, tokens, contexts = [jnp.full(1, NO_NODE)], [jnp.ones(1, bool)], [jnp.full(1, ABSENT)], [here]
+    parents, active, tokens, contexts = (
+        [jnp.full(1, NO_NODE)],
+        [jnp.ones(1, bool)],
+        [jnp.full(1, ABSENT)],
+        [here],
+    )
     for depth, first in enumerate(levels[:-2]):
         state, level = scheme.expand(key, depth, state, draft[jnp.maximum(here, ROOT)])
         below = here[level.parents] * vocabulary + 1 + level.tokens
         here = jnp.where(level.active, below, ABSENT).astype(jnp.int32)
-        for column, values in ((parents, first + level.parents), (active, level.active), (tokens, level.tokens), (contexts, here)):
+        for column, values in (
+            (parents, first + level.parents),
+            (active, level.active),
+            (tokens, level.tokens),
+            (contexts, here),
+        ):
             column.append(jnp.asarray(values))
     grown = scheme.finish(state, jnp.concatenate(parents), jnp.concatenate(active))
     shape, places = grown.topology, jnp.asarray(grown.places)
@@ -109,17 +143,34 @@ def _fault(sizes: Topology, vocabulary: int, tree: Trees) -> str:
     """Why one drawn tree is not what its sizes promise; empty if it is."""
     live = np.flatnonzero(tree.active).tolist()
     if tree.children.shape != (sizes.nodes, sizes.width) or live[:1] != [ROOT]:
-        return f"expected a root and {sizes.nodes} nodes with room for {sizes.width} children, as its topology says"
+        return (
+            f"expected a root and {sizes.nodes} nodes with room for {sizes.width} children, as its "
+            "topology says"
+        )
     for node in live[1:]:
         above, token = int(tree.parents[node]), int(tree.tokens[node])
-        if not 0 <= above < node or not tree.active[above] or tree.depth[node] != tree.depth[above] + 1:
+        if (
+            not 0 <= above < node
+            or not tree.active[above]
+            or tree.depth[node] != tree.depth[above] + 1
+        ):
             return f"node {node} was drawn, and hangs nowhere"
-        if not 0 <= token < vocabulary or tree.contexts[node] != tree.contexts[above] * vocabulary + 1 + token:
+        if (
+            not 0 <= token < vocabulary
+            or tree.contexts[node] != tree.contexts[above] * vocabulary + 1 + token
+        ):
             return f"node {node} does not stand for the prefix at which it was grown"
     for node in live:
         below = [child for child in live[1:] if tree.parents[child] == node]
         if tree.children[node][tree.children[node] != NO_NODE].tolist() != below:
             return f"the children of node {node} are not listed in the order of their nodes"
-        if len(below) not in sizes.arities or (below and node >= sizes.levels[-2]) or tree.depth[node] > sizes.height:
-            return f"node {node} has {len(below)} children, which the arities or levels of its topology leave out"
+        if (
+            len(below) not in sizes.arities
+            or (below and node >= sizes.levels[-2])
+            or tree.depth[node] > sizes.height
+        ):
+            return (
+                f"node {node} has {len(below)} children, which the arities or levels of its "
+                "topology leave out"
+            )
     return ""

@@ -1,4 +1,6 @@
-"""The laws of a verifier by enumeration: on every tree that can be drawn, and with every subtree missing in turn."""
+"""The laws of a verifier by enumeration: on every tree that can be drawn, and with every subtree
+missing in turn.
+"""
 
 import dataclasses
 import functools
@@ -20,7 +22,9 @@ from specjax.verifiers import Verifier, check_covers
 Array = NDArray[np.float64]
 Indices = NDArray[np.int32] | NDArray[np.int64]
 
-TREES = 800  # drawn trees for one world: V = 3, where two drafts without replacement leave something, or 2 where those are more
+# drawn trees for one world: V = 3, where two drafts without replacement leave something, or 2 where
+# those are more
+TREES = 800
 GAP = ", "  # before what is missing in the name of an instance
 ROWS = 20_000  # drawn trees for all worlds; the first three worlds are always judged
 
@@ -38,8 +42,10 @@ class Instance(NamedTuple):
 
     Attributes:
       name: of the world, and what is missing.
-      missing: the node that was never drawn, with all below it; ROOT where nothing was drafted, None where the tree is whole.
-      optimum: the most drafts that a lossless verifier accepts; None if not known, and where something is missing.
+      missing: the node that was never drawn, with all below it; ROOT where nothing was drafted,
+        None where the tree is whole.
+      optimum: the most drafts that a lossless verifier accepts; None if not known, and where
+        something is missing.
     """
 
     name: str
@@ -58,7 +64,8 @@ class Cases:
     """What a verifier is judged by on one tree under one scheme.
 
     Attributes:
-      draws: how many trees of each world were drawn and counted, where theory has no law of them; else None.
+      draws: how many trees of each world were drawn and counted, where theory has no law of them;
+        else None.
     """
 
     tree: str
@@ -69,7 +76,9 @@ class Cases:
 
     @property
     def allowance(self) -> float:
-        """How far chance may move the law of the emitted sequences, whatever it is; 0 where every tree that can be drawn is known."""
+        """How far chance may move the law of the emitted sequences, whatever it is; 0 where every
+        tree that can be drawn is known.
+        """
         target = self.instances[0].drawn.target
         sequences = target.shape[1] ** len(theory.trees.levels(target))
         return allowance(np.full(sequences, 1 / sequences), self.draws) if self.draws else 0.0
@@ -93,7 +102,8 @@ class Rows(NamedTuple):
 
 
 def worlds(sizes: Topology, pair: theory.battery.Pair | None) -> Iterator[World]:
-    """The pair after every context; without one random laws, the battery's pairs in random order, then each of them everywhere.
+    """The pair after every context; without one random laws, the battery's pairs in random order,
+    then each of them everywhere.
 
     Raises:
       ValueError: there are too many contexts.
@@ -103,7 +113,10 @@ def worlds(sizes: Topology, pair: theory.battery.Pair | None) -> Iterator[World]
         vocabulary = len(pair.p)
         cells = theory.trees.contexts_within(vocabulary, sizes.height) * vocabulary
         if cells > rule_laws.CELLS:
-            raise ValueError(f"tree: too large to enumerate, expected at most {rule_laws.CELLS} probabilities, got {cells} in one table")
+            raise ValueError(
+                f"tree: too large to enumerate, expected at most {rule_laws.CELLS} probabilities, "
+                f"got {cells} in one table"
+            )
         yield _world(pair.name, theory.trees.everywhere(path, pair.p, pair.q, "iid"))
         return
     vocabulary = 3 if 3 ** (sizes.nodes - 1) <= TREES else 2
@@ -119,10 +132,12 @@ def _world(name: str, problem: theory.TreeProblem) -> World:
 
 
 def cases(tree: str, scheme: str, pair: theory.battery.Pair | None) -> Cases:
-    """The trees that are drawn in every world, and in the first three also those that lack a node and all below it.
+    """The trees that are drawn in every world, and in the first three also those that lack a node
+    and all below it.
 
-    What is missing is settled before anything is drawn: the rest is drawn as the smaller tree is. Trees that are grown while drafting
-    are judged on random laws only: where contexts are equally likely, which of them is grown is anyone's.
+    What is missing is settled before anything is drawn: the rest is drawn as the smaller tree is.
+    Trees that are grown while drafting are judged on random laws only: where contexts are equally
+    likely, which of them is grown is anyone's.
 
     Raises:
       ValueError: the text names no tree of this scheme, or there is too much to enumerate.
@@ -135,7 +150,10 @@ def cases(tree: str, scheme: str, pair: theory.battery.Pair | None) -> Cases:
         if place > 1 and not isinstance(drafting, Fixed):
             break
         drawn = _drawn(drafting, world)
-        if place > 2 and sum(len(instance.drawn.mass) for instance in found) + len(drawn.mass) > ROWS:
+        if (
+            place > 2
+            and sum(len(instance.drawn.mass) for instance in found) + len(drawn.mass) > ROWS
+        ):
             break
         found.append(Instance(world.name, drawn, None, None if draws else optimum(drawn)))
         if place < 3 and isinstance(drafting, Fixed):
@@ -144,17 +162,25 @@ def cases(tree: str, scheme: str, pair: theory.battery.Pair | None) -> Cases:
 
 
 def _is_known(drafting: TreeDrafting) -> bool:
-    """Whether theory has the law of the trees; a scheme from a file has no referee, whatever its name."""
-    return isinstance(drafting, Fixed) or (drafting.name in growth.names() and type(drafting) is growth.get(drafting.name))
+    """Whether theory has the law of the trees; a scheme from a file has no referee, whatever its
+    name.
+    """
+    return isinstance(drafting, Fixed) or (
+        drafting.name in growth.names() and type(drafting) is growth.get(drafting.name)
+    )
 
 
 def _drawn(drafting: TreeDrafting, world: World) -> theory.Drawn:
     if isinstance(drafting, Fixed):
         parents = tuple(np.asarray(drafting.topology.parents).tolist())
-        return theory.trees.drawn(theory.TreeProblem(parents, world.target, world.draft, drafting.scheme))
+        return theory.trees.drawn(
+            theory.TreeProblem(parents, world.target, world.draft, drafting.scheme)
+        )
     if not _is_known(drafting):
         return sampled_trees.drawn(drafting, world.target, world.draft)
-    return theory.growth.get(drafting.name).drawn(world.target, world.draft, *(vars(drafting).values()))
+    return theory.growth.get(drafting.name).drawn(
+        world.target, world.draft, *(vars(drafting).values())
+    )
 
 
 def _with_gaps(drafting: Fixed, world: World) -> Iterator[Instance]:
@@ -163,12 +189,20 @@ def _with_gaps(drafting: Fixed, world: World) -> Iterator[Instance]:
     for missing in range(len(parents)):
         kept = _kept(parents, missing)
         smaller = (NO_NODE, *np.searchsorted(kept, parents[kept[1:]]).tolist())
-        if not all(rule_laws.drafts(drafting.scheme, len(below)) for below in theory.trees.children(smaller) if below):
+        if not all(
+            rule_laws.drafts(drafting.scheme, len(below))
+            for below in theory.trees.children(smaller)
+            if below
+        ):
             continue
-        drawn = theory.trees.drawn(theory.TreeProblem(smaller, world.target, world.draft, drafting.scheme))
+        drawn = theory.trees.drawn(
+            theory.TreeProblem(smaller, world.target, world.draft, drafting.scheme)
+        )
         contexts = np.full((len(drawn.mass), len(parents)), theory.trees.ABSENT)
         contexts[:, kept] = drawn.contexts
-        whole = dataclasses.replace(drawn, parents=np.broadcast_to(parents, contexts.shape), contexts=contexts)
+        whole = dataclasses.replace(
+            drawn, parents=np.broadcast_to(parents, contexts.shape), contexts=contexts
+        )
         words = f"node {missing} never drawn" if missing else "nothing drafted"
         yield Instance(f"{world.name}{GAP}{words}", whole, missing, None)
 
@@ -183,7 +217,9 @@ def _kept(parents: Indices, missing: int) -> Indices:
 
 
 def optimum(drawn: theory.Drawn) -> float | None:
-    """The joint optimum; None beyond the size of the linear program, and where its solver fails (masses near its tolerance)."""
+    """The joint optimum; None beyond the size of the linear program, and where its solver fails
+    (masses near its tolerance).
+    """
     contexts = len(drawn.target)
     if contexts > theory.tree_lp.CONTEXTS or contexts * len(drawn.mass) > rule_laws.CELLS:
         return None
@@ -203,10 +239,12 @@ def rows(cases: Cases) -> Rows:
     probabilities = sum(each.contexts.size for each in drawn) * drawn[0].target.shape[1]
     if probabilities > rule_laws.CELLS:
         raise ValueError(
-            f"tree {cases.tree}: too large to enumerate, expected at most {rule_laws.CELLS} probabilities, got {probabilities}"
+            f"tree {cases.tree}: too large to enumerate, expected at most {rule_laws.CELLS} "
+            f"probabilities, got {probabilities}"
         )
     parents, tokens, active, p, q = (
-        np.concatenate([getattr(each, name) for each in drawn]) for name in ("parents", "tokens", "active", "p", "q")
+        np.concatenate([getattr(each, name) for each in drawn])
+        for name in ("parents", "tokens", "active", "p", "q")
     )
     depth = np.zeros_like(parents)
     for node in range(1, parents.shape[1]):
@@ -215,11 +253,15 @@ def rows(cases: Cases) -> Rows:
 
 
 def disturbed(rows: Rows) -> Rows:
-    """The same trees, with other tokens and laws at nodes that were not drawn, and other draft laws where nothing was drawn below."""
+    """The same trees, with other tokens and laws at nodes that were not drawn, and other draft laws
+    where nothing was drawn below.
+    """
     rng, vocabulary = np.random.default_rng(0), rows.p.shape[-1]
     tree = np.arange(len(rows.parents))[:, None]
     drawn_below = np.zeros(rows.active.shape, bool)
-    np.logical_or.at(drawn_below, (tree, np.maximum(rows.parents, 0)), rows.active & (rows.parents != NO_NODE))
+    np.logical_or.at(
+        drawn_below, (tree, np.maximum(rows.parents, 0)), rows.active & (rows.parents != NO_NODE)
+    )
     p, q = rng.dirichlet(np.ones(vocabulary), (2, *rows.active.shape))
     return rows._replace(
         tokens=np.where(rows.active, rows.tokens, rng.integers(0, vocabulary, rows.tokens.shape)),
@@ -229,15 +271,22 @@ def disturbed(rows: Rows) -> Rows:
 
 
 def laws(verifier: Verifier, drafting: TreeDrafting, rows: Rows, dtype: type = np.float64) -> Array:
-    """The verifier's law [T, N, V] on every tree, computed in `dtype`; one tree after the other, as a decode runs it."""
+    """The verifier's law [T, N, V] on every tree, computed in `dtype`; one tree after the other, as
+    a decode runs it.
+    """
     with jax.enable_x64(dtype is np.float64):
-        verifier = jax.tree.map(lambda leaf: np.asarray(leaf, dtype) if np.asarray(leaf).dtype.kind == "f" else leaf, verifier)
+        verifier = jax.tree.map(
+            lambda leaf: np.asarray(leaf, dtype) if np.asarray(leaf).dtype.kind == "f" else leaf,
+            verifier,
+        )
         return np.asarray(_laws(verifier, drafting, typed(rows, dtype)), np.float64)
 
 
 def typed(rows: Rows, dtype: type) -> Rows:
     """The same trees in the types of a decode, laws in `dtype`."""
-    parents, depth, tokens = (column.astype(np.int32) for column in (rows.parents, rows.depth, rows.tokens))
+    parents, depth, tokens = (
+        column.astype(np.int32) for column in (rows.parents, rows.depth, rows.tokens)
+    )
     return Rows(parents, depth, tokens, rows.active, rows.p.astype(dtype), rows.q.astype(dtype))
 
 
@@ -257,7 +306,9 @@ def draft(drafting: TreeDrafting, row: Rows) -> tuple[Draft, jax.Array]:
 
 
 def refuse(verifier: Verifier, drafting: TreeDrafting) -> None:
-    """Raise the ValueError with which a verifier refuses the tree, if it does; whatever else it raises is a finding for later."""
+    """Raise the ValueError with which a verifier refuses the tree, if it does; whatever else it
+    raises is a finding for later.
+    """
     try:
         check_covers(verifier, drafting.scheme, drafting.topology)
     except ValueError:

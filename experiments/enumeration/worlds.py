@@ -58,12 +58,17 @@ PAIRS = {
 
 
 def names() -> tuple[str, ...]:
-    """The names of all families; `constant` has one random pair after every context, the others a new pair after each."""
+    """The names of all families; `constant` has one random pair after every context, the others a
+    new pair after each.
+    """
     return ("constant", *PAIRS)
 
 
-def problem(family: str, parents: tuple[int, ...], vocabulary: int, scheme: str, seed: int) -> theory.TreeProblem:
-    """A tree under a family; one seed gives one pair of a family after a context, whatever the tree and the scheme.
+def problem(
+    family: str, parents: tuple[int, ...], vocabulary: int, scheme: str, seed: int
+) -> theory.TreeProblem:
+    """A tree under a family; one seed gives one pair of a family after a context, whatever the tree
+    and the scheme.
 
     Raises:
       ValueError: there is no such family.
@@ -71,9 +76,18 @@ def problem(family: str, parents: tuple[int, ...], vocabulary: int, scheme: str,
     if family not in names():
         raise ValueError(f"unknown family {family!r}: expected one of {', '.join(names())}")
     rows = theory.trees.contexts_within(vocabulary, max(theory.trees.depths(parents)))
-    pair, contexts = (PAIRS["random"], [0] * rows) if family == "constant" else (PAIRS[family], list(range(rows)))
+    pair, contexts = (
+        (PAIRS["random"], [0] * rows)
+        if family == "constant"
+        else (PAIRS[family], list(range(rows)))
+    )
     place = names().index(family)
-    laws = np.array([pair(np.random.default_rng((seed, place, vocabulary, context)), vocabulary) for context in contexts])
+    laws = np.array(
+        [
+            pair(np.random.default_rng((seed, place, vocabulary, context)), vocabulary)
+            for context in contexts
+        ]
+    )
     return theory.TreeProblem(parents, laws[:, 0], laws[:, 1], scheme)
 
 

@@ -1,4 +1,6 @@
-"""Lines of means with intervals: a row of panels for each setting, a panel for each scheme, a colour for each rule."""
+"""Lines of means with intervals: a row of panels for each setting, a panel for each scheme, a
+colour for each rule.
+"""
 
 import textwrap
 from collections.abc import Callable
@@ -20,21 +22,38 @@ WIDTH, LETTERS = 4.4, 50  # of a panel: inches, and letters of its title in one 
 
 
 def points(rows: list[Row], name: str, axis: str, at: Callable[[Row], int]) -> list[Row]:
-    """The mean of a column for each rule and kind of tree at each place of the axis; cells that do not have it are left out.
+    """The mean of a column for each rule and kind of tree at each place of the axis; cells that do
+    not have it are left out.
 
     What is pooled are cells of other seeds and, off stars, trees of one kind at one place.
     """
-    held = [{**row, axis: at(row), "rule": row["rule"] + _shape(row)} for row in rows if row.get(name) is not None]
-    means = {key: pooled(group, name) for key, group in groups(held, "scheme", "rule", axis).items()}
+    held = [
+        {**row, axis: at(row), "rule": row["rule"] + _shape(row)}
+        for row in rows
+        if row.get(name) is not None
+    ]
+    means = {
+        key: pooled(group, name) for key, group in groups(held, "scheme", "rule", axis).items()
+    }
     return [
-        {"setting": str(where), "scheme": scheme, "rule": rule, axis: place, "value": value, "error": error}
+        {
+            "setting": str(where),
+            "scheme": scheme,
+            "rule": rule,
+            axis: place,
+            "value": value,
+            "error": error,
+        }
         for (where, scheme, rule, place), (value, error) in sorted(means.items())
     ]
 
 
 def optima(rows: list[Row]) -> list[Row]:
     """One row for each optimum: rules of one scheme at the same laws share it."""
-    distinct = {(setting(row), *(row.get(name) for name in ("scheme", "n", "tree", "seed"))): row for row in rows}
+    distinct = {
+        (setting(row), *(row.get(name) for name in ("scheme", "n", "tree", "seed"))): row
+        for row in rows
+    }
     return [row | {"rule": OPTIMUM} for row in distinct.values()]
 
 
@@ -45,10 +64,18 @@ def draw(points: list[Row], axis: str, title: str, label: str, name: str) -> "Fi
     shapes = sorted({rule.partition(ON_A)[2] for rule in rules})
     for (where, scheme), panel in panels.items():
         for rule in rules:
-            line = [p for p in points if (p["setting"], p["scheme"], p["rule"]) == (where, scheme, rule)]
-            x, y, error = (np.array([p[column] for p in line], float) for column in (axis, "value", "error"))
+            line = [
+                p for p in points if (p["setting"], p["scheme"], p["rule"]) == (where, scheme, rule)
+            ]
+            x, y, error = (
+                np.array([p[column] for p in line], float) for column in (axis, "value", "error")
+            )
             name, _, shape = rule.partition(ON_A)
-            look = ("k", "_--") if rule == OPTIMUM else (style.colour(name), f"{MARKS[shapes.index(shape) % len(MARKS)]}-")
+            look = (
+                ("k", "_--")
+                if rule == OPTIMUM
+                else (style.colour(name), f"{MARKS[shapes.index(shape) % len(MARKS)]}-")
+            )
             if line:
                 panel.errorbar(x, y, 2 * error, color=look[0], fmt=look[1], capsize=2, label=rule)
         panel.set_xscale("log", base=2)
@@ -72,9 +99,13 @@ def _shape(row: Row) -> str:
     return "" if shape == "star" else f"{ON_A}{shape}"
 
 
-def board(points: list[Row], column: str, title: str) -> "tuple[Figure, dict[tuple[str, str], Axes]]":
+def board(
+    points: list[Row], column: str, title: str
+) -> "tuple[Figure, dict[tuple[str, str], Axes]]":
     """An empty panel for each setting and each value of a column that the setting has."""
-    settings, values = (list(dict.fromkeys(point[name] for point in points)) for name in ("setting", column))
+    settings, values = (
+        list(dict.fromkeys(point[name] for point in points)) for name in ("setting", column)
+    )
     figure, axes = style.board(len(settings), len(values), title, WIDTH)
     held = {(point["setting"], point[column]) for point in points}
     panels = {}
@@ -88,6 +119,12 @@ def board(points: list[Row], column: str, title: str) -> "tuple[Figure, dict[tup
 
 def legend(figure: "Figure") -> None:
     """One legend of all panels, below them."""
-    found = {label: handle for panel in figure.axes for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)}
+    found = {
+        label: handle
+        for panel in figure.axes
+        for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
+    }
     columns = max(1, round(figure.get_figwidth() / WIDTH))
-    figure.legend(found.values(), found.keys(), loc="outside lower center", ncols=columns, fontsize="small")
+    figure.legend(
+        found.values(), found.keys(), loc="outside lower center", ncols=columns, fontsize="small"
+    )

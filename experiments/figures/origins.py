@@ -1,4 +1,6 @@
-"""Stored results: which command wrote a file, with which options, and so which figure belongs to it."""
+"""Stored results: which command wrote a file, with which options, and so which figure belongs to
+it.
+"""
 
 import dataclasses
 from pathlib import Path
@@ -29,9 +31,19 @@ def command(content: dict) -> str:
     if module is None:
         raise ValueError("expected rows with the provenance of an experiment")
     fields = {field.name: field for field in dataclasses.fields(module.Config)}
-    asked = {name: value for name, value in content["provenance"]["config"].items() if value != _plain(fields[name].default)}
+    asked = {
+        name: value
+        for name, value in content["provenance"]["config"].items()
+        if value != _plain(fields[name].default)
+    }
     name = content["provenance"]["command"]
-    return " ".join(["specjax", name, *(f"--{option.replace('_', '-')} {_written(value)}" for option, value in asked.items())])
+    return " ".join(
+        [
+            "specjax",
+            name,
+            *(f"--{option.replace('_', '-')} {_written(value)}" for option, value in asked.items()),
+        ]
+    )
 
 
 def _plain(value: object) -> object:

@@ -27,14 +27,22 @@ class Setting(NamedTuple):
 
 
 def read(path: Path) -> dict:
-    """What a file holds: {"rows": [...], ...}, from Parquet as `specjax merge` writes it or from JSON as any experiment does.
+    """What a file holds: {"rows": [...], ...}, from Parquet as `specjax merge` writes it or from
+    JSON as any experiment does.
 
     Raises:
       ValueError: the file cannot be read, or holds no rows.
     """
     content = _parquet(path) if path.suffix == ".parquet" else _json(path)
-    if not isinstance(content, dict) or not isinstance(content.get("rows"), list) or not content["rows"]:
-        raise ValueError(f"{path}: expected rows, as specjax merge or an experiment's --json writes them, found none")
+    if (
+        not isinstance(content, dict)
+        or not isinstance(content.get("rows"), list)
+        or not content["rows"]
+    ):
+        raise ValueError(
+            f"{path}: expected rows, as specjax merge or an experiment's --json writes them, found "
+            "none"
+        )
     if not all(isinstance(row, dict) for row in content["rows"]):
         raise ValueError(f"{path}: expected rows of named columns")
     return content
@@ -66,7 +74,9 @@ def measured(rows: list[Row]) -> list[Row]:
     named = [_of_compare(row) if LAW_MASS in row else row for row in rows]
     found = [row for row in named if row.keys() >= NEEDED]
     if not found:
-        raise ValueError(f"expected rows with {', '.join(sorted(NEEDED))}, got {', '.join(rows[0])}")
+        raise ValueError(
+            f"expected rows with {', '.join(sorted(NEEDED))}, got {', '.join(rows[0])}"
+        )
     return found
 
 
@@ -74,7 +84,11 @@ def _of_compare(row: Row) -> Row:
     """A row of `compare` with the names of a sweep."""
     units = row.get("by_prompt", {})
     named = {"acceptance": row[LAW_MASS], "acceptance_se": row[f"{LAW_MASS}_se"]}
-    return row | named | {"acceptance_values": units.get("acceptance", []), "weights": units.get("nodes", [])}
+    return (
+        row
+        | named
+        | {"acceptance_values": units.get("acceptance", []), "weights": units.get("nodes", [])}
+    )
 
 
 def chosen(rows: list[Row], conditions: Iterable[str]) -> list[Row]:
@@ -86,19 +100,29 @@ def chosen(rows: list[Row], conditions: Iterable[str]) -> list[Row]:
     for condition in conditions:
         column, equals, text = condition.partition("=")
         if not equals or column not in rows[0]:
-            raise ValueError(f"where: expected COLUMN=VALUE,.. with a column of {', '.join(rows[0])}, got {condition!r}")
+            raise ValueError(
+                f"where: expected COLUMN=VALUE,.. with a column of {', '.join(rows[0])}, got "
+                f"{condition!r}"
+            )
         wanted = _listed(text, {_text(row[column]) for row in rows})
         if not wanted:
-            raise ValueError(f"where: no row has {condition}; there are {', '.join(sorted({_text(row[column]) for row in rows}))}")
+            raise ValueError(
+                f"where: no row has {condition}; there are "
+                f"{', '.join(sorted({_text(row[column]) for row in rows}))}"
+            )
         rows = [row for row in rows if _text(row[column]) in wanted]
     return rows
 
 
 def _listed(text: str, known: set[str]) -> set[str]:
-    """The values of a list, none if one is not known; a value may hold commas, as trees do: the longest that fits is taken."""
+    """The values of a list, none if one is not known; a value may hold commas, as trees do: the
+    longest that fits is taken.
+    """
     found = set()
     while text:
-        value = max((value for value in known if f"{text},".startswith(f"{value},")), key=len, default=None)
+        value = max(
+            (value for value in known if f"{text},".startswith(f"{value},")), key=len, default=None
+        )
         if value is None:
             return set()
         found.add(value)
@@ -132,6 +156,11 @@ def groups(rows: list[Row], *columns: str) -> dict[tuple, list[Row]]:
 
 
 def pooled(rows: list[Row], name: str) -> tuple[float, float]:
-    """Mean and standard error of a measured column over cells with streams of their own; nan where a cell has none."""
-    values, errors = ([math.nan if row.get(column) is None else row[column] for row in rows] for column in (name, f"{name}_se"))
+    """Mean and standard error of a measured column over cells with streams of their own; nan where
+    a cell has none.
+    """
+    values, errors = (
+        [math.nan if row.get(column) is None else row[column] for row in rows]
+        for column in (name, f"{name}_se")
+    )
     return math.fsum(values) / len(values), math.hypot(*errors) / len(errors)

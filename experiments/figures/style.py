@@ -1,4 +1,6 @@
-"""The look that all figures share: one style, and a colour for each rule and verifier that is the same in every figure."""
+"""The look that all figures share: one style, and a colour for each rule and verifier that is the
+same in every figure.
+"""
 
 import zlib
 
@@ -24,9 +26,13 @@ COLOURS = [to_hex(colour) for colour in (*DARK_AND_LIGHT[::2], *DARK_AND_LIGHT[1
 
 
 def colour(judge: str) -> str:
-    """The colour of a rule or verifier, by its place among all names; that of a file's hangs on its name alone."""
+    """The colour of a rule or verifier, by its place among all names; that of a file's hangs on its
+    name alone.
+    """
     name, known = judge.removeprefix("top_down:"), (*rules.names(), *verifiers.names())
-    return COLOURS[(known.index(name) if name in known else zlib.crc32(name.encode())) % len(COLOURS)]
+    return COLOURS[
+        (known.index(name) if name in known else zlib.crc32(name.encode())) % len(COLOURS)
+    ]
 
 
 def panels(count: int, title: str) -> tuple[Figure, list[Axes]]:
@@ -35,10 +41,14 @@ def panels(count: int, title: str) -> tuple[Figure, list[Axes]]:
     return figure, axes
 
 
-def board(rows: int, columns: int, title: str, width: float = 3.2) -> tuple[Figure, list[list[Axes]]]:
+def board(
+    rows: int, columns: int, title: str, width: float = 3.2
+) -> tuple[Figure, list[list[Axes]]]:
     """A figure with rows of panels, each so many inches wide."""
     with rc_context(STYLE):  # type: ignore[arg-type]
-        figure = Figure(figsize=(width * columns + 0.4, 3.2 * rows + 0.8), layout="constrained", dpi=160)
+        figure = Figure(
+            figsize=(width * columns + 0.4, 3.2 * rows + 0.8), layout="constrained", dpi=160
+        )
         axes = figure.subplots(rows, columns, squeeze=False)
     figure.suptitle(title)
     return figure, [list(row) for row in axes]

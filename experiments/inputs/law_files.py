@@ -13,7 +13,8 @@ TOGETHER = 2**20  # entries read at once
 
 
 def load(path: Path) -> Law:
-    """The law in a file of floats, as `_logits.find` reads it, in float64, renormalised if its sum is within 1e-3 of 1.
+    """The law in a file of floats, as `_logits.find` reads it, in float64, renormalised if its sum
+    is within 1e-3 of 1.
 
     Raises:
       ValueError: the file cannot be read, or does not hold one law.
@@ -32,5 +33,7 @@ def load_pair(target: Path, draft: Path) -> tuple[Law, Law]:
     """
     p, q = load(target), load(draft)
     if len(p) != len(q):
-        raise ValueError(f"{target} has {len(p)} tokens and {draft} {len(q)}: expected one vocabulary")
+        raise ValueError(
+            f"{target} has {len(p)} tokens and {draft} {len(q)}: expected one vocabulary"
+        )
     return p, q

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 BFLOAT16 = np.dtype(jnp.bfloat16)
 FLOATS = (np.dtype(np.float16), BFLOAT16, np.dtype(np.float32), np.dtype(np.float64))
 HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-BROKEN = (EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)  # what zipfile raises at an archive that is none, or is locked
+# what zipfile raises at an archive that is none, or is locked
+BROKEN = (EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 Rows = NDArray[np.floating]
 
 
@@ -31,8 +32,8 @@ class FloatArray(NamedTuple):
     """An array of floats in a file.
 
     Attributes:
-      read: `read(rows)` streams the array in its own dtype, `rows` rows at a time, those of [B, T, V] one text after another; only
-        these are in memory.
+      read: `read(rows)` streams the array in its own dtype, `rows` rows at a time, those of [B, T,
+        V] one text after another; only these are in memory.
     """
 
     path: Path
@@ -41,12 +42,14 @@ class FloatArray(NamedTuple):
 
 
 def find(source: Path) -> FloatArray:
-    """The array in a .npy, .npz or .safetensors file, one of several by name (FILE:NAME): float16, bfloat16, float32 or float64.
+    """The array in a .npy, .npz or .safetensors file, one of several by name (FILE:NAME): float16,
+    bfloat16, float32 or float64.
 
     NumPy knows no bfloat16 and saves it as two opaque bytes: such a .npy is read as bfloat16.
 
     Raises:
-      ValueError: the file cannot be read or is cut short, holds several arrays and none is named, or holds no floats.
+      ValueError: the file cannot be read or is cut short, holds several arrays and none is named,
+        or holds no floats.
     """
     path, name = source, ""
     if not source.exists() and ":" in source.name:
@@ -61,7 +64,9 @@ def find(source: Path) -> FloatArray:
 
 
 def part(file: FloatArray, first: int, end: int, vocabulary: int) -> FloatArray:
-    """Rows `first` to `end` - 1 of every text, cut to the first `vocabulary` tokens; two chunks are in memory at the most."""
+    """Rows `first` to `end` - 1 of every text, cut to the first `vocabulary` tokens; two chunks are
+    in memory at the most.
+    """
     every = file.shape[-2]
 
     def read(rows: int) -> Iterator[Rows]:
@@ -115,13 +120,21 @@ def _header(path: Path, stream: BinaryIO, size: int) -> tuple[tuple[int, ...], n
     if dtype.newbyteorder("=") not in FLOATS:
         raise ValueError(f"{path}: expected float16, bfloat16, float32 or float64, got {dtype}")
     if by_column and len(shape) > 1:
-        raise ValueError(f"{path}: stored column by column (Fortran order), expected rows: save numpy.ascontiguousarray of it")
+        raise ValueError(
+            f"{path}: stored column by column (Fortran order), expected rows: save "
+            "numpy.ascontiguousarray of it"
+        )
     if size - stream.tell() < dtype.itemsize * int(np.prod(shape, dtype=object)):
         raise ValueError(f"{path}: cut short, expected {dtype} of shape {shape}")
     return shape, dtype
 
 
-def _streamed(path: Path, shape: tuple[int, ...], dtype: np.dtype, stream: Callable[[], contextlib.AbstractContextManager]) -> FloatArray:
+def _streamed(
+    path: Path,
+    shape: tuple[int, ...],
+    dtype: np.dtype,
+    stream: Callable[[], contextlib.AbstractContextManager],
+) -> FloatArray:
     total, *width = _rows(shape)
 
     def read(rows: int) -> Iterator[Rows]:
@@ -135,7 +148,9 @@ def _streamed(path: Path, shape: tuple[int, ...], dtype: np.dtype, stream: Calla
                 except BROKEN:
                     got = -1
                 if got != chunk.nbytes:
-                    raise ValueError(f"{path}: broken or cut short in rows {start} to {start + len(chunk) - 1}")
+                    raise ValueError(
+                        f"{path}: broken or cut short in rows {start} to {start + len(chunk) - 1}"
+                    )
                 yield chunk.astype(dtype.newbyteorder("="), copy=False)
 
     return FloatArray(path, shape, read)
@@ -158,7 +173,8 @@ def _safetensors(path: Path, name: str) -> FloatArray:
     def read(rows: int) -> Iterator[Rows]:
         total = _rows(shape)[0]
         for start in range(0, total, rows):
-            with safe_open(path, "numpy") as file:  # opened anew: the map of the file, and with it what was read, is let go
+            # opened anew: the map of the file, and with it what was read, is let go
+            with safe_open(path, "numpy") as file:
                 chunk = _between(file.get_slice(found), start, min(start + rows, total))
             yield chunk
 
@@ -171,11 +187,18 @@ def _between(tensor: Tensor, start: int, end: int) -> Rows:
         return tensor[start:end]
     every = tensor.get_shape()[1]
     texts = range(start // every, (end - 1) // every + 1)
-    return np.concatenate([tensor[text, max(start - text * every, 0) : min(end - text * every, every)] for text in texts])
+    return np.concatenate(
+        [
+            tensor[text, max(start - text * every, 0) : min(end - text * every, every)]
+            for text in texts
+        ]
+    )
 
 
 def _rows(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """How many rows there are, and their width: one text after another; a vector has rows without a width."""
+    """How many rows there are, and their width: one text after another; a vector has rows without a
+    width.
+    """
     return shape if len(shape) < 2 else (math.prod(shape[:-1]), shape[-1])
 
 
@@ -187,5 +210,8 @@ def _only(path: Path, names: list[str], wanted: str, suffix: str = "") -> str:
     if wanted:
         raise ValueError(f"{path}: holds no array {wanted}: expected one of {held}")
     if len(names) != 1:
-        raise ValueError(f"{path}: expected one array, got {len(names)}" + (f": {held}; name one, as in {path.name}:NAME" if names else ""))
+        raise ValueError(
+            f"{path}: expected one array, got {len(names)}"
+            + (f": {held}; name one, as in {path.name}:NAME" if names else "")
+        )
     return names[0]

@@ -1,4 +1,6 @@
-"""Rules and verifiers by name: a rule judges the drafts of one node, a verifier a whole tree of them."""
+"""Rules and verifiers by name: a rule judges the drafts of one node, a verifier a whole tree of
+them.
+"""
 
 import inspect
 
@@ -25,16 +27,21 @@ def find(name: str) -> type:
         return verifiers.get(name)
     if not name.endswith(".py"):
         known = ", ".join((*rules.names(), *verifiers.names()))
-        raise ValueError(f"unknown rule or verifier {name!r}: expected a path to a .py file or one of {known}")
+        raise ValueError(
+            f"unknown rule or verifier {name!r}: expected a path to a .py file or one of {known}"
+        )
     module = load_file(name)
-    return (verifiers.VERIFIERS if verifiers.VERIFIERS.defined_in(module) else rules.RULES).of(module)
+    return (verifiers.VERIFIERS if verifiers.VERIFIERS.defined_in(module) else rules.RULES).of(
+        module
+    )
 
 
 def made(name: str) -> Rule | Verifier:
     """What has this name, ready to decode.
 
     Raises:
-      ValueError: there is nothing; a rule holds the plan of one pair; a verifier takes a rule, or lacks a part.
+      ValueError: there is nothing; a rule holds the plan of one pair; a verifier takes a rule, or
+        lacks a part.
     """
     make = find(name)
     if lifts_rules(make):
@@ -43,7 +50,10 @@ def made(name: str) -> Rule | Verifier:
         rules.check_decodes(make)
     judge = make()
     if is_verifier(make) and not isinstance(judge, Verifier):
-        raise ValueError(f"{name}: expected a verifier that decodes, with claims, law, verify and walk(uniforms, draft, p)")
+        raise ValueError(
+            f"{name}: expected a verifier that decodes, with claims, law, verify and "
+            "walk(uniforms, draft, p)"
+        )
     return judge
 
 

@@ -6,14 +6,18 @@ from pathlib import Path
 import jax.numpy as jnp
 from jaxtyping import Array, Int
 
-BUCKET = 64  # prompts are padded to a multiple of this many tokens, so that prompts of similar length share a program
+# prompts are padded to a multiple of this many tokens, so that prompts of similar length share a
+# program
+BUCKET = 64
 JSON = (".jsonl", ".ndjson", ".json")
 
 
 def read(path: Path) -> list[str]:
-    """The prompts of a text file, one a line, or of a JSONL file, one object a line; line breaks inside a JSON string stay.
+    """The prompts of a text file, one a line, or of a JSONL file, one object a line; line breaks
+    inside a JSON string stay.
 
-    An object holds `prompt`, `turns` (the first is taken) or `messages` (up to the first of the user, joined by blank lines).
+    An object holds `prompt`, `turns` (the first is taken) or `messages` (up to the first of the
+    user, joined by blank lines).
 
     Raises:
       ValueError: the file cannot be read, a line is no such object, or there is no prompt.
@@ -25,14 +29,19 @@ def read(path: Path) -> list[str]:
     written = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
     if not written:
         raise ValueError(f"{path}: expected one prompt a line, found none")
-    return [_from_json(line, f"{path}, line {number}") if path.suffix in JSON else line for number, line in written]
+    return [
+        _from_json(line, f"{path}, line {number}") if path.suffix in JSON else line
+        for number, line in written
+    ]
 
 
 def _from_json(line: str, where: str) -> str:
     try:
         text = _prompt(json.loads(line))
     except (ValueError, TypeError, LookupError):
-        raise ValueError(f"{where}: expected a JSON object with the text of a prompt, turns or messages") from None
+        raise ValueError(
+            f"{where}: expected a JSON object with the text of a prompt, turns or messages"
+        ) from None
     if not text:
         raise ValueError(f"{where}: the prompt is empty")
     return text
@@ -45,7 +54,9 @@ def _prompt(entry: dict) -> str:
         text = entry["turns"][0]
     else:
         speakers = [message["role"] for message in entry["messages"]]
-        text = "\n\n".join(message["content"] for message in entry["messages"][: speakers.index("user") + 1])
+        text = "\n\n".join(
+            message["content"] for message in entry["messages"][: speakers.index("user") + 1]
+        )
     if not isinstance(text, str):
         raise TypeError
     return text
@@ -61,4 +72,6 @@ def padded(prompts: list[list[int]]) -> tuple[Int[Array, "B P"], Int[Array, " B"
     if min(lengths) < 1:
         raise ValueError("a prompt has no token")
     size = -(-max(lengths) // BUCKET) * BUCKET
-    return jnp.array([tokens + [0] * (size - len(tokens)) for tokens in prompts], jnp.int32), jnp.array(lengths, jnp.int32)
+    return jnp.array(
+        [tokens + [0] * (size - len(tokens)) for tokens in prompts], jnp.int32
+    ), jnp.array(lengths, jnp.int32)

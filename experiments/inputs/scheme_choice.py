@@ -1,4 +1,6 @@
-"""Under which drafting scheme a rule is taken where nobody names one, and which a tree can be drawn by."""
+"""Under which drafting scheme a rule is taken where nobody names one, and which a tree can be drawn
+by.
+"""
 
 from specjax import decode
 from specjax._types import Rule
@@ -7,7 +9,9 @@ from specjax.verifiers import Verifier
 
 
 def taken(judge: Rule | Verifier, tree: str) -> str:
-    """The first scheme of a tree that a judge's claims name; where they name none of them the first of all, for the reason."""
+    """The first scheme of a tree that a judge's claims name; where they name none of them the first
+    of all, for the reason.
+    """
     schemes = tuple(growth.drawable(tree))
     return next((scheme for scheme in schemes if scheme in judge.claims.drafting), schemes[0])
 

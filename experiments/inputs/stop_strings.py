@@ -1,11 +1,17 @@
-"""Stop strings: the text ends before the first one; the tokens and the target calls up to its end are what was emitted."""
+"""Stop strings: the text ends before the first one; the tokens and the target calls up to its end
+are what was emitted.
+"""
 
 import bisect
 from collections.abc import Callable
 
 
-def cut(tokens: list[int], stops: tuple[str, ...], to_text: Callable[[list[int]], str]) -> tuple[list[int], int]:
-    """The fewest first tokens whose text holds a stop string, and how many characters of that text lie past the cut; else all, 0."""
+def cut(
+    tokens: list[int], stops: tuple[str, ...], to_text: Callable[[list[int]], str]
+) -> tuple[list[int], int]:
+    """The fewest first tokens whose text holds a stop string, and how many characters of that text
+    lie past the cut; else all, 0.
+    """
 
     def places(count: int) -> list[int]:
         text = to_text(tokens[:count])
@@ -13,12 +19,16 @@ def cut(tokens: list[int], stops: tuple[str, ...], to_text: Callable[[list[int]]
 
     if not places(len(tokens)):
         return tokens, 0
-    kept = tokens[: bisect.bisect_left(range(len(tokens)), True, key=lambda count: bool(places(count)))]
+    kept = tokens[
+        : bisect.bisect_left(range(len(tokens)), True, key=lambda count: bool(places(count)))
+    ]
     return kept, len(to_text(kept)) - min(places(len(kept)))
 
 
 def steps(records: list[dict], emitted: int) -> list[dict]:
-    """The records of the target calls that `emitted` tokens took; of the last one what lies within them."""
+    """The records of the target calls that `emitted` tokens took; of the last one what lies within
+    them.
+    """
     kept = []
     for record in records:
         if not emitted and record["emitted"]:

@@ -1,4 +1,6 @@
-"""The values of every context of a study as a table: a row for each context and n, written block by block."""
+"""The values of every context of a study as a table: a row for each context and n, written block by
+block.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,11 +50,18 @@ def _blocks(study: Study) -> Iterator[Columns]:
 def _columns(study: Study, ladder: Ladder, rows: np.ndarray) -> Columns:
     """Some contexts, counted through the texts, with n drafts."""
     every = study.entropy.shape[-1]
-    values: dict[str, Values | None] = {"first_try_alpha": study.first_try, "entropy": study.entropy, "singleton": ladder.singleton}
+    values: dict[str, Values | None] = {
+        "first_try_alpha": study.first_try,
+        "entropy": study.entropy,
+        "singleton": ladder.singleton,
+    }
     values |= {f"alpha_star_{scheme}": found for scheme, found in ladder.alpha_star.items()}
     values |= {f"acceptance_{rule}": found for rule, found in ladder.acceptance.items()}
     place = {"text": rows // every, "context": rows % every, "n": np.full(len(rows), ladder.n)}
-    return place | {name: np.full(len(rows), np.nan) if held is None else held.reshape(-1)[rows] for name, held in values.items()}
+    return place | {
+        name: np.full(len(rows), np.nan) if held is None else held.reshape(-1)[rows]
+        for name, held in values.items()
+    }
 
 
 def _csv(file: BinaryIO, blocks: Iterator[Columns]) -> None:
@@ -60,7 +69,10 @@ def _csv(file: BinaryIO, blocks: Iterator[Columns]) -> None:
         if index == 0:
             file.write((",".join(columns) + "\n").encode())
         lists = [column.tolist() for column in columns.values()]
-        lines = (",".join("" if value != value else repr(value) for value in row) for row in zip(*lists, strict=True))
+        lines = (
+            ",".join("" if value != value else repr(value) for value in row)
+            for row in zip(*lists, strict=True)
+        )
         file.write("".join(f"{line}\n" for line in lines).encode())
 
 
@@ -77,4 +89,6 @@ def _parquet(file: BinaryIO, blocks: Iterator[Columns]) -> None:
 def _table(columns: Columns) -> "pyarrow.Table":
     import pyarrow  # needs the extra `results`
 
-    return pyarrow.table({name: pyarrow.array(column, from_pandas=True) for name, column in columns.items()})
+    return pyarrow.table(
+        {name: pyarrow.array(column, from_pandas=True) for name, column in columns.items()}
+    )

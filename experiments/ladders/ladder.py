@@ -1,4 +1,6 @@
-"""What a bound ladder holds: per number of drafts, the optimum of every scheme and what every rule attains of it, context by context."""
+"""What a bound ladder holds: per number of drafts, the optimum of every scheme and what every rule
+attains of it, context by context.
+"""
 
 import warnings
 from typing import NamedTuple
@@ -10,16 +12,21 @@ from experiments.stats.means import Interval, Values, interval
 
 
 class Ladder(NamedTuple):
-    """What can be accepted of n drafts, at each of T contexts; where [T] is said it may be [B, T], T contexts in each of B texts.
+    """What can be accepted of n drafts, at each of T contexts; where [T] is said it may be [B, T],
+    T contexts in each of B texts.
 
     Attributes:
       singleton: sum min(p, 1 - (1 - q)^n) [T], which no rule for iid drafts exceeds.
       alpha_star: the optimum of each scheme [T], None where the scheme does not draft n tokens.
-      subset_size: |H*| of each scheme for one context, None where it has no optimum or nobody asked theory for the set.
-      acceptance: of each rule [T], None where it does not take n drafts or its acceptance cannot be computed at this V and n.
+      subset_size: |H*| of each scheme for one context, None where it has no optimum or nobody asked
+        theory for the set.
+      acceptance: of each rule [T], None where it does not take n drafts or its acceptance cannot be
+        computed at this V and n.
       under: the scheme of each rule's acceptance.
-      lossless: the rules that claim it and were not refuted, so that alpha* bounds their acceptance.
-      estimated: the rules whose acceptance is an unbiased estimate at each context; that of all others is exact.
+      lossless: the rules that claim it and were not refuted, so that alpha* bounds their
+        acceptance.
+      estimated: the rules whose acceptance is an unbiased estimate at each context; that of all
+        others is exact.
       audits: what the audit says of rules in files.
     """
 
@@ -35,7 +42,11 @@ class Ladder(NamedTuple):
 
     def named(self, rule: str) -> str:
         """The rule's name, with what the audit has against it."""
-        return rule if rule not in self.audits or self.audits[rule].words == "ok" else f"{rule}, {self.audits[rule].words}"
+        return (
+            rule
+            if rule not in self.audits or self.audits[rule].words == "ok"
+            else f"{rule}, {self.audits[rule].words}"
+        )
 
 
 class Study(NamedTuple):
@@ -72,22 +83,34 @@ def say_absent(reasons: dict[tuple[str, int], str], some: bool) -> None:
 
 
 def chain(first_try: Interval, depth: int) -> Interval:
-    """Block efficiency sum_{k=0}^{depth} a^k of a chain of drafts of which each is accepted with the mean a of 1 - TV.
+    """Block efficiency sum_{k=0}^{depth} a^k of a chain of drafts of which each is accepted with
+    the mean a of 1 - TV.
 
     It stands for decoding if the acceptances of one step are independent of each other.
     """
     powers = np.arange(depth + 1)
-    mean, low, high = (float(np.sum(alpha**powers)) for alpha in (first_try.mean, first_try.low, first_try.high))
+    mean, low, high = (
+        float(np.sum(alpha**powers)) for alpha in (first_try.mean, first_try.low, first_try.high)
+    )
     slope = float(np.sum(powers[1:] * first_try.mean ** powers[:-1]))
     return Interval(mean, slope * first_try.error, low, high)
 
 
 def curves(ladders: tuple[Ladder, ...]) -> dict[str, list[str]]:
-    """The schemes that have an optimum or a rule at some n, each with the rules that have a value under it."""
+    """The schemes that have an optimum or a rule at some n, each with the rules that have a value
+    under it.
+    """
     held = {
-        scheme: [rule for rule in ladders[0].under if any(one.under[rule] == scheme for one in ladders)] for scheme in ladders[0].alpha_star
+        scheme: [
+            rule for rule in ladders[0].under if any(one.under[rule] == scheme for one in ladders)
+        ]
+        for scheme in ladders[0].alpha_star
     }
-    return {scheme: names for scheme, names in held.items() if names or any(one.alpha_star[scheme] is not None for one in ladders)}
+    return {
+        scheme: names
+        for scheme, names in held.items()
+        if names or any(one.alpha_star[scheme] is not None for one in ladders)
+    }
 
 
 def best_rule(ladder: Ladder) -> Interval | None:

@@ -38,23 +38,43 @@ def show_contexts(study: Study, console: Console) -> None:
     table.add("singleton bound, iid", *(_mean(interval(ladder.singleton)) for ladder in ladders))
     for scheme, rules in curves(ladders).items():
         table.add_section()
-        table.add(f"[bold]alpha* {scheme}[/]", *(_mean(_interval(ladder.alpha_star[scheme])) for ladder in ladders))
+        table.add(
+            f"[bold]alpha* {scheme}[/]",
+            *(_mean(_interval(ladder.alpha_star[scheme])) for ladder in ladders),
+        )
         for rule in rules:
-            held = [ladder.acceptance[rule] if ladder.under[rule] == scheme else None for ladder in ladders]
+            held = [
+                ladder.acceptance[rule] if ladder.under[rule] == scheme else None
+                for ladder in ladders
+            ]
             drawn = any(rule in ladder.estimated for ladder in ladders)
-            table.add(f"{'~' if drawn else ' '} {escape(ladders[0].named(rule))}", *(_mean(_interval(values)) for values in held))
+            table.add(
+                f"{'~' if drawn else ' '} {escape(ladders[0].named(rule))}",
+                *(_mean(_interval(values)) for values in held),
+            )
     table.add_section()
     table.add("[bold]tokens per target call[/]")
     table.add("  chain of n, 1 - TV", *(_mean(chain(first_try, ladder.n)) for ladder in ladders))
-    table.add("  star of n, best rule", *(_mean(best and star(best)) for best in map(best_rule, ladders)))
-    table.add("  star of n, best alpha*", *(_mean(best and star(best)) for best in map(best_scheme, ladders)))
+    table.add(
+        "  star of n, best rule", *(_mean(best and star(best)) for best in map(best_rule, ladders))
+    )
+    table.add(
+        "  star of n, best alpha*",
+        *(_mean(best and star(best)) for best in map(best_scheme, ladders)),
+    )
     console.print(table)
     texts = len(study.entropy) if study.entropy.ndim > 1 else 0
-    units = f"{texts} texts." if texts > 1 else "contexts taken as independent: too small where many are of one text."
+    units = (
+        f"{texts} texts."
+        if texts > 1
+        else "contexts taken as independent: too small where many are of one text."
+    )
     console.print(
         f"{MEANING} over {units} "
-        "All values are exact but those of rules marked ~, which have no closed form for every n: estimated, from a few drawn sets of "
-        "drafts at each context. A star of n drafts emits 1 + alpha tokens per call, a chain of n sum_{k<=n} a^k with a the mean of "
+        "All values are exact but those of rules marked ~, which have no closed form for every n: "
+        "estimated, from a few drawn sets of "
+        "drafts at each context. A star of n drafts emits 1 + alpha tokens per call, a chain of n "
+        "sum_{k<=n} a^k with a the mean of "
         "1 - TV, if acceptances are independent.\n"
         f"{study.contexts / (study.seconds or np.nan):.3g} contexts per second, once compiled."
     )

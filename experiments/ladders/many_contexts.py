@@ -1,4 +1,6 @@
-"""The ladders of many contexts whose logits lie in files: in float32, a few rows in memory at a time, one program for each n."""
+"""The ladders of many contexts whose logits lie in files: in float32, a few rows in memory at a
+time, one program for each n.
+"""
 
 import functools
 import math
@@ -29,7 +31,9 @@ from specjax._types import Count
 from specjax.numerics import Sampling, total
 from specjax.rules import Law, Rule, Scalar
 
-SIDE_BY_SIDE = 2**15  # probabilities that a program works on at once: with more a CPU takes longer, as the slowest context ends a loop
+# probabilities that a program works on at once: with more a CPU takes longer, as the slowest
+# context ends a loop
+SIDE_BY_SIDE = 2**15
 IN_MEMORY = 2**20  # logits in a chunk: 4 MiB in float32
 SAMPLES = 4  # sets of drafts drawn at each context for a rule without a closed form
 SEED = 0  # of these draws
@@ -48,7 +52,8 @@ At = Callable[[Count, Law, Law], dict]  # what is wanted of one context, given i
 
 
 class Plan(NamedTuple):
-    """What is computed with n drafts: alpha* of the schemes; the acceptance of rules, each under its scheme, exactly or by an estimate.
+    """What is computed with n drafts: alpha* of the schemes; the acceptance of rules, each under
+    its scheme, exactly or by an estimate.
 
     `absent` says why a rule has no value, where it was named or fails.
     """
@@ -75,23 +80,34 @@ def study(
       ValueError: the shapes differ, a row holds no law, or no named rule has a value at any n.
       RuntimeError: an exact expectation exceeds its optimum.
 
-    Cost: the bounds and the rules' closed forms once per context and n; memory does not grow with T.
+    Cost: the bounds and the rules' closed forms once per context and n; memory does not grow with
+    T.
     """
     if target.shape != draft.shape or 0 in target.shape:
         raise ValueError(
-            f"{target.path} has shape {target.shape} and {draft.path} {draft.shape}: expected the same contexts and tokens, at least one"
+            f"{target.path} has shape {target.shape} and {draft.path} {draft.shape}: expected the "
+            "same contexts and tokens, at least one"
             + (", --vocabulary V cuts the padding" if target.shape[:-1] == draft.shape[:-1] else "")
         )
     contexts, vocabulary = math.prod(target.shape[:-1]), target.shape[-1]
     rows, together = chunk(contexts, vocabulary)
     chosen: list[type[Rule]] = [rules.get(name) for name in names or named_verifiers.usual()]
     plans = [_plan(n, chosen, bool(names), vocabulary) for n in ns]
-    say_absent({(name, plan.n): reason for plan in plans for name, reason in plan.absent.items()}, any(plan.under for plan in plans))
+    say_absent(
+        {(name, plan.n): reason for plan in plans for name, reason in plan.absent.items()},
+        any(plan.under for plan in plans),
+    )
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # a program mostly runs on one core
         logits = jax.ShapeDtypeStruct((rows, vocabulary), np.float32)
-        to_laws = jax.jit(functools.partial(_read, sampling)).lower(logits, jax.ShapeDtypeStruct((), bool))
-        lowered = [_lower(_common, logits, together), *(_lower(_at(plan), logits, together) for plan in plans)]
-        law, *programs = [program.compile() for program in (to_laws, *lowered)]  # side by side they would take twice the memory
+        to_laws = jax.jit(functools.partial(_read, sampling)).lower(
+            logits, jax.ShapeDtypeStruct((), bool)
+        )
+        lowered = [
+            _lower(_common, logits, together),
+            *(_lower(_at(plan), logits, together) for plan in plans),
+        ]
+        # side by side they would take twice the memory
+        law, *programs = [program.compile() for program in (to_laws, *lowered)]
         files, chunks = [_Stream(file, rows) for file in (target, draft)], []
         begin = time.perf_counter()
         for start in track(range(0, contexts, rows), f"{contexts} contexts"):
@@ -102,14 +118,22 @@ def study(
                 _check_rows(file.path, np.asarray(faults)[: len(read)], start)
                 pair.append(values)
             inputs = (jnp.asarray(start, np.int32), *pair)
-            done = pool.map(lambda program, inputs=inputs: jax.tree.map(np.asarray, program(*inputs)), programs)
+            done = pool.map(
+                lambda program, inputs=inputs: jax.tree.map(np.asarray, program(*inputs)), programs
+            )
             chunks.append(tuple(done))
         seconds = time.perf_counter() - begin
-    common, *values = jax.tree.map(lambda *parts: np.concatenate(parts)[:contexts].astype(np.float64), *chunks)
+    common, *values = jax.tree.map(
+        lambda *parts: np.concatenate(parts)[:contexts].astype(np.float64), *chunks
+    )
     for plan, columns in zip(plans, values, strict=True):
         check_optimum(_ladder(plan, columns, chosen, audits), columns["upper"])
-    common, *values = jax.tree.map(lambda column: column.reshape(target.shape[:-1]), (common, *values))
-    ladders = tuple(_ladder(plan, columns, chosen, audits) for plan, columns in zip(plans, values, strict=True))
+    common, *values = jax.tree.map(
+        lambda column: column.reshape(target.shape[:-1]), (common, *values)
+    )
+    ladders = tuple(
+        _ladder(plan, columns, chosen, audits) for plan, columns in zip(plans, values, strict=True)
+    )
     return Study(vocabulary, common["first_try"], common["entropy"], ladders, seconds)
 
 
@@ -118,24 +142,40 @@ class _Stream:
 
     def __init__(self, file: logit_files.FloatArray, rows: int) -> None:
         first = next(file.read(1)).astype(np.float32)
-        self.path, self.chunks, self.probable = file.path, file.read(rows), bool(_are_laws(first)[0])
+        self.path, self.chunks, self.probable = (
+            file.path,
+            file.read(rows),
+            bool(_are_laws(first)[0]),
+        )
         if self.probable:
-            warnings.warn(f"{file.path}: its rows are >= 0 and sum to 1, so they are read as probabilities, not as logits", stacklevel=3)
+            warnings.warn(
+                f"{file.path}: its rows are >= 0 and sum to 1, so they are read as probabilities, "
+                "not as logits",
+                stacklevel=3,
+            )
 
 
 def chunk(contexts: int, vocabulary: int) -> tuple[int, int]:
-    """How many rows are in memory at once, and how many of these, a divisor, go through a program side by side."""
+    """How many rows are in memory at once, and how many of these, a divisor, go through a program
+    side by side.
+    """
     together = min(max(SIDE_BY_SIDE // vocabulary, 1), contexts)
-    return together * min(max(IN_MEMORY // (together * vocabulary), 1), -(-contexts // together)), together
+    return together * min(
+        max(IN_MEMORY // (together * vocabulary), 1), -(-contexts // together)
+    ), together
 
 
 def _plan(n: int, chosen: list[type[Rule]], named: bool, vocabulary: int) -> Plan:
-    """The schemes that draft n tokens and have an optimum; every rule under the first scheme that it covers.
+    """The schemes that draft n tokens and have an optimum; every rule under the first scheme that
+    it covers.
 
-    A rule is absent that takes no such drafts, serves one pair of laws only, or fails; why is noted of those that fail or are named.
+    A rule is absent that takes no such drafts, serves one pair of laws only, or fails; why is noted
+    of those that fail or are named.
     """
     drafted = [scheme for scheme in drafting.from_one_law() if rule_laws.drafts(scheme, n)]
-    plan = Plan(n, tuple(scheme for scheme in drafted if scheme in bounds.schemes()), {}, {}, {}, {})
+    plan = Plan(
+        n, tuple(scheme for scheme in drafted if scheme in bounds.schemes()), {}, {}, {}, {}
+    )
     for make in chosen:
         claims = make.claims
         scheme = next((scheme for scheme in drafted if scheme in claims.drafting), None)
@@ -152,18 +192,31 @@ def _plan(n: int, chosen: list[type[Rule]], named: bool, vocabulary: int) -> Pla
 
 def _take(plan: Plan, rule: Rule, scheme: str, vocabulary: int) -> None:
     """Give a rule its place in the plan, once its program is seen to trace."""
-    stated, law = rules.closed_form(rule, plan.n, scheme), jax.ShapeDtypeStruct((vocabulary,), np.float32)
+    stated, law = (
+        rules.closed_form(rule, plan.n, scheme),
+        jax.ShapeDtypeStruct((vocabulary,), np.float32),
+    )
     if stated:
         jax.eval_shape(stated, law, law)
         plan.exact[rule.name] = stated
     else:
-        jax.eval_shape(lambda p, q: rules.estimate_acceptance(jax.random.key(SEED), rule, p, q, plan.n, scheme, SAMPLES), law, law)
+        jax.eval_shape(
+            lambda p, q: rules.estimate_acceptance(
+                jax.random.key(SEED), rule, p, q, plan.n, scheme, SAMPLES
+            ),
+            law,
+            law,
+        )
         plan.estimated[rule.name] = rule
     plan.under[rule.name] = scheme
 
 
-def _read(sampling: Sampling, rows: Float[Array, "R V"], probable: Bool[Array, ""]) -> tuple[Float[Array, "R V"], Int[Array, " R"]]:
-    """The laws of rows of logits or of probabilities, flat where a row is none; and what is wrong with each row."""
+def _read(
+    sampling: Sampling, rows: Float[Array, "R V"], probable: Bool[Array, ""]
+) -> tuple[Float[Array, "R V"], Int[Array, " R"]]:
+    """The laws of rows of logits or of probabilities, flat where a row is none; and what is wrong
+    with each row.
+    """
     laws = _are_laws(rows)
     faults = jnp.where(probable, jnp.where(laws, 0, 5), jnp.where(laws, 4, 0))
     faults = jnp.where(_faults(rows) > 0, _faults(rows), faults)
@@ -189,7 +242,9 @@ def _check_rows(path: Path, faults: NDArray[np.integer], start: int) -> None:
 
 
 def _padded(logits: logit_files.Rows, rows: int) -> NDArray[np.float32]:
-    """The rows in float32, and flat ones after them: every chunk has one shape, so nothing compiles twice."""
+    """The rows in float32, and flat ones after them: every chunk has one shape, so nothing compiles
+    twice.
+    """
     padded = np.zeros((rows, logits.shape[1]), np.float32)
     padded[: len(logits)] = logits
     return padded
@@ -199,7 +254,9 @@ def _lower(at: At, law: jax.ShapeDtypeStruct, together: int) -> Lowered:
     """The program that evaluates `at` in the rows of a chunk, given the number of the first."""
 
     def program(start: Count, p: Float[Array, "R V"], q: Float[Array, "R V"]) -> dict:
-        return jax.lax.map(lambda context: at(*context), (start + jnp.arange(len(p)), p, q), batch_size=together)
+        return jax.lax.map(
+            lambda context: at(*context), (start + jnp.arange(len(p)), p, q), batch_size=together
+        )
 
     return jax.jit(program).lower(jax.ShapeDtypeStruct((), np.int32), law, law)
 
@@ -210,13 +267,24 @@ def _common(row: Count, p: Law, q: Law) -> dict:
 
 def _at(plan: Plan) -> At:
     def columns(row: Count, p: Law, q: Law) -> dict:
-        key = jax.random.fold_in(jax.random.key(SEED), row)  # rules of one scheme judge the same drafts
+        # rules of one scheme judge the same drafts
+        key = jax.random.fold_in(jax.random.key(SEED), row)
         brackets = {scheme: bounds.bracket(p, q, plan.n, scheme) for scheme in plan.schemes}
-        optima, upper = ({scheme: getattr(found, end) for scheme, found in brackets.items()} for end in ("value", "upper"))
+        optima, upper = (
+            {scheme: getattr(found, end) for scheme, found in brackets.items()}
+            for end in ("value", "upper")
+        )
         attained = {name: expectation(p, q) for name, expectation in plan.exact.items()}
         for name, rule in plan.estimated.items():
-            attained[name] = rules.estimate_acceptance(key, rule, p, q, plan.n, plan.under[name], SAMPLES).mean
-        return {"singleton": bounds.singleton(p, q, plan.n), "alpha_star": optima, "upper": upper, "acceptance": attained}
+            attained[name] = rules.estimate_acceptance(
+                key, rule, p, q, plan.n, plan.under[name], SAMPLES
+            ).mean
+        return {
+            "singleton": bounds.singleton(p, q, plan.n),
+            "alpha_star": optima,
+            "upper": upper,
+            "acceptance": attained,
+        }
 
     return columns
 
@@ -225,18 +293,23 @@ def _ladder(plan: Plan, columns: dict, chosen: list[type[Rule]], audits: Finding
     return Ladder(
         n=plan.n,
         singleton=columns["singleton"],
-        alpha_star={scheme: columns["alpha_star"].get(scheme) for scheme in drafting.from_one_law()},
+        alpha_star={
+            scheme: columns["alpha_star"].get(scheme) for scheme in drafting.from_one_law()
+        },
         subset_size=dict.fromkeys(drafting.from_one_law()),
         acceptance={make.name: columns["acceptance"].get(make.name) for make in chosen},
         under={make.name: plan.under.get(make.name) for make in chosen},
-        lossless=frozenset(make.name for make in chosen if make.claims.lossless).difference(refuted(audits)),
+        lossless=frozenset(make.name for make in chosen if make.claims.lossless).difference(
+            refuted(audits)
+        ),
         estimated=frozenset(plan.estimated),
         audits=audits,
     )
 
 
 def check_optimum(ladder: Ladder, upper: dict[str, Values]) -> None:
-    """The exact expectation of no lossless rule exceeds the upper end of its scheme's alpha* at any context by more than rounding.
+    """The exact expectation of no lossless rule exceeds the upper end of its scheme's alpha* at any
+    context by more than rounding.
 
     Raises:
       RuntimeError: one does; its contexts are counted and the worst is named.
@@ -249,6 +322,8 @@ def check_optimum(ladder: Ladder, upper: dict[str, Values]) -> None:
         count, worst = int(np.sum(above > ROUNDING)), int(np.argmax(above))
         if count:
             raise RuntimeError(
-                f"rule {rule}: its expected acceptance of n = {ladder.n} drafts exceeds alpha* under {ladder.under[rule]} "
-                f"at {count} of {len(above)} contexts, most in row {worst}: {expected[worst]:.9g} above {optimum[worst]:.9g}"
+                f"rule {rule}: its expected acceptance of n = {ladder.n} drafts exceeds alpha* "
+                f"under {ladder.under[rule]} "
+                f"at {count} of {len(above)} contexts, most in row {worst}: {expected[worst]:.9g} "
+                f"above {optimum[worst]:.9g}"
             )

@@ -21,7 +21,9 @@ class Mean(NamedTuple):
 
 
 class Interval(NamedTuple):
-    """A mean, its standard error, and where it may lie; a single value has neither error nor interval (nan)."""
+    """A mean, its standard error, and where it may lie; a single value has neither error nor
+    interval (nan).
+    """
 
     mean: float
     error: float
@@ -35,7 +37,9 @@ def mean(values: Float[np.ndarray, " B"]) -> Mean:
 
 
 def clustered_mean(values: Float[np.ndarray, "B ..."], used: NDArray[np.bool_]) -> Mean:
-    """Mean of the used values, those of one prompt taken as one cluster; with a single prompt they count as independent."""
+    """Mean of the used values, those of one prompt taken as one cluster; with a single prompt they
+    count as independent.
+    """
     count = used.sum()
     if count == 0 or np.isnan(values[used]).any():
         return Mean(np.nan, np.nan)
@@ -50,8 +54,9 @@ def clustered_mean(values: Float[np.ndarray, "B ..."], used: NDArray[np.bool_]) 
 def interval(values: Values) -> Interval:
     """The mean over contexts with its t interval: texts are independent in [B, T], contexts in [T].
 
-    Contexts of one text are not: where the rows of [T] come from a few texts the interval is too narrow. The noise of an
-    estimate at each context is part of the spread between contexts, so it is in the interval.
+    Contexts of one text are not: where the rows of [T] come from a few texts the interval is too
+    narrow. The noise of an estimate at each context is part of the spread between contexts, so it
+    is in the interval.
     """
     if values.ndim > 1:
         values = values.mean(1) if len(values) > 1 else values[0]

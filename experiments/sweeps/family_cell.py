@@ -1,4 +1,6 @@
-"""One cell of synthetic laws: a rule's acceptance at every context, beside the optimum. Cells share their compiled programs."""
+"""One cell of synthetic laws: a rule's acceptance at every context, beside the optimum. Cells share
+their compiled programs.
+"""
 
 import functools
 import hashlib
@@ -37,7 +39,9 @@ class Laws(NamedTuple):
 
 
 class Optimum(NamedTuple, Generic[A]):
-    """What is known of a context before any rule rules: alpha*, the upper end of its bracket, 1 - TV(p, q)."""
+    """What is known of a context before any rule rules: alpha*, the upper end of its bracket, 1 -
+    TV(p, q).
+    """
 
     alpha_star: A
     upper: A
@@ -45,7 +49,9 @@ class Optimum(NamedTuple, Generic[A]):
 
 
 class Acceptance(NamedTuple):
-    """A rule's acceptance at a context; `error` is the standard error of an estimate, 0 where it is exact."""
+    """A rule's acceptance at a context; `error` is the standard error of an estimate, 0 where it is
+    exact.
+    """
 
     value: Array
     error: Array
@@ -54,19 +60,28 @@ class Acceptance(NamedTuple):
 def measure(cell: Cell) -> Measured:
     """The cell's row, and its columns by context.
 
-    The laws depend on family, V and seed, and an estimate's drafts on scheme and n besides: rules see the same of both.
+    The laws depend on family, V and seed, and an estimate's drafts on scheme and n besides: rules
+    see the same of both.
     """
     assert cell.family is not None
     assert cell.vocabulary is not None
     assert cell.scheme is not None
     assert cell.n is not None
-    laws = Laws(cell.family, cell.vocabulary, Sampling(cell.temperature, top_p=cell.top_p), cell.seed)
+    laws = Laws(
+        cell.family, cell.vocabulary, Sampling(cell.temperature, top_p=cell.top_p), cell.seed
+    )
     optimum = _optimum(laws, cell.scheme, cell.n, cell.contexts)
     program, exact = _judge(cell.rule, cell.scheme, cell.n, cell.vocabulary)
     accepted, error = _over_contexts(program, laws, (cell.scheme, cell.n), cell.contexts)
-    held = {"acceptance_values": accepted, "alpha_star_values": optimum.alpha_star, "weights": np.ones(cell.contexts)}
+    held = {
+        "acceptance_values": accepted,
+        "alpha_star_values": optimum.alpha_star,
+        "weights": np.ones(cell.contexts),
+    }
     row = _row(cell, accepted, optimum, exact)
-    return Measured(row, held | {"error": error, "upper": optimum.upper, "first_try_values": optimum.first_try})
+    return Measured(
+        row, held | {"error": error, "upper": optimum.upper, "first_try_values": optimum.first_try}
+    )
 
 
 @functools.lru_cache(maxsize=64)
@@ -75,9 +90,14 @@ def _optimum(laws: Laws, scheme: str, n: int, contexts: int) -> Optimum[Values]:
 
 
 def _over_contexts(
-    program: Callable[..., Optimum[Array] | Acceptance], laws: Laws, purpose: tuple[str | int, ...], contexts: int
+    program: Callable[..., Optimum[Array] | Acceptance],
+    laws: Laws,
+    purpose: tuple[str | int, ...],
+    contexts: int,
 ) -> list[Values]:
-    """The columns of what program(key, p, q) gives, in float64, a row a context; the key belongs to the laws and to this purpose."""
+    """The columns of what program(key, p, q) gives, in float64, a row a context; the key belongs to
+    the laws and to this purpose.
+    """
     at_most = max(KEPT // laws.vocabulary, 1)
     together = max(TOGETHER // laws.vocabulary, 1) * sharding.all_devices().size
     key, parts = stream(*_names(laws), *purpose), []
@@ -87,7 +107,14 @@ def _over_contexts(
         for low in range(0, size, together):
             rows = slice(low, min(low + together, size))
             keys = _keys(key, start + low, rows.stop - low)
-            parts.append([np.asarray(column) for column in sharding.map_over_keys(program, keys, sharding.all_devices(), p[rows], q[rows])])
+            parts.append(
+                [
+                    np.asarray(column)
+                    for column in sharding.map_over_keys(
+                        program, keys, sharding.all_devices(), p[rows], q[rows]
+                    )
+                ]
+            )
     return [np.concatenate(column).astype(np.float64) for column in zip(*parts, strict=True)]
 
 
@@ -111,7 +138,10 @@ def _sampled(laws: Laws, start: int, size: int) -> families.Laws:
     family = families.parse(laws.family)
     each = jax.tree.map(lambda leaf: np.full(size, leaf), family)
     return sharding.map_over_keys(
-        _sampler(laws.vocabulary, laws.sampling), _keys(stream(*_names(laws)), start, size), sharding.all_devices(), each
+        _sampler(laws.vocabulary, laws.sampling),
+        _keys(stream(*_names(laws)), start, size),
+        sharding.all_devices(),
+        each,
     )
 
 
@@ -119,7 +149,11 @@ def _sampled(laws: Laws, start: int, size: int) -> families.Laws:
 def _sampler(vocabulary: int, sampling: Sampling) -> Callable[[RandomKey, Family], families.Laws]:
     def sample(key: RandomKey, family: Family) -> families.Laws:
         laws = family.sample(key, vocabulary)
-        return laws if sampling == AS_IS else families.Laws(*(sampling.law(jnp.log(law)) for law in laws))
+        return (
+            laws
+            if sampling == AS_IS
+            else families.Laws(*(sampling.law(jnp.log(law)) for law in laws))
+        )
 
     return sample
 
@@ -127,14 +161,20 @@ def _sampler(vocabulary: int, sampling: Sampling) -> Callable[[RandomKey, Family
 @functools.cache
 def _bound(scheme: str, n: int) -> Callable[[RandomKey, Law, Law], Optimum[Array]]:
     def bound(key: RandomKey, p: Law, q: Law) -> Optimum[Array]:
-        best = bounds.bracket(p, q, n, scheme) if scheme in bounds.schemes() else bounds.Bracket(*jnp.full(3, jnp.nan))
+        best = (
+            bounds.bracket(p, q, n, scheme)
+            if scheme in bounds.schemes()
+            else bounds.Bracket(*jnp.full(3, jnp.nan))
+        )
         return Optimum(best.value, best.upper, bounds.first_try(p, q))
 
     return bound
 
 
 @functools.cache
-def _judge(name: str, scheme: str, n: int, vocabulary: int) -> tuple[Callable[[RandomKey, Law, Law], Acceptance], bool]:
+def _judge(
+    name: str, scheme: str, n: int, vocabulary: int
+) -> tuple[Callable[[RandomKey, Law, Law], Acceptance], bool]:
     """The program of one context, and whether the acceptance that it gives is exact."""
     rule: Rule = rules.get(name)()
     stated = rules.closed_form(rule, n, scheme)
@@ -155,10 +195,18 @@ def _row(cell: Cell, accepted: Values, optimum: Optimum[Values], exact: bool) ->
         "first_try_alpha": optimum.first_try,
         "block_efficiency": 1 + accepted,
     }
-    row: dict = {"scheme": cell.scheme, "n": cell.n, "vocabulary": cell.vocabulary, "contexts": cell.contexts, "exact": exact}
+    row: dict = {
+        "scheme": cell.scheme,
+        "n": cell.n,
+        "vocabulary": cell.vocabulary,
+        "contexts": cell.contexts,
+        "exact": exact,
+    }
     for name, values in means.items():
         error = np.std(values, ddof=1) / len(values) ** 0.5 if len(values) > 1 else np.nan
         row |= {name: float(np.mean(values)), f"{name}_se": float(error)}
     make: type[Rule] = rules.get(cell.rule)
-    consistent = not np.any(accepted > optimum.upper + ROUNDING) if exact and make.claims.lossless else None
+    consistent = (
+        not np.any(accepted > optimum.upper + ROUNDING) if exact and make.claims.lossless else None
+    )
     return row | {"alpha_token": [row["acceptance"]], "consistent": consistent}

@@ -1,4 +1,5 @@
-"""The folder of a sweep: its plan, one file for each finished cell, one record for each failed one. Files are whole or absent.
+"""The folder of a sweep: its plan, one file for each finished cell, one record for each failed one.
+Files are whole or absent.
 
 plan.json            the grids, the code's version, and the cells' identities in the grids' order
 cells/ID.npz         arrays by context, and `header`, a JSON text: configuration, row, timings, host
@@ -20,7 +21,9 @@ Arrays = dict[str, NDArray[np.float64]]
 
 
 class Measured(NamedTuple):
-    """A cell's figures by column, and its arrays: `acceptance_values`, `alpha_star_values` and `weights` by context or prompt, and more."""
+    """A cell's figures by column, and its arrays: `acceptance_values`, `alpha_star_values` and
+    `weights` by context or prompt, and more.
+    """
 
     row: dict
     arrays: Arrays
@@ -65,7 +68,9 @@ class Folder:
         try:
             return Plan(**json.loads(path.read_text("utf-8")))
         except OSError as error:
-            raise ValueError(f"{self.path}: not the folder of a sweep: {path.name}: {error.strerror}") from None
+            raise ValueError(
+                f"{self.path}: not the folder of a sweep: {path.name}: {error.strerror}"
+            ) from None
         except (ValueError, TypeError):
             raise ValueError(f"{path}: not the plan of a sweep") from None
 
@@ -78,7 +83,9 @@ class Folder:
         return {path.stem for path in (self.path / "failed").glob("[!.]*.json")}
 
     def sweep_up(self, cells: set[str]) -> None:
-        """Remove what killed processes left half-written of these cells, which nobody else is writing."""
+        """Remove what killed processes left half-written of these cells, which nobody else is
+        writing.
+        """
         for path in (self.path / "cells").glob(".*.npz.*"):
             if path.name[1:].partition(".")[0] in cells:
                 path.unlink(missing_ok=True)
@@ -103,13 +110,18 @@ class Folder:
         Raises:
           ValueError: it cannot be written.
         """
-        self._put(self.path / "failed" / f"{cell}.json", (json.dumps(record, indent=1) + "\n").encode())
+        self._put(
+            self.path / "failed" / f"{cell}.json", (json.dumps(record, indent=1) + "\n").encode()
+        )
 
     def _put(self, path: Path, data: bytes) -> None:
         try:
             whole_files.write(path, data)
         except OSError as error:
-            raise ValueError(f"{path}: cannot be written: {error.strerror}; finished cells are whole, run the same again") from None
+            raise ValueError(
+                f"{path}: cannot be written: {error.strerror}; finished cells are whole, run the "
+                "same again"
+            ) from None
 
     def header(self, cell: str) -> dict:
         """The header of a finished cell.
@@ -132,6 +144,10 @@ class Folder:
         path = self.path / "cells" / f"{cell}.npz"
         try:
             with np.load(path, allow_pickle=False) as held:
-                return json.loads(str(held["header"])), {name: held[name] for name in held.files if name != "header"}
+                return json.loads(str(held["header"])), {
+                    name: held[name] for name in held.files if name != "header"
+                }
         except Exception as error:
-            raise ValueError(f"{path}: not a finished cell: {error}; remove it and run the sweep again") from None
+            raise ValueError(
+                f"{path}: not a finished cell: {error}; remove it and run the sweep again"
+            ) from None

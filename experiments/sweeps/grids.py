@@ -24,7 +24,8 @@ ID_DIGITS = 16
 
 @dataclasses.dataclass(frozen=True)
 class Grid:
-    """One cell for each combination of what is listed: of laws of a family, or of a pair of models, with a rule.
+    """One cell for each combination of what is listed: of laws of a family, or of a pair of models,
+    with a rule.
 
     Combinations that a rule's proof does not cover are left out.
 
@@ -32,14 +33,16 @@ class Grid:
       family: synthetic laws, NAME or NAME:parameter=value,..; see `specjax.families`.
       pair: model pairs, in place of families.
       rule: names of rules, or paths of Python files; all that do not search if none is listed.
-      scheme: drafting schemes; for each rule the first that its proof covers if none is listed. Not for pairs.
+      scheme: drafting schemes; for each rule the first that its proof covers if none is listed. Not
+        for pairs.
       n: drafts at a node.
       tree: draft trees of a pair, in place of n: as `specjax compare --tree` takes them
       vocabulary: V of the families.
       temperature: of target and draft alike.
       top_p: nucleus of target and draft alike.
       seed: of all random streams.
-      contexts: pairs of laws behind a cell of a family; target calls, at least, behind one of a pair.
+      contexts: pairs of laws behind a cell of a family; target calls, at least, behind one of a
+        pair.
     """
 
     family: tuple[str, ...] = ()
@@ -77,7 +80,9 @@ class Cell:
     source: str | None
 
     def identity(self, code: str) -> str:
-        """The hash of this configuration and of the code's version; a rule in a file goes by its name and text, not by its path."""
+        """The hash of this configuration and of the code's version; a rule in a file goes by its
+        name and text, not by its path.
+        """
         named = dataclasses.asdict(self) | {"rule": Path(self.rule).stem, "code": code}
         return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:ID_DIGITS]
 
@@ -107,12 +112,22 @@ def _from_toml(path: Path) -> list[Grid]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: no TOML: {error}") from None
     tables = content.get("grid")
-    if set(content) != {"grid"} or not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        raise ValueError(f"{path}: expected tables [[grid]] and nothing else, got {', '.join(content) or 'an empty file'}")
+    if (
+        set(content) != {"grid"}
+        or not isinstance(tables, list)
+        or not all(isinstance(table, dict) for table in tables)
+    ):
+        raise ValueError(
+            f"{path}: expected tables [[grid]] and nothing else, got "
+            f"{', '.join(content) or 'an empty file'}"
+        )
     known = {field.name for field in dataclasses.fields(Grid)}
     for key in itertools.chain(*tables):
         if key not in known:
-            raise ValueError(f"{path}: unknown key {key!r} in a grid: expected some of {', '.join(sorted(known))}")
+            raise ValueError(
+                f"{path}: unknown key {key!r} in a grid: expected some of "
+                f"{', '.join(sorted(known))}"
+            )
     return [Grid(**{key: _listed(key, value) for key, value in table.items()}) for table in tables]  # type: ignore[arg-type]
 
 
@@ -132,8 +147,13 @@ def _checked(path: Path, grid: Grid) -> Grid:
         given = getattr(grid, name)
         items = given if isinstance(given, tuple) else (given,)
         takes = (int, float) if kind is float else kind
-        if isinstance(given, tuple) is (hint is int) or not all(isinstance(item, takes) and not isinstance(item, bool) for item in items):
-            raise ValueError(f"{path}: {name}: expected {kind.__name__}{'' if hint is int else 's'}, got {given!r}")
+        if isinstance(given, tuple) is (hint is int) or not all(
+            isinstance(item, takes) and not isinstance(item, bool) for item in items
+        ):
+            raise ValueError(
+                f"{path}: {name}: expected {kind.__name__}{'' if hint is int else 's'}, got "
+                f"{given!r}"
+            )
         values[name] = given if hint is int else tuple(map(kind, items))
     for seed in grid.seed:
         seeds.check(seed)
@@ -155,7 +175,8 @@ def cells(grids: tuple[Grid, ...]) -> list[Cell]:
     """The cells of all grids in order, each once.
 
     Raises:
-      ValueError: a name that nothing has, a setting out of its range, a rule that nothing in its grid fits, or no cell at all.
+      ValueError: a name that nothing has, a setting out of its range, a rule that nothing in its
+        grid fits, or no cell at all.
     """
     found = dict.fromkeys(cell for grid in grids for cell in _cells(grid))
     if not found:
@@ -169,10 +190,25 @@ def _cells(grid: Grid) -> list[Cell]:
     for name in grid.pair:
         find({pair: pair for pair in pairs.names()}, "pair", name)
     judged = _judged(grid) if grid.family else _decoded(grid)
-    sources: list[tuple[str | None, str | None, int | None]] = [(name, None, None) for name in grid.pair]
+    sources: list[tuple[str | None, str | None, int | None]] = [
+        (name, None, None) for name in grid.pair
+    ]
     sources += [(None, _canonical(text), size) for text in grid.family for size in grid.vocabulary]
     return [
-        Cell(pair, family, size, rule, scheme, n, tree, temperature, top_p, seed, grid.contexts, source)
+        Cell(
+            pair,
+            family,
+            size,
+            rule,
+            scheme,
+            n,
+            tree,
+            temperature,
+            top_p,
+            seed,
+            grid.contexts,
+            source,
+        )
         for seed in grid.seed
         for pair, family, size in sources
         for temperature in grid.temperature
@@ -187,7 +223,8 @@ def _canonical(text: str) -> str:
     return f"{family.name}:{families.parameters(family)}"
 
 
-Judged = tuple[str, str | None, str | None, int | None, str]  # rule, hash of its file, scheme, n, tree
+# rule, hash of its file, scheme, n, tree
+Judged = tuple[str, str | None, str | None, int | None, str]
 
 
 def _judged(grid: Grid) -> list[Judged]:
@@ -200,9 +237,17 @@ def _judged(grid: Grid) -> list[Judged]:
     for name, source, make in _rules(grid):
         own = drafting.first(make.claims)
         schemes = [scheme for scheme in grid.scheme or (own,) if scheme in make.claims.drafting]
-        fits = [(scheme, n) for scheme in schemes for n in grid.n if make.claims.admits(n) and rule_laws.drafts(scheme, n)]
+        fits = [
+            (scheme, n)
+            for scheme in schemes
+            for n in grid.n
+            if make.claims.admits(n) and rule_laws.drafts(scheme, n)
+        ]
         if grid.rule and not fits:
-            raise ValueError(f"rule {make.name}: takes none of the schemes {', '.join(grid.scheme) or 'from one law'} with n = {grid.n}")
+            raise ValueError(
+                f"rule {make.name}: takes none of the schemes "
+                f"{', '.join(grid.scheme) or 'from one law'} with n = {grid.n}"
+            )
         found += [(name, source, scheme, n, f"star:{n}") for scheme, n in fits]
     return found
 
@@ -215,19 +260,28 @@ def _decoded(grid: Grid) -> list[Judged]:
     for name, source, make in _rules(grid):
         fits = [tree for tree in shapes if fitting(make.claims, drawn[tree])]
         if grid.rule and not fits:
-            raise ValueError(f"rule {make.name}: takes n in {make.claims.n_range}, which fits none of {', '.join(shapes)}")
+            raise ValueError(
+                f"rule {make.name}: takes n in {make.claims.n_range}, which fits none of "
+                f"{', '.join(shapes)}"
+            )
         found += [(name, source, None, None, tree) for tree in fits]
     return found
 
 
 def _rules(grid: Grid) -> list[tuple[str, str | None, type[Rule]]]:
-    """The rules that can judge many pairs of laws, with the hash of their file if they lie outside the package."""
+    """The rules that can judge many pairs of laws, with the hash of their file if they lie outside
+    the package.
+    """
     found = []
     for name in grid.rule or named_verifiers.usual():
         make: type[Rule] = rules.get(name)
         if grid.rule:
             rules.check_decodes(make)
         if not make.claims.per_pair and (grid.rule or drafting.first(make.claims)):
-            source = None if name in rules.names() else hashlib.sha256(Path(name).read_bytes()).hexdigest()[:ID_DIGITS]
+            source = (
+                None
+                if name in rules.names()
+                else hashlib.sha256(Path(name).read_bytes()).hexdigest()[:ID_DIGITS]
+            )
             found.append((name, source, make))
     return found

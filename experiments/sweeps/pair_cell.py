@@ -11,20 +11,46 @@ from experiments.sweeps.grids import Cell
 from specjax.models import pairs
 from specjax.numerics import Sampling
 
-SAME = ("scheme", "n", "contexts", "consistent", "alpha_star", "gap", "block_efficiency", "acceptance_count", "expected", "alpha_token")
+SAME = (
+    "scheme",
+    "n",
+    "contexts",
+    "consistent",
+    "alpha_star",
+    "gap",
+    "block_efficiency",
+    "acceptance_count",
+    "expected",
+    "alpha_token",
+)
 
 
 def measure(cell: Cell) -> Measured:
-    """The cell's row, and its columns by prompt. The rules of one seed start from the same prompts with the same draws."""
+    """The cell's row, and its columns by prompt. The rules of one seed start from the same prompts
+    with the same draws.
+    """
     assert cell.pair is not None
     sampling = Sampling(cell.temperature, top_p=cell.top_p)
     asked = Asked(cell.pair, (cell.rule,), (cell.tree,), sampling, cell.contexts, None, cell.seed)
     (found,) = comparison.rows(comparison.plan(asked))
-    row = {name: value for name, value in found.items() if name.removesuffix("_se") in SAME and name != "alpha_token_se"}
-    row |= {"acceptance": found["acceptance_law_mass"], "acceptance_se": found["acceptance_law_mass_se"]}
+    row = {
+        name: value
+        for name, value in found.items()
+        if name.removesuffix("_se") in SAME and name != "alpha_token_se"
+    }
+    row |= {
+        "acceptance": found["acceptance_law_mass"],
+        "acceptance_se": found["acceptance_law_mass_se"],
+    }
     row |= {"vocabulary": _vocabulary(cell.pair), "exact": False}
     by_prompt = {name: np.array(values, np.float64) for name, values in found["by_prompt"].items()}
-    return Measured(row, {f"{name}_values" if name != "nodes" else "weights": values for name, values in by_prompt.items()})
+    return Measured(
+        row,
+        {
+            f"{name}_values" if name != "nodes" else "weights": values
+            for name, values in by_prompt.items()
+        },
+    )
 
 
 @functools.cache

@@ -1,4 +1,6 @@
-"""Times of jitted calls that take turns: medians, so that what else the machine does falls on all of them alike."""
+"""Times of jitted calls that take turns: medians, so that what else the machine does falls on all
+of them alike.
+"""
 
 import time
 from collections.abc import Callable, Sequence
@@ -39,7 +41,9 @@ def _seconds(call: Call, turns: int) -> float:
     return (time.perf_counter() - start) / turns
 
 
-def table(title: str, heads: tuple[str, ...], lines: Sequence[tuple[str, ...]], names: int) -> Table:
+def table(
+    title: str, heads: tuple[str, ...], lines: Sequence[tuple[str, ...]], names: int
+) -> Table:
     """Figures to the right, the first `names` columns to the left."""
     return Table(heads, names, title, list(lines))
 

@@ -1,4 +1,6 @@
-"""A decode of a pair whose models cost next to nothing, beside its forwards and one law for each visited node."""
+"""A decode of a pair whose models cost next to nothing, beside its forwards and one law for each
+visited node.
+"""
 
 import functools
 
@@ -28,18 +30,26 @@ SCHEME = "iid"
 
 
 def run(repeats: int, seed: int) -> list[dict]:
-    """Milliseconds of a decode that records nothing, of one that records the node report, and of the first one's parts."""
+    """Milliseconds of a decode that records nothing, of one that records the node report, and of
+    the first one's parts.
+    """
     model = Markov(VOCABULARY, 1)
     params = Params(*random_tables(VOCABULARY, 1, ENTROPY, DISTANCE, seed))
-    decoder = decode.decoder(Pair(model, params.target, model, params.drafter, Letters(), -1, ()), TREE, SCHEME)
+    decoder = decode.decoder(
+        Pair(model, params.target, model, params.drafter, Letters(), -1, ()), TREE, SCHEME
+    )
     calls: dict[str, Call] = {}
     for name in RULES:
         verifier = TopDown(rules.get(name)())
         asked = (seeds.key(seed), params, jnp.zeros(4, jnp.int32), jnp.int32(4))
         calls[f"{name} alone"] = bind(decode.decode, decoder, verifier, *asked, TOKENS)
-        calls[f"{name} recorded"] = bind(decode.decode, decoder, verifier, *asked, TOKENS, node_report)
+        calls[f"{name} recorded"] = bind(
+            decode.decode, decoder, verifier, *asked, TOKENS, node_report
+        )
         known = decode.decode(decoder, verifier, *asked, TOKENS, _verdict)
-        calls[f"{name} parts"] = bind(_parts, decoder, verifier, *asked, known.info.record, known.steps)
+        calls[f"{name} parts"] = bind(
+            _parts, decoder, verifier, *asked, known.info.record, known.steps
+        )
     times = medians(calls, repeats, "decodes")
     return [
         {
@@ -57,7 +67,9 @@ def run(repeats: int, seed: int) -> list[dict]:
     ]
 
 
-def _verdict(verifier: Verifier, draft: Draft, p: Float[Array, "N V"], walk: Walk, emitted: Count) -> Verdict:
+def _verdict(
+    verifier: Verifier, draft: Draft, p: Float[Array, "N V"], walk: Walk, emitted: Count
+) -> Verdict:
     return walk.verdict
 
 
@@ -72,7 +84,9 @@ def _parts(
     verdicts: Verdict,
     steps: Count,
 ) -> tuple[DecodeState, Scalar]:
-    """The same decode by verdicts that are known: what it drafts, scores and commits, and the law of each node that it visits."""
+    """The same decode by verdicts that are known: what it drafts, scores and commits, and the law
+    of each node that it visits.
+    """
 
     def step(turn: Count, carry: tuple[DecodeState, Scalar]) -> tuple[DecodeState, Scalar]:
         state, mass = carry
@@ -85,7 +99,9 @@ def _parts(
             law = verifier.rule.law(view.tokens, p[node], draft.q[node], view.mask)
             return mass + law[view.tokens[0]]
 
-        return decode.commit(decoder, scored, verdict), jax.lax.fori_loop(0, verdict.length, visit, mass)
+        return decode.commit(decoder, scored, verdict), jax.lax.fori_loop(
+            0, verdict.length, visit, mass
+        )
 
     start = decode.init(decoder, params, prompt, length, TOKENS)
     return jax.lax.fori_loop(0, steps, step, (start, jnp.zeros(())))
@@ -104,5 +120,10 @@ def table(rows: list[dict]) -> Table:
         )
         for row in rows
     ]
-    title = f"decodes of {rows[0]['tokens']} tokens, {rows[0]['tree']}, V = {rows[0]['vocabulary']}, a table for a model"
-    return figures(title, ("rule", "ms", "parts, ms", "x parts", "limit", "with the report, ms"), lines, 1)
+    title = (
+        f"decodes of {rows[0]['tokens']} tokens, {rows[0]['tree']}, V = {rows[0]['vocabulary']}, a "
+        "table for a model"
+    )
+    return figures(
+        title, ("rule", "ms", "parts, ms", "x parts", "limit", "with the report, ms"), lines, 1
+    )

@@ -17,32 +17,46 @@ ZIPF = 1.1  # exponent
 
 
 def log_normal(vocabulary: int, seed: int, contexts: int) -> Laws:
-    """p and q of logits with standard deviation 3, those of q with an error of standard deviation 1."""
+    """p and q of logits with standard deviation 3, those of q with an error of standard deviation
+    1.
+    """
     rng = np.random.default_rng(seeds.natural(seed))
     return _pair(rng, rng.normal(0, 3, (contexts, vocabulary)))
 
 
 def zipf(vocabulary: int, seed: int, contexts: int) -> Laws:
     """p ~ rank^-1.1 and q with the same error as in `log_normal`."""
-    return _pair(np.random.default_rng(seeds.natural(seed)), np.tile(-ZIPF * np.log1p(np.arange(vocabulary)), (contexts, 1)))
+    return _pair(
+        np.random.default_rng(seeds.natural(seed)),
+        np.tile(-ZIPF * np.log1p(np.arange(vocabulary)), (contexts, 1)),
+    )
 
 
 def _pair(rng: np.random.Generator, logits: Float[np.ndarray, "T V"]) -> Laws:
-    p, q = (jax.nn.softmax(jnp.asarray(x, jnp.float32)) for x in (logits, logits + rng.normal(0, 1, logits.shape)))
+    p, q = (
+        jax.nn.softmax(jnp.asarray(x, jnp.float32))
+        for x in (logits, logits + rng.normal(0, 1, logits.shape))
+    )
     return p, q
 
 
 def smollm2() -> Laws | None:
-    """The laws of the pair smollm2 after each token of its prompts' beginning; None where its weights are not installed."""
+    """The laws of the pair smollm2 after each token of its prompts' beginning; None where its
+    weights are not installed.
+    """
     try:
         pair = pairs.load("smollm2")
     except ValueError as missing:
         say(f"left out: {missing}")
         return None
     tokens = jnp.array(pair.tokenizer.encode(" ".join(pair.prompts))[:CONTEXTS], jnp.int32)
-    return _laws(pair.target, pair.target_params, tokens), _laws(pair.draft, pair.draft_params, tokens)
+    return _laws(pair.target, pair.target_params, tokens), _laws(
+        pair.draft, pair.draft_params, tokens
+    )
 
 
 def _laws(model: LanguageModel, params: PyTree, tokens: Int[Array, " T"]) -> Float[Array, "T V"]:
     size = len(tokens)
-    return jax.nn.softmax(model.score(params, model.init(size, size), tokens, trees.chain(size - 1)).logits)
+    return jax.nn.softmax(
+        model.score(params, model.init(size, size), tokens, trees.chain(size - 1)).logits
+    )

@@ -13,27 +13,48 @@ from specjax import rules
 from specjax._types import Law, Mask, Rule, Scalar, Tokens
 from specjax.numerics import draw
 
-LIMITS = {"recursive_rejection": 10.0, "recursive_rejection_without_replacement": 13.0, "kseq": 18.0}  # multiples of one pass
+# multiples of one pass
+LIMITS = {
+    "recursive_rejection": 10.0,
+    "recursive_rejection_without_replacement": 13.0,
+    "kseq": 18.0,
+}
 BATCH, BATCH_LIMIT = 8, 8.0
 
 
 def run(vocabulary: int, n: int, repeats: int, seed: int) -> dict:
-    """Medians in milliseconds, multiples of one fused pass sum(max(p - q, 0)), and the cost of a batch by vmap.
+    """Medians in milliseconds, multiples of one fused pass sum(max(p - q, 0)), and the cost of a
+    batch by vmap.
 
     The drafts are the n tokens of smallest p/q: all are rejected.
     """
     p, q = log_normal(vocabulary, seed, BATCH)
     tokens = jnp.argsort(p / q, -1)[:, :n]
-    mask, u = jnp.ones((BATCH, n), bool), jnp.linspace(0.1, 0.9, 2 * BATCH, dtype=jnp.float32).reshape(BATCH, 2)
+    mask, u = (
+        jnp.ones((BATCH, n), bool),
+        jnp.linspace(0.1, 0.9, 2 * BATCH, dtype=jnp.float32).reshape(BATCH, 2),
+    )
     several = jnp.repeat(q[:, None], n, 1)
-    calls: dict[str, Call] = {"pass": bind(jax.jit(lambda p, q: jnp.sum(jnp.maximum(p - q, 0))), p[0], q[0])}
+    calls: dict[str, Call] = {
+        "pass": bind(jax.jit(lambda p, q: jnp.sum(jnp.maximum(p - q, 0))), p[0], q[0])
+    }
     chosen = _rules(n)
     for rule in chosen:
-        batch = (rule, tokens, p, several if rule.claims.drafting == {"independent"} else q, mask, u)
+        batch = (
+            rule,
+            tokens,
+            p,
+            several if rule.claims.drafting == {"independent"} else q,
+            mask,
+            u,
+        )
         calls[rule.name] = bind(verify, rule, *(x[0] for x in batch[1:]))
         calls[f"{rule.name} x{BATCH}"] = bind(_verify_batch, *batch)
     times = medians(calls, repeats, "rules")
-    return {"pass_ms": times["pass"], "rows": [_row(rule.name, times, vocabulary, n) for rule in chosen]}
+    return {
+        "pass_ms": times["pass"],
+        "rows": [_row(rule.name, times, vocabulary, n) for rule in chosen],
+    }
 
 
 def _rules(n: int) -> list[Rule]:
@@ -41,7 +62,14 @@ def _rules(n: int) -> list[Rule]:
 
 
 @jax.jit
-def verify(rule: Rule, tokens: Tokens, p: Law, q: Float[Array, "*slots V"], mask: Mask, u: Float[Array, " 2"]) -> tuple[Law, Scalar]:
+def verify(
+    rule: Rule,
+    tokens: Tokens,
+    p: Law,
+    q: Float[Array, "*slots V"],
+    mask: Mask,
+    u: Float[Array, " 2"],
+) -> tuple[Law, Scalar]:
     """The law of the emitted token, and the token that u draws from it."""
     law = rule.law(tokens, p, q, mask)
     return law, draw(law, u)
@@ -78,4 +106,10 @@ def table(rows: list[dict], pass_ms: float) -> Table:
         )
         for row in rows
     ]
-    return figures(f"one node, V = {rows[0]['vocabulary']}, n = {rows[0]['n']}, all rejected; one pass {pass_ms:.4f} ms", heads, lines, 1)
+    return figures(
+        f"one node, V = {rows[0]['vocabulary']}, n = {rows[0]['n']}, all rejected; one pass "
+        f"{pass_ms:.4f} ms",
+        heads,
+        lines,
+        1,
+    )

@@ -12,18 +12,31 @@ from experiments.timing.large_laws import log_normal, zipf
 from specjax import bounds
 
 SMALL, LARGE = 32768, 131072
-COST = {"iid": {SMALL: 0.12, LARGE: 0.06}, "without_replacement": {SMALL: 0.3, LARGE: 0.15}}  # multiples of one argsort
+# multiples of one argsort
+COST = {"iid": {SMALL: 0.12, LARGE: 0.06}, "without_replacement": {SMALL: 0.3, LARGE: 0.15}}
 WIDTH = {"iid": 1e-6, "without_replacement": 5e-6}
 
 
-def run(vocabularies: tuple[int, ...], lengths: tuple[int, ...], repeats: int, seed: int) -> list[dict]:
-    """One row per scheme, V and n: the time on a log-normal pair, the wider bracket of that and a Zipf pair."""
+def run(
+    vocabularies: tuple[int, ...], lengths: tuple[int, ...], repeats: int, seed: int
+) -> list[dict]:
+    """One row per scheme, V and n: the time on a log-normal pair, the wider bracket of that and a
+    Zipf pair.
+    """
     rows = []
     for vocabulary in vocabularies:
-        pairs = [(p[0], q[0]) for p, q in (make(vocabulary, seed, 1) for make in (log_normal, zipf))]
+        pairs = [
+            (p[0], q[0]) for p, q in (make(vocabulary, seed, 1) for make in (log_normal, zipf))
+        ]
         calls: dict[str, Call] = {"argsort": bind(jax.jit(jnp.argsort), pairs[0][0])}
-        brackets = {(scheme, n): jax.jit(functools.partial(bounds.bracket, n=n, scheme=scheme)) for scheme in COST for n in lengths}
-        calls |= {f"{scheme} {n}": bind(bracket, *pairs[0]) for (scheme, n), bracket in brackets.items()}
+        brackets = {
+            (scheme, n): jax.jit(functools.partial(bounds.bracket, n=n, scheme=scheme))
+            for scheme in COST
+            for n in lengths
+        }
+        calls |= {
+            f"{scheme} {n}": bind(bracket, *pairs[0]) for (scheme, n), bracket in brackets.items()
+        }
         times = medians(calls, repeats, f"bounds, V = {vocabulary}")
         for (scheme, n), bracket in brackets.items():
             found = [bracket(*pair) for pair in pairs]

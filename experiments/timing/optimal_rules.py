@@ -1,4 +1,6 @@
-"""The rules that certify what they reach: cost as a multiple of one argsort, and what their certificates say."""
+"""The rules that certify what they reach: cost as a multiple of one argsort, and what their
+certificates say.
+"""
 
 import functools
 
@@ -16,13 +18,18 @@ from experiments.timing.optima import LARGE, SMALL
 from specjax import rules
 from specjax._types import Certificate, Rule
 
-COST = {"iid": {SMALL: 3.0, LARGE: 1.5}, "without_replacement": {SMALL: 4.0, LARGE: 4.0}}  # multiples of one argsort, by scheme
+# multiples of one argsort, by scheme
+COST = {"iid": {SMALL: 3.0, LARGE: 1.5}, "without_replacement": {SMALL: 4.0, LARGE: 4.0}}
 GAP, BIAS = 1e-5, 5e-6
 SYNTHETIC = {"log-normal": log_normal, "zipf": zipf}
 
 
-def run(vocabularies: tuple[int, ...], lengths: tuple[int, ...], repeats: int, seed: int) -> list[dict]:
-    """One row per rule, pair, V and n; real contexts (V = 49152) where their weights are installed, without a time."""
+def run(
+    vocabularies: tuple[int, ...], lengths: tuple[int, ...], repeats: int, seed: int
+) -> list[dict]:
+    """One row per rule, pair, V and n; real contexts (V = 49152) where their weights are installed,
+    without a time.
+    """
     rows = []
     chosen = [(rule, n) for rule in _rules() for n in lengths if rule.claims.admits(n)]
     for vocabulary in vocabularies if chosen else ():
@@ -41,19 +48,27 @@ def _rules() -> list[Rule]:
     return [cls() for cls in rules.all() if hasattr(cls, "certificate")]
 
 
-def _times(chosen: list[tuple[Rule, int]], pairs: dict[str, Laws], repeats: int) -> dict[str, float]:
+def _times(
+    chosen: list[tuple[Rule, int]], pairs: dict[str, Laws], repeats: int
+) -> dict[str, float]:
     """Milliseconds of law and draw, for drafts that are the n tokens of smallest p/q."""
     calls: dict[str, Call] = {"argsort": bind(jax.jit(jnp.argsort), pairs["log-normal"][0][0])}
     for rule, n in chosen:
         for name, (p, q) in pairs.items():
             tokens = jnp.argsort(p[0] / q[0])[:n]
-            calls[f"{rule.name} {n} {name}"] = bind(verify, rule, tokens, p[0], q[0], jnp.ones(n, bool), jnp.full(2, 0.5, jnp.float32))
+            calls[f"{rule.name} {n} {name}"] = bind(
+                verify, rule, tokens, p[0], q[0], jnp.ones(n, bool), jnp.full(2, 0.5, jnp.float32)
+            )
     return medians(calls, repeats, f"optimal rules, V = {pairs['zipf'][0].shape[1]}")
 
 
 @functools.partial(jax.jit, static_argnames="n")
-def _certificates(rule: Rule, p: Float[Array, "T V"], q: Float[Array, "T V"], n: int) -> Certificate:
-    return jax.lax.map(lambda pair: rules.certificate(rule, pair[0], pair[1], n, min(rule.claims.drafting)), (p, q))
+def _certificates(
+    rule: Rule, p: Float[Array, "T V"], q: Float[Array, "T V"], n: int
+) -> Certificate:
+    return jax.lax.map(
+        lambda pair: rules.certificate(rule, pair[0], pair[1], n, min(rule.claims.drafting)), (p, q)
+    )
 
 
 def _row(rule: Rule, n: int, name: str, laws: Laws, multiple: float | None) -> dict:
@@ -78,7 +93,19 @@ def _row(rule: Rule, n: int, name: str, laws: Laws, multiple: float | None) -> d
 
 def table(rows: list[dict]) -> Table:
     """One line per rule, pair, V and n; the largest gap and bound over the contexts."""
-    heads = ("rule", "pair", "V", "n", "x one argsort", "limit", "gap", "limit", "TV to p", "limit", "solved")
+    heads = (
+        "rule",
+        "pair",
+        "V",
+        "n",
+        "x one argsort",
+        "limit",
+        "gap",
+        "limit",
+        "TV to p",
+        "limit",
+        "solved",
+    )
     lines = [
         (
             row["rule"],
@@ -95,4 +122,10 @@ def table(rows: list[dict]) -> Table:
         )
         for row in rows
     ]
-    return figures("rules that certify what they reach: law and draw, largest gap to alpha* and bound on the bias", heads, lines, 2)
+    return figures(
+        "rules that certify what they reach: law and draw, largest gap to alpha* and bound on the "
+        "bias",
+        heads,
+        lines,
+        2,
+    )

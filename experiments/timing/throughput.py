@@ -1,4 +1,6 @@
-"""Contexts a second of the optimum and of every rule's expectation, against a plain NumPy loop over the same contexts."""
+"""Contexts a second of the optimum and of every rule's expectation, against a plain NumPy loop over
+the same contexts.
+"""
 
 import functools
 import os
@@ -20,7 +22,8 @@ from specjax._types import Rule, Scalar
 
 CONTEXTS = 64
 BOUNDS = ("iid", "without_replacement")
-LIMITS = {"iid": 8.0, "without_replacement": 50.0}  # times a NumPy loop's rate, by scheme, on two cores
+# times a NumPy loop's rate, by scheme, on two cores
+LIMITS = {"iid": 8.0, "without_replacement": 50.0}
 PATIENCE = 2.0  # seconds after which nothing is timed again
 
 Loop = Callable[[], int]
@@ -29,7 +32,9 @@ Measured = tuple[str, str, Callable[..., Scalar], Plain]
 
 
 def run(vocabulary: int, n: int, repeats: int, seed: int) -> list[dict]:
-    """One row per optimum and per rule with an exact expectation: contexts a second here and in `theory`, and the ratio of the two."""
+    """One row per optimum and per rule with an exact expectation: contexts a second here and in
+    `theory`, and the ratio of the two.
+    """
     p, q = log_normal(vocabulary, seed, CONTEXTS)
     exact = [np.asarray(laws, np.float64) for laws in (p, q)]
     exact = [laws / laws.sum(-1, keepdims=True) for laws in exact]
@@ -40,8 +45,21 @@ def run(vocabulary: int, n: int, repeats: int, seed: int) -> list[dict]:
             compiled = functools.partial(_in_threads, pool, _mapped(fast), parts)
             compiled()
             ours, theirs = _rates(compiled, functools.partial(_one_by_one, plain, *exact), repeats)
-            rates = {"contexts_a_second": ours, "numpy_contexts_a_second": theirs, "ratio": ours / theirs}
-            rows.append({"what": name, "scheme": scheme, "vocabulary": vocabulary, "n": n, **rates, "limit": LIMITS.get(scheme)})
+            rates = {
+                "contexts_a_second": ours,
+                "numpy_contexts_a_second": theirs,
+                "ratio": ours / theirs,
+            }
+            rows.append(
+                {
+                    "what": name,
+                    "scheme": scheme,
+                    "vocabulary": vocabulary,
+                    "n": n,
+                    **rates,
+                    "limit": LIMITS.get(scheme),
+                }
+            )
     return rows
 
 
@@ -49,30 +67,64 @@ def _measured(n: int) -> list[Measured]:
     """Name, scheme, the function of specjax and that of theory."""
     found: list[Measured] = []
     for scheme in (scheme for scheme in BOUNDS if rule_laws.drafts(scheme, n)):
-        plain = functools.partial(lambda p, q, scheme: theory.subsets.optimum(theory.Problem(p, q, n, scheme)), scheme=scheme)
-        found.append(("alpha*", scheme, functools.partial(bounds.optimal_acceptance, n=n, scheme=scheme), plain))
+        plain = functools.partial(
+            lambda p, q, scheme: theory.subsets.optimum(theory.Problem(p, q, n, scheme)),
+            scheme=scheme,
+        )
+        found.append(
+            (
+                "alpha*",
+                scheme,
+                functools.partial(bounds.optimal_acceptance, n=n, scheme=scheme),
+                plain,
+            )
+        )
     drawn = [scheme for scheme in drafting.from_one_law() if rule_laws.drafts(scheme, n)]
     for make in _rules(n):
         under = next((scheme for scheme in drawn if scheme in make.claims.drafting), None)
         fast = rules.closed_form(make(), n, under) if under else None
         if under and fast:
-            found.append((make.name, under, fast, functools.partial(getattr(theory.closed_form, make.name), n=n, scheme=under)))
+            found.append(
+                (
+                    make.name,
+                    under,
+                    fast,
+                    functools.partial(getattr(theory.closed_form, make.name), n=n, scheme=under),
+                )
+            )
     return found
 
 
 def _rules(n: int) -> list[type[Rule]]:
-    """The rules that take n drafts at any pair of laws, and whose closed form `theory` has as well."""
-    return [make for make in rules.all() if not make.claims.per_pair and make.claims.admits(n) and hasattr(theory.closed_form, make.name)]
+    """The rules that take n drafts at any pair of laws, and whose closed form `theory` has as
+    well.
+    """
+    return [
+        make
+        for make in rules.all()
+        if not make.claims.per_pair
+        and make.claims.admits(n)
+        and hasattr(theory.closed_form, make.name)
+    ]
 
 
 def _mapped(fast: Callable[..., Scalar]) -> Callable[..., jax.Array]:
-    """One context after the other: by vmap, a CPU takes up to three times as long where loops end at different times."""
+    """One context after the other: by vmap, a CPU takes up to three times as long where loops end
+    at different times.
+    """
     return jax.jit(lambda p, q: jax.lax.map(lambda pair: fast(*pair), (p, q)))
 
 
-def _in_threads(pool: ThreadPoolExecutor, program: Callable[..., jax.Array], parts: list[tuple[jax.Array, jax.Array]]) -> int:
+def _in_threads(
+    pool: ThreadPoolExecutor,
+    program: Callable[..., jax.Array],
+    parts: list[tuple[jax.Array, jax.Array]],
+) -> int:
     """All contexts; says how many."""
-    return sum(len(values) for values in pool.map(lambda laws: jax.block_until_ready(program(*laws)), parts))
+    return sum(
+        len(values)
+        for values in pool.map(lambda laws: jax.block_until_ready(program(*laws)), parts)
+    )
 
 
 def _one_by_one(plain: Plain, p: np.ndarray, q: np.ndarray) -> int:
@@ -86,7 +138,9 @@ def _one_by_one(plain: Plain, p: np.ndarray, q: np.ndarray) -> int:
 
 
 def _rates(ours: Loop, theirs: Loop, repeats: int) -> tuple[float, float]:
-    """Contexts a second, medians of loops that take turns; one that has taken long enough is not run again."""
+    """Contexts a second, medians of loops that take turns; one that has taken long enough is not
+    run again.
+    """
     rates: tuple[list[float], list[float]] = ([], [])
     taken = [0.0, 0.0]
     for _ in range(repeats):
@@ -114,7 +168,12 @@ def table(rows: list[dict]) -> Table:
         )
         for row in rows
     ]
-    return figures(f"throughput, V = {rows[0]['vocabulary']}, n = {rows[0]['n']}, {os.cpu_count()} cores", heads, lines, 2)
+    return figures(
+        f"throughput, V = {rows[0]['vocabulary']}, n = {rows[0]['n']}, {os.cpu_count()} cores",
+        heads,
+        lines,
+        2,
+    )
 
 
 def _marked(ratio: float, limit: float | None) -> str:

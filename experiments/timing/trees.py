@@ -1,4 +1,6 @@
-"""Verification of trees of 64 nodes as a multiple of one pass over their laws, and what drafting a tree costs beside the models."""
+"""Verification of trees of 64 nodes as a multiple of one pass over their laws, and what drafting a
+tree costs beside the models.
+"""
 
 import functools
 import itertools
@@ -22,9 +24,14 @@ from specjax.models import Pair, pairs
 from specjax.trees import Draft, Topology, Verdict, growth
 from specjax.verifiers import Block, TopDown, Traversal, Verifier
 
-BEAM = "beam:9x7"  # RSD-S, where every node hangs under the first of its level: the most drafts that a walk can meet
-SHAPES = {"chain:63": "iid", "full:3,4,4": "iid", "full:1,2,2,2,2,2": "iid", BEAM: growth.STOPPED}  # 64 nodes each, with the root
-RULES = {"iid": ("recursive_rejection", "optimal"), growth.STOPPED: ("recursive_rejection_without_replacement",)}
+# RSD-S, where every node hangs under the first of its level: the most drafts that a walk can meet
+BEAM = "beam:9x7"
+# 64 nodes each, with the root
+SHAPES = {"chain:63": "iid", "full:3,4,4": "iid", "full:1,2,2,2,2,2": "iid", BEAM: growth.STOPPED}
+RULES = {
+    "iid": ("recursive_rejection", "optimal"),
+    growth.STOPPED: ("recursive_rejection_without_replacement",),
+}
 ON_A_PATH = {"block": 2.0, "traversal": 4.0, "top_down": 7.0}  # multiples of one pass
 BRANCHING = {"traversal": 4.0, "top_down": 1.5}
 GROWN, SHARE = "beam:8x4", 0.1  # RSD-S; the time beside the forwards as a share of theirs
@@ -33,25 +40,37 @@ TOKENS = 64  # of a prompt, at most
 
 
 def run(vocabulary: int, repeats: int, seed: int) -> dict:
-    """Medians in milliseconds and multiples of one fused pass sum(max(p - q, 0)): walks that accept a draft at every depth; drafting."""
+    """Medians in milliseconds and multiples of one fused pass sum(max(p - q, 0)): walks that accept
+    a draft at every depth; drafting.
+    """
     shapes = {name: _shape(name) for name in SHAPES}
     p, q = log_normal(vocabulary, seed, max(shape.nodes for shape in shapes.values()))
-    calls: dict[str, Call] = {"pass": bind(jax.jit(lambda p, q: jnp.sum(jnp.maximum(p - q, 0))), p, q)}
+    calls: dict[str, Call] = {
+        "pass": bind(jax.jit(lambda p, q: jnp.sum(jnp.maximum(p - q, 0))), p, q)
+    }
     order = np.asarray(jnp.argsort(p / q, -1))
-    cells = [(name, verifier) for name, shape in shapes.items() for verifier in _verifiers(name, shape)]
+    cells = [
+        (name, verifier) for name, shape in shapes.items() for verifier in _verifiers(name, shape)
+    ]
     for name, verifier in cells:
         draft = Draft(shapes[name], _tokens(shapes[name], order), q, SHAPES[name])
         calls[f"{name} {_label(verifier)}"] = bind(_verify, verifier, seeds.key(seed), draft, p)
     times = medians(calls, repeats, "trees")
     rows = [_row(name, shapes[name], verifier, vocabulary, times) for name, verifier in cells]
-    return {"tree_pass_ms": times["pass"], "trees": rows, "drafting": _drafting(_pair(), repeats, seed)}
+    return {
+        "tree_pass_ms": times["pass"],
+        "trees": rows,
+        "drafting": _drafting(_pair(), repeats, seed),
+    }
 
 
 def _shape(name: str) -> Topology:
     if name != BEAM:
         return trees.parse(name)
     sizes = growth.parse(BEAM, growth.STOPPED).topology
-    return trees.from_parents([trees.NO_NODE, *np.repeat(sizes.levels[:-2], np.diff(sizes.levels)[1:]).tolist()])
+    return trees.from_parents(
+        [trees.NO_NODE, *np.repeat(sizes.levels[:-2], np.diff(sizes.levels)[1:]).tolist()]
+    )
 
 
 def _verifiers(name: str, shape: Topology) -> list[Verifier]:
@@ -75,10 +94,14 @@ def _verify(verifier: Verifier, key: RandomKey, draft: Draft, p: Float[Array, "N
 
 
 def _label(verifier: Verifier) -> str:
-    return f"{verifier.name}:{verifier.rule.name}" if isinstance(verifier, TopDown) else verifier.name
+    return (
+        f"{verifier.name}:{verifier.rule.name}" if isinstance(verifier, TopDown) else verifier.name
+    )
 
 
-def _row(name: str, shape: Topology, verifier: Verifier, vocabulary: int, times: dict[str, float]) -> dict:
+def _row(
+    name: str, shape: Topology, verifier: Verifier, vocabulary: int, times: dict[str, float]
+) -> dict:
     milliseconds = times[f"{name} {_label(verifier)}"]
     return {
         "tree": name,
@@ -130,8 +153,16 @@ _propose = functools.partial(jax.jit, static_argnums=0)(decode.propose)
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _forwards(decoder: Decoder, params: Params, state: DecodeState, tokens: Int[Array, " N"], topology: Topology) -> PyTree:
-    """The logits of every level from the draft model, those of the tree from the target, and both caches."""
+def _forwards(
+    decoder: Decoder,
+    params: Params,
+    state: DecodeState,
+    tokens: Int[Array, " N"],
+    topology: Topology,
+) -> PyTree:
+    """The logits of every level from the draft model, those of the tree from the target, and both
+    caches.
+    """
     drafter, cache, logits = decoder.drafter, state.drafter.cache, []
     assert isinstance(drafter, ModelDrafter)
     for first, end in itertools.pairwise(topology.levels):
@@ -156,7 +187,9 @@ def tables(content: dict) -> list[Table]:
         for row in rows
     ]
     size = f"{rows[0]['nodes']} nodes, V = {rows[0]['vocabulary']}"
-    title = f"trees of {size}, accepted to the last depth; one pass {content['tree_pass_ms']:.3f} ms"
+    title = (
+        f"trees of {size}, accepted to the last depth; one pass {content['tree_pass_ms']:.3f} ms"
+    )
     share = (
         drafting["pair"],
         drafting["tree"],
@@ -167,5 +200,10 @@ def tables(content: dict) -> list[Table]:
     )
     return [
         figures(title, ("tree", "verifier", "ms", "x one pass", "limit"), lines, 2),
-        figures("drafting and scoring one tree", ("pair", "tree", "ms", "forwards, ms", "beside them", "limit"), [share], 2),
+        figures(
+            "drafting and scoring one tree",
+            ("pair", "tree", "ms", "forwards, ms", "beside them", "limit"),
+            [share],
+            2,
+        ),
     ]

@@ -13,7 +13,9 @@ SORTED = 4096  # up to this V a sort is cheaper than a search
 
 
 class Bracket(NamedTuple):
-    """alpha* and what encloses it, rounding included: lower <= alpha* <= upper. `value` is 1 + p(H) - Q(H) for a set H."""
+    """alpha* and what encloses it, rounding included: lower <= alpha* <= upper. `value` is 1 + p(H)
+    - Q(H) for a set H.
+    """
 
     value: Scalar
     lower: Scalar

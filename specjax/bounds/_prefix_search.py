@@ -1,10 +1,13 @@
-"""min over prefixes H of p(H) - Q(H) without a sort: a radix search over the bit patterns of p/q, with a lower bound.
+"""min over prefixes H of p(H) - Q(H) without a sort: a radix search over the bit patterns of p/q,
+with a lower bound.
 
-Bit patterns of non-negative floats are ordered like the floats, so every set {p/q < edge} is {key < edge}, exactly. One level sums
-p and q in K x S cells of keys. Inside a cell the ratio lies in [r_a, r_b] and p is convex in q, hence p >= the larger of the lines
-of slope r_a from the left end and r_b from the right end, and Q is at most its chord (q-convexity: hu2025towards). Their difference
-is lowest at the ends or where the two lines meet: at most (r_b - r_a) dq / 4 below the better end. The K cells of lowest bound are
-split S-fold at the next level, until the bound is within the tolerance or cells hold a single ratio.
+Bit patterns of non-negative floats are ordered like the floats, so every set {p/q < edge} is {key <
+edge}, exactly. One level sums p and q in K x S cells of keys. Inside a cell the ratio lies in [r_a,
+r_b] and p is convex in q, hence p >= the larger of the lines of slope r_a from the left end and r_b
+from the right end, and Q is at most its chord (q-convexity: hu2025towards). Their difference is
+lowest at the ends or where the two lines meet: at most (r_b - r_a) dq / 4 below the better end. The
+K cells of lowest bound are split S-fold at the next level, until the bound is within the tolerance
+or cells hold a single ratio.
 """
 
 from collections.abc import Callable
@@ -20,8 +23,12 @@ from specjax import exact_sums
 from specjax._types import Law, Scalar
 from specjax.numerics import divide, largest
 
-SPARE = 8  # rows for the tokens in no open cell, in turn: a sum that waits for the one before takes twice as long
-OCTAVES = 32  # ratios below 2^-32 share a cell with p = 0, and those beyond 2^32 the last one: the bound is then looser, not wrong
+# rows for the tokens in no open cell, in turn: a sum that waits for the one before takes twice as
+# long
+SPARE = 8
+# ratios below 2^-32 share a cell with p = 0, and those beyond 2^32 the last one: the bound is then
+# looser, not wrong
+OCTAVES = 32
 
 
 class Cells(NamedTuple):
@@ -32,7 +39,9 @@ class Cells(NamedTuple):
 
 
 class Below(NamedTuple):
-    """Sums over the tokens below each edge: of p, of the tail inside and outside, of the moments."""
+    """Sums over the tokens below each edge: of p, of the tail inside and outside, of the
+    moments.
+    """
 
     p: Float[Array, "K M"]
     inside: Float[Array, "K M"]
@@ -42,7 +51,9 @@ class Below(NamedTuple):
 
 
 class Edges(NamedTuple):
-    """p(H), q(H), q outside H and 1 - Q(H) at the sets H below the edges; small masses are accurate relative to themselves."""
+    """p(H), q(H), q outside H and 1 - Q(H) at the sets H below the edges; small masses are accurate
+    relative to themselves.
+    """
 
     p: Float[Array, "K M"]
     inside: Float[Array, "K M"]
@@ -51,7 +62,9 @@ class Edges(NamedTuple):
 
 
 class Found(NamedTuple):
-    """1 + p(H) - Q(H) at the best edge, a lower bound over all H (both but for rounding), and the set of the first."""
+    """1 + p(H) - Q(H) at the best edge, a lower bound over all H (both but for rounding), and the
+    set of the first.
+    """
 
     value: Scalar
     lower: Scalar
@@ -59,7 +72,8 @@ class Found(NamedTuple):
 
 
 class _Level(NamedTuple):
-    """The open cells of a level (first key, keys in each, sums below each: of words and of moments) and the best edge so far.
+    """The open cells of a level (first key, keys in each, sums below each: of words and of moments)
+    and the best edge so far.
 
     The words' totals are those of all tokens, known from the first level on.
     """
@@ -85,7 +99,9 @@ def keys(p: Law, q: Law) -> UInt[Array, " V"]:
 
 def _range(dtype: jnp.dtype) -> tuple[np.unsignedinteger, np.unsignedinteger]:
     """The bits of 2^-32, and those of the number below 2^32."""
-    low, high = np.array([2.0**-OCTAVES, 2.0**OCTAVES], dtype).view(f"uint{8 * np.dtype(dtype).itemsize}")
+    low, high = np.array([2.0**-OCTAVES, 2.0**OCTAVES], dtype).view(
+        f"uint{8 * np.dtype(dtype).itemsize}"
+    )
     return low, high - low.dtype.type(1)
 
 
@@ -110,23 +126,27 @@ def search(
     cells: Cells,
     tolerance: float,
 ) -> Found:
-    """The best edge for the target p and the draft law that `measure` knows, to a bracket of `tolerance` where keys resolve it.
+    """The best edge for the target p and the draft law that `measure` knows, to a bracket of
+    `tolerance` where keys resolve it.
 
     Args:
       key: `keys(p, q)`.
       tail: the part of q that the cells sum; `measure` adds the rest by key. It sums to about 1.
       moments: further columns that are summed below each edge.
 
-    Cost: two levels as a rule, one per log2(split) bits of a key at most; each is one scatter of V rows, in which all columns lie side
-    by side (as many as one of a single column), and K (S + 1) edges measured.
+    Cost: two levels as a rule, one per log2(split) bits of a key at most; each is one scatter of V
+    rows, in which all columns lie side by side (as many as one of a single column), and K (S + 1)
+    edges measured.
     """
     dtype, kind = p.dtype, key.dtype.type
     fine, coarse = cells.split.bit_length() - 1, (cells.opened * cells.split).bit_length() - 1
     columns = exact_sums.side_by_side(p, tail), moments
-    key, columns = jax.lax.optimization_barrier((key, columns))  # computed once, not in each scatter
+    # computed once, not in each scatter
+    key, columns = jax.lax.optimization_barrier((key, columns))
     low, high = _range(dtype)
     shift, one = int(high - low).bit_length() - coarse, jnp.ones((), dtype)
-    whole = kind(1 << (shift + fine))  # the width of the cells that are open at first: side by side, they are everything
+    # the width of the cells that are open at first: side by side, they are everything
+    whole = kind(1 << (shift + fine))
 
     def mass(words: Array) -> Array:
         return exact_sums.value(words[..., 0], words[..., 1], p.shape[0], dtype)
@@ -134,14 +154,28 @@ def search(
     def step(level: _Level) -> _Level:
         index = jax.lax.optimization_barrier(_cell(key, level, cells.split))
         first = level.width == whole
-        words, moments = (_running(before, column, index, cells.split, first) for before, column in zip(level.below, columns, strict=True))
+        words, moments = (
+            _running(before, column, index, cells.split, first)
+            for before, column in zip(level.below, columns, strict=True)
+        )
         totals = jnp.where(first, words[-1, -1], level.totals)
         mass_p = mass(totals[:2])
-        edge = level.starts[:, None] + jnp.minimum(jnp.arange(cells.split + 1, dtype=kind) << level.shift, level.width)
-        at = measure(Below(mass(words), mass(words[..., 2:]), mass((totals - words)[..., 2:]), moments, edge))
-        values, floor = (at.p / mass_p + at.missed).reshape(-1), _floor(at, _ratio(edge, dtype), mass_p).reshape(-1)
-        best, opened = jnp.argmin(values), largest(-floor, cells.opened)  # XLA's top_k of so few cells is a sort
-        value, at_best = jnp.minimum(level.value, values[best]), (opened // cells.split, opened % cells.split)
+        edge = level.starts[:, None] + jnp.minimum(
+            jnp.arange(cells.split + 1, dtype=kind) << level.shift, level.width
+        )
+        at = measure(
+            Below(mass(words), mass(words[..., 2:]), mass((totals - words)[..., 2:]), moments, edge)
+        )
+        values, floor = (
+            (at.p / mass_p + at.missed).reshape(-1),
+            _floor(at, _ratio(edge, dtype), mass_p).reshape(-1),
+        )
+        # XLA's top_k of so few cells is a sort
+        best, opened = jnp.argmin(values), largest(-floor, cells.opened)
+        value, at_best = (
+            jnp.minimum(level.value, values[best]),
+            (opened // cells.split, opened % cells.split),
+        )
         return _Level(
             starts=edge[at_best],
             width=kind(1) << level.shift,
@@ -160,7 +194,10 @@ def search(
     everything = _Level(
         starts=jnp.arange(cells.opened, dtype=kind) * whole,
         width=jnp.asarray(whole),
-        below=(jnp.zeros((cells.opened, 4), columns[0].dtype), jnp.zeros((cells.opened, moments.shape[1]), dtype)),
+        below=(
+            jnp.zeros((cells.opened, 4), columns[0].dtype),
+            jnp.zeros((cells.opened, moments.shape[1]), dtype),
+        ),
         totals=jnp.zeros(4, columns[0].dtype),
         shift=jnp.asarray(kind(shift)),
         value=one,
@@ -178,30 +215,45 @@ def _cell(key: UInt[Array, " V"], level: _Level, split: int) -> Int[Array, " V"]
     index = opened * split + jnp.arange(key.shape[0], dtype=jnp.int32) % SPARE
     for k in range(opened):
         beyond = key - level.starts[k]  # wraps to a large number below the start
-        index = jnp.where(beyond < level.width, k * split + (beyond >> level.shift).astype(jnp.int32), index)
+        index = jnp.where(
+            beyond < level.width, k * split + (beyond >> level.shift).astype(jnp.int32), index
+        )
     return index
 
 
-def _running(before: Array, columns: Array, index: Int[Array, " V"], split: int, first: Bool[Array, ""]) -> Array:
-    """The sums of columns below each edge of each open cell, `before` the ones that precede it: [K, S + 1, columns].
+def _running(
+    before: Array, columns: Array, index: Int[Array, " V"], split: int, first: Bool[Array, ""]
+) -> Array:
+    """The sums of columns below each edge of each open cell, `before` the ones that precede it: [K,
+    S + 1, columns].
 
     At first nobody knows these: the cells are all that there is, in order.
     """
     opened, width = len(before), columns.shape[1]
     # tokens in no open cell have rows too: dropping them costs a comparison each
-    table = jnp.zeros((opened * split + SPARE, width), columns.dtype).at[index].add(columns, mode="promise_in_bounds")
+    table = (
+        jnp.zeros((opened * split + SPARE, width), columns.dtype)
+        .at[index]
+        .add(columns, mode="promise_in_bounds")
+    )
     sums = jnp.cumsum(table[: opened * split].reshape(opened, split, width), 1)
     earlier = jnp.pad(jnp.cumsum(sums[:-1, -1], 0), ((1, 0), (0, 0)))
     return jnp.where(first, earlier, before)[:, None] + jnp.pad(sums, ((0, 0), (1, 0), (0, 0)))
 
 
 def _floor(at: Edges, ratio: Float[Array, "K edges"], mass_p: Scalar) -> Float[Array, "K cells"]:
-    """A lower bound of 1 + p(H) - Q(H) over the sets H between the edges of each cell: where the two lines of slope r_a and r_b meet."""
+    """A lower bound of 1 + p(H) - Q(H) over the sets H between the edges of each cell: where the
+    two lines of slope r_a and r_b meet.
+    """
     eps = float(jnp.finfo(ratio.dtype).eps)
     left, right = ratio[:, :-1] * (1 - eps), ratio[:, 1:] * (1 + eps)  # p/q is rounded
     # the smaller of the two masses has the more accurate differences
     q = jnp.where(at.inside[:, 1:] < at.outside[:, :-1], jnp.diff(at.inside), -jnp.diff(at.outside))
     p, missed = jnp.diff(at.p), jnp.diff(at.missed)
     meet = jnp.clip(q - divide(p - left * q, right - left), 0, q)
-    bound = (at.p[:, :-1] + jnp.minimum(left * meet, p)) / mass_p + at.missed[:, :-1] + missed * divide(meet, q)
+    bound = (
+        (at.p[:, :-1] + jnp.minimum(left * meet, p)) / mass_p
+        + at.missed[:, :-1]
+        + missed * divide(meet, q)
+    )
     return jnp.where(q > 0, bound, 1)

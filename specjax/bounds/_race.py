@@ -1,7 +1,9 @@
-"""Drafts without replacement as an exponential race: token i arrives at rate q_i, and the first n to arrive are the drafts.
+"""Drafts without replacement as an exponential race: token i arrives at rate q_i, and the first n
+to arrive are the drafts.
 
-With a the q mass outside a set H, P(all n drafts in H) = integral_0^inf a e^{-a t} P(n or more of H have arrived by t) dt, by the
-trapezoid rule in log t. A state [n + 1, K] holds, at each of the K nodes, P(0), ..., P(n - 1), P(n or more) arrivals.
+With a the q mass outside a set H, P(all n drafts in H) = integral_0^inf a e^{-a t} P(n or more of H
+have arrived by t) dt, by the trapezoid rule in log t. A state [n + 1, K] holds, at each of the K
+nodes, P(0), ..., P(n - 1), P(n or more) arrivals.
 """
 
 import math
@@ -18,7 +20,9 @@ from specjax.numerics import divide, likeliest, total
 
 LATE = 60  # e^-60 is nothing
 NEVER = 1e-30  # a slower draft
-HEAD = 128  # tokens that join one by one; the others are so small beside them that a series of third order in q t is enough
+# tokens that join one by one; the others are so small beside them that a series of third order in q
+# t is enough
+HEAD = 128
 
 State = Float[Array, "... counts K"]
 
@@ -38,8 +42,9 @@ class Clock(NamedTuple):
 def clock(q: Law, n: int) -> Clock:
     """From before the first to after the n-th arrival of a race with these rates.
 
-    In float64 the error is below 1e-10 for n to 8 while the n-th draft has 1e-10 of q to come from, and two arrivals before the first
-    node have probability e^-24 at most; in float32 3e-7, and e^-16. Beyond that it grows slowly; tests hold it to 1e-9 and 2e-6 at 1e-30.
+    In float64 the error is below 1e-10 for n to 8 while the n-th draft has 1e-10 of q to come from,
+    and two arrivals before the first node have probability e^-24 at most; in float32 3e-7, and
+    e^-16. Beyond that it grows slowly; tests hold it to 1e-9 and 2e-6 at 1e-30.
     """
     first, count = (-12.0, 128) if q.dtype.itemsize > 4 else (-8.0, 72)
     waiting = jax.lax.stop_gradient(total(q.at[likeliest(q, min(n - 1, q.shape[0]))].set(0)))
@@ -66,22 +71,30 @@ def merge(one: State, other: State) -> State:
     return jnp.stack([*few, one[..., n, :] + sum(rest)], -2)
 
 
-def late(reached: Float[Array, "... K"], outside: Float[Array, "..."], clock: Clock) -> Float[Array, "..."]:
+def late(
+    reached: Float[Array, "... K"], outside: Float[Array, "..."], clock: Clock
+) -> Float[Array, "..."]:
     """1 - integral a e^{-a t} reached(t) dt, reached = P(n or more of the set have arrived by t).
 
-    The integral is that of a e^{-a t} s(t) and, by the nodes, that of a e^{-a t} (reached(t) - s(t)), s = (1 - e^{-b t})^2 being 1 at the
-    last node: so that an outside that is slower than the clock is no later than it.
+    The integral is that of a e^{-a t} s(t) and, by the nodes, that of a e^{-a t} (reached(t) -
+    s(t)), s = (1 - e^{-b t})^2 being 1 at the last node: so that an outside that is slower than the
+    clock is no later than it.
     """
     rate, last = outside[..., None] * clock.times, clock.times[-1] / LATE
-    early = clock.step * jnp.sum(rate * jnp.exp(-rate) * (reached - jnp.expm1(-clock.times / last) ** 2), -1)
+    early = clock.step * jnp.sum(
+        rate * jnp.exp(-rate) * (reached - jnp.expm1(-clock.times / last) ** 2), -1
+    )
     begun = 2 / ((1 + outside * last) * (2 + outside * last))  # the integral of a e^{-a t} s(t)
     return jnp.where(outside > 0, jnp.clip(1 - begun - early, 0, 1), 0)
 
 
-def series(s1: Float[Array, "..."], s2: Float[Array, "..."], s3: Float[Array, "..."], n: int, clock: Clock) -> list[Float[Array, "... K"]]:
+def series(
+    s1: Float[Array, "..."], s2: Float[Array, "..."], s3: Float[Array, "..."], n: int, clock: Clock
+) -> list[Float[Array, "... K"]]:
     """P(exactly k of many small tokens have arrived), k < n, from the sums of q, q^2 and q^3.
 
-    log prod (1 + z (e^y - 1)) = z (y + y^2/2 + y^3/6) - z^2 (y^2 + y^3) / 2 + z^3 y^3 / 3 + O(y^4), y = q t, summed over tokens.
+    log prod (1 + z (e^y - 1)) = z (y + y^2/2 + y^3/6) - z^2 (y^2 + y^3) / 2 + z^3 y^3 / 3 + O(y^4),
+    y = q t, summed over tokens.
     """
     nodes = clock.times
     mass = jnp.where(s1 > 0, s1, 1)[..., None]
@@ -97,15 +110,18 @@ def series(s1: Float[Array, "..."], s2: Float[Array, "..."], s3: Float[Array, ".
 
 
 def remainder(q: Law, n: int) -> Scalar:
-    """What `series` may leave out of P(a draft lies outside H), for any H that holds tokens beyond the HEAD largest.
+    """What `series` may leave out of P(a draft lies outside H), for any H that holds tokens beyond
+    the HEAD largest.
 
-    The term of fourth order in q t has coefficients (z - 7 z^2 + 12 z^3 - 6 z^4) / 24, 26 / 24 in all, and t is that of a race in which
-    Poisson arrivals of mass s stay below n while the outside, 1 - s, waits: integral (1 - s) e^-t t^4 sum_k<n (s t)^k / k! dt.
-    Time is counted in the pace of all but the n - 1 largest. In tests it is 50 times the true error and more.
+    The term of fourth order in q t has coefficients (z - 7 z^2 + 12 z^3 - 6 z^4) / 24, 26 / 24 in
+    all, and t is that of a race in which Poisson arrivals of mass s stay below n while the outside,
+    1 - s, waits: integral (1 - s) e^-t t^4 sum_k<n (s t)^k / k! dt. Time is counted in the pace of
+    all but the n - 1 largest. In tests it is 50 times the true error and more.
     """
     inside, top = np.linspace(0, 1, 65), likeliest(q, min(HEAD, q.shape[0]))
     delay = (1 - inside) * sum(inside**k * math.prod(range(k + 1, k + 5)) for k in range(n))
-    largest = jnp.where(jnp.arange(len(top)) < n - 1, top, q.shape[0])  # a slice of a top_k is compiled to a sort of V
+    # a slice of a top_k is compiled to a sort of V
+    largest = jnp.where(jnp.arange(len(top)) < n - 1, top, q.shape[0])
     pace = total(q.at[largest].set(0, mode="drop"))
     return 26 / 24 * float(delay.max()) * total(divide(q.at[top].set(0), pace) ** 4)
 
@@ -121,10 +137,14 @@ def together(head: State, tail: list[Float[Array, "... K"]]) -> Float[Array, "..
 
 
 def missed_by(q: Law, inside: Bool[Array, " V"], n: int) -> Scalar:
-    """P(a draft lies outside a set), differentiable in q for a fixed set. Cost: three passes over V and HEAD small steps."""
+    """P(a draft lies outside a set), differentiable in q for a fixed set. Cost: three passes over V
+    and HEAD small steps.
+    """
     top = likeliest(q, min(HEAD, q.shape[0]))
     held, ticks = jnp.where(inside, q, 0), clock(q, n)
-    head, _ = jax.lax.scan(lambda state, rate: (arrive(state, rate, ticks), None), start(n, ticks), held[top])
+    head, _ = jax.lax.scan(
+        lambda state, rate: (arrive(state, rate, ticks), None), start(n, ticks), held[top]
+    )
     tail = held.at[top].set(0)
     reached = together(head, series(total(tail), total(tail**2), total(tail**3), n, ticks))
     return late(reached, total(jnp.where(inside, 0, q)), ticks)

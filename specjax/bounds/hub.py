@@ -1,4 +1,6 @@
-"""The optimum of SpecHub's pairs: that of greedy drafts, since both draft the same sets at n = 2."""
+"""The optimum of SpecHub's pairs: that of greedy drafts, since both draft the same sets at n =
+2.
+"""
 
 from specjax._types import Law, Scalar
 from specjax.bounds import greedy

@@ -28,7 +28,9 @@ def _slope(n: int, laws: tuple[Law, Law], tangents: tuple[Law, Law]) -> tuple[Br
     p, q = laws
     found = best_set(p, q, n)
     held = total(jnp.where(found.inside, q, 0))
-    return bracket(p, q, n), envelope(found.inside, jnp.where(found.inside, n * held ** (n - 1), 0), tangents)
+    return bracket(p, q, n), envelope(
+        found.inside, jnp.where(found.inside, n * held ** (n - 1), 0), tangents
+    )
 
 
 def best_set(p: Law, q: Law, n: int) -> Found:
@@ -48,9 +50,16 @@ def binned(p: Law, q: Law, n: Scalar | int, tolerance: float) -> Found:
     """The same without a sort, for a number of drafts n >= 1 that may be traced."""
 
     def measure(below: Below) -> Edges:
-        return Edges(below.p, below.inside, below.outside, missed(below.outside / (below.inside + below.outside), n))
+        return Edges(
+            below.p,
+            below.inside,
+            below.outside,
+            missed(below.outside / (below.inside + below.outside), n),
+        )
 
-    return _prefix_search.search(p, _prefix_search.keys(p, q), q, _prefix_search.no_moments(q), measure, CELLS, tolerance)
+    return _prefix_search.search(
+        p, _prefix_search.keys(p, q), q, _prefix_search.no_moments(q), measure, CELLS, tolerance
+    )
 
 
 def missed(outside: Float[Array, "..."], n: Scalar | int) -> Float[Array, "..."]:
@@ -60,14 +69,21 @@ def missed(outside: Float[Array, "..."], n: Scalar | int) -> Float[Array, "..."]
 
 def _sorted(p: Law, q: Law, n: int) -> Found:
     ratio = jnp.where(p > 0, p / q, 0)
-    order, *columns = jax.lax.sort((ratio, *exact_sums.words(p), *exact_sums.words(q)), num_keys=1, is_stable=False)
+    order, *columns = jax.lax.sort(
+        (ratio, *exact_sums.words(p), *exact_sums.words(q)), num_keys=1, is_stable=False
+    )
     sums = [jnp.pad(jnp.cumsum(column), (1, 0)) for column in columns]
 
     def mass(high: Array, low: Array) -> Array:
         return exact_sums.value(high, low, p.shape[0], p.dtype)
 
     outside = mass(sums[2][-1] - sums[2], sums[3][-1] - sums[3])
-    values = divide(mass(*sums[:2]), mass(sums[0][-1], sums[1][-1])) + missed(outside / outside[0], n)
+    values = divide(mass(*sums[:2]), mass(sums[0][-1], sums[1][-1])) + missed(
+        outside / outside[0], n
+    )
     best = jnp.argmin(values)
-    # equal ratios: p(H) - q(H)^n is concave along them, so that all of them are as good as some, but for rounding
-    return Found(values[best], values[best], (ratio <= order[jnp.maximum(best - 1, 0)]) & (best > 0))
+    # equal ratios: p(H) - q(H)^n is concave along them, so that all of them are as good as some,
+    # but for rounding
+    return Found(
+        values[best], values[best], (ratio <= order[jnp.maximum(best - 1, 0)]) & (best > 0)
+    )

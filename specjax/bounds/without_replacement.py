@@ -1,4 +1,6 @@
-"""alpha* of drafts without replacement: 1 + min over prefixes H of p(H) - Q(H), Q(H) by the race."""
+"""alpha* of drafts without replacement: 1 + min over prefixes H of p(H) - Q(H), Q(H) by the
+race.
+"""
 
 import math
 from functools import partial
@@ -39,9 +41,10 @@ def _slope(n: int, laws: tuple[Law, Law], tangents: tuple[Law, Law]) -> tuple[Br
 def best_set(p: Law, q: Law, n: int) -> Found:
     """The best set for n >= 2 drafts without replacement.
 
-    Up to V = 4096 every prefix is evaluated, at the cost of a sort and V x n x nodes. Beyond, the HEAD largest q join the race one by
-    one, each prefix of them kept, and the rest enter by their sums of q, q^2 and q^3: two or three levels of a radix search, each of
-    six scatters of V and 264 x n x nodes; memory O(V + n).
+    Up to V = 4096 every prefix is evaluated, at the cost of a sort and V x n x nodes. Beyond, the
+    HEAD largest q join the race one by one, each prefix of them kept, and the rest enter by their
+    sums of q, q^2 and q^3: two or three levels of a radix search, each of six scatters of V and 264
+    x n x nodes; memory O(V + n).
     """
     if p.shape[0] <= SORTED:
         return _sorted(p, q, n)
@@ -49,10 +52,13 @@ def best_set(p: Law, q: Law, n: int) -> Found:
     top = likeliest(q, _race.HEAD)
     head_key, rates = jax.lax.sort((key[top], q[top]), num_keys=1)
     prefix = jnp.pad(jnp.cumsum(rates), (1, 0))
-    suffix = jnp.pad(jnp.cumsum(rates[::-1])[::-1], (0, 1))  # sums of what remains: no digits are lost on peaked laws
+    # sums of what remains: no digits are lost on peaked laws
+    suffix = jnp.pad(jnp.cumsum(rates[::-1])[::-1], (0, 1))
     clock = _race.clock(q, n)
     start = _race.start(n, clock)
-    _, states = jax.lax.scan(lambda state, rate: (_race.arrive(state, rate, clock),) * 2, start, rates)
+    _, states = jax.lax.scan(
+        lambda state, rate: (_race.arrive(state, rate, clock),) * 2, start, rates
+    )
     states = jnp.concatenate([start[None], states])
     tail = q.at[top].set(0)
     scale = jnp.maximum(total(tail), tiny(q))
@@ -60,11 +66,16 @@ def best_set(p: Law, q: Law, n: int) -> Found:
     def measure(below: Below) -> Edges:
         rank = jnp.searchsorted(head_key, below.edge)
         inside, outside = below.inside * scale, below.outside * scale
-        reached = _race.together(states[rank], _race.series(inside, below.moments[..., 0], below.moments[..., 1], n, clock))
+        reached = _race.together(
+            states[rank],
+            _race.series(inside, below.moments[..., 0], below.moments[..., 1], n, clock),
+        )
         whole = outside + suffix[rank]
         return Edges(below.p, inside + prefix[rank], whole, _race.late(reached, whole, clock))
 
-    return _prefix_search.search(p, key, tail / scale, jnp.stack([tail**2, tail**3], -1), measure, CELLS, ulps(12, p))
+    return _prefix_search.search(
+        p, key, tail / scale, jnp.stack([tail**2, tail**3], -1), measure, CELLS, ulps(12, p)
+    )
 
 
 def _sorted(p: Law, q: Law, n: int) -> Found:
@@ -77,7 +88,9 @@ def _sorted(p: Law, q: Law, n: int) -> Found:
     clock = _race.clock(q, n)
     start = jnp.broadcast_to(_race.start(n, clock), (len(rows), n + 1, clock.times.size))
     blocks, _ = jax.lax.scan(lambda state, x: (_race.arrive(state, x, clock), None), start, rows.T)
-    _, before = jax.lax.scan(lambda state, block: (_race.merge(state, block), state), start[0], blocks)
+    _, before = jax.lax.scan(
+        lambda state, block: (_race.merge(state, block), state), start[0], blocks
+    )
 
     def prefix(state: _race.State, x: tuple[Array, Array]) -> tuple[_race.State, Array]:
         state = _race.arrive(state, x[0], clock)
@@ -88,4 +101,6 @@ def _sorted(p: Law, q: Law, n: int) -> Found:
     values = jnp.append(1 - jnp.pad(outside_p[1:], (0, 1)) + missed.T.reshape(-1)[: q.shape[0]], 1)
     best = jnp.argmin(values)
     found = jnp.minimum(values[best], 1)
-    return Found(found, found, (ratio <= order[jnp.minimum(best, q.shape[0] - 1)]) & (best < q.shape[0]))
+    return Found(
+        found, found, (ratio <= order[jnp.minimum(best, q.shape[0] - 1)]) & (best < q.shape[0])
+    )

@@ -1,4 +1,6 @@
-"""Couplings of drafts and token without communication, one per file; a file dropped in here is a coupling everywhere."""
+"""Couplings of drafts and token without communication, one per file; a file dropped in here is a
+coupling everywhere.
+"""
 
 from specjax._registry import Registry
 from specjax.couplings._base import Coupling, register

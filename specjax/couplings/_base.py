@@ -11,11 +11,12 @@ from specjax._types import Law, RandomKey, Tokens
 
 @runtime_checkable
 class Coupling(Protocol):
-    """Drafts and a token that share their noise, and nothing else: drafter and target need not speak to each other.
+    """Drafts and a token that share their noise, and nothing else: drafter and target need not
+    speak to each other.
 
-    `couple(key, p, q, n) -> (drafts[n], token)`: every draft has law q, the token has law p, and for a fixed key the token does
-    not change with q, nor the drafts with p. A hit is a token among the drafts. `n_range` as in a rule's claims, `source` a key
-    in references.bib.
+    `couple(key, p, q, n) -> (drafts[n], token)`: every draft has law q, the token has law p, and
+    for a fixed key the token does not change with q, nor the drafts with p. A hit is a token among
+    the drafts. `n_range` as in a rule's claims, `source` a key in references.bib.
     """
 
     name: ClassVar[str] = ""

@@ -11,13 +11,15 @@ from specjax.numerics import exponential, fine, uniforms
 
 @register
 class Minhash(Coupling):
-    """Points fall on tokens x [0, 1] one after another: the draft is the token of the first below q, the token that of the first below p.
+    """Points fall on tokens x [0, 1] one after another: the draft is the token of the first below
+    q, the token that of the first below p.
 
-    The first point below max(p, q) is below both with probability sum min(p, q) / sum max(p, q), where drafter and target agree on
-    the point; where it serves one of them only, the other may still come to the same token. P(hit) =
-    (sum min(p, q) + sum (q - p)+ p + sum (p - q)+ q) / sum max(p, q). Per token, the points that lie lower than all before
-    them are a Markov chain of (time, height), so that some log(1 / min p) passes over V stand for V / p points: exact for real weights.
-    Source: daliri2024coupling.
+    The first point below max(p, q) is below both with probability sum min(p, q) / sum max(p, q),
+    where drafter and target agree on the point; where it serves one of them only, the other may
+    still come to the same token. P(hit) = (sum min(p, q) + sum (q - p)+ p + sum (p - q)+ q) / sum
+    max(p, q). Per token, the points that lie lower than all before them are a Markov chain of
+    (time, height), so that some log(1 / min p) passes over V stand for V / p points: exact for real
+    weights. Source: daliri2024coupling.
     """
 
     n_range = (1, 1)
@@ -31,7 +33,8 @@ class Minhash(Coupling):
 def _arrivals(key: RandomKey, law: Law) -> Float[Array, " V"]:
     """When each token's first point below its mass falls; infinite where it has none.
 
-    From height h the next lower point comes after Exp(h), uniform on [0, h). Step k uses the same noise for every law.
+    From height h the next lower point comes after Exp(h), uniform on [0, h). Step k uses the same
+    noise for every law.
     """
 
     def descend(state: tuple[Int[Array, ""], Array, Array]) -> tuple[Int[Array, ""], Array, Array]:
@@ -39,7 +42,11 @@ def _arrivals(key: RandomKey, law: Law) -> Float[Array, " V"]:
         wait, fall = jax.random.split(jax.random.fold_in(key, step))
         high = height >= law
         time = time + jnp.where(high, exponential(wait, law.shape, law.dtype) / height, 0)
-        return step + 1, time, jnp.where(high, height * fine(uniforms(fall, law.shape, law.dtype)), height)
+        return (
+            step + 1,
+            time,
+            jnp.where(high, height * fine(uniforms(fall, law.shape, law.dtype)), height),
+        )
 
     def above(state: tuple[Int[Array, ""], Array, Array]) -> Array:
         return jnp.any((state[2] >= law) & (law > 0))

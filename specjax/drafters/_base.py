@@ -11,13 +11,17 @@ from specjax.trees import Draft, Topology, Verdict
 
 @runtime_checkable
 class Drafter(Protocol):
-    """A frozen, hashable object: a model, an early exit, a lookup table are all this. `topology` has the largest tree it proposes."""
+    """A frozen, hashable object: a model, an early exit, a lookup table are all this. `topology`
+    has the largest tree it proposes.
+    """
 
     @property
     def topology(self) -> Topology: ...
 
     def init(self, params: PyTree, prompt: Int[Array, " P"], length: Count, rows: int) -> PyTree:
-        """The state after the first `length` >= 1 tokens of a padded prompt; `rows` is room for the whole text and one tree."""
+        """The state after the first `length` >= 1 tokens of a padded prompt; `rows` is room for the
+        whole text and one tree.
+        """
         ...
 
     def propose(self, key: RandomKey, params: PyTree, state: PyTree) -> tuple[Draft, PyTree]:

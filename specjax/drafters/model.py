@@ -17,7 +17,9 @@ from specjax.trees.topology import AnyArray
 
 
 class _State(NamedTuple):
-    """`places`: the row of the cache's scratch in which each node of the proposed tree was scored."""
+    """`places`: the row of the cache's scratch in which each node of the proposed tree was
+    scored.
+    """
 
     cache: PyTree
     last: Int[Array, ""]
@@ -28,7 +30,8 @@ class _State(NamedTuple):
 class ModelDrafter:
     """Grows a tree from the model's law at every node.
 
-    Cost: one forward for each level, the leaves included, so that whatever path is accepted is already in the cache.
+    Cost: one forward for each level, the leaves included, so that whatever path is accepted is
+    already in the cache.
     """
 
     model: LanguageModel
@@ -43,7 +46,11 @@ class ModelDrafter:
     def init(self, params: PyTree, prompt: Int[Array, " P"], length: Count, rows: int) -> _State:
         dropped = sum(self.growth.widths) - self.topology.nodes  # grown, never verified
         cache = prefill(self.model, params, prompt, length, rows + dropped)
-        return _State(cache, prompt[length - 1].astype(jnp.int32), jnp.arange(self.topology.nodes, dtype=jnp.int32))
+        return _State(
+            cache,
+            prompt[length - 1].astype(jnp.int32),
+            jnp.arange(self.topology.nodes, dtype=jnp.int32),
+        )
 
     def propose(self, key: RandomKey, params: PyTree, state: _State) -> tuple[Draft, _State]:
         tree, memory, cache = blank(self.growth.widths, 1), self.growth.start(), state.cache
@@ -57,7 +64,12 @@ class ModelDrafter:
             cache = scores.cache
             laws.append(self.sampling.law(scores.logits))
         grown = self.growth.finish(memory, tree.parents, tree.active)
-        draft = Draft(grown.topology, tokens[grown.places], _rows(jnp.concatenate(laws), grown.places), self.growth.scheme)
+        draft = Draft(
+            grown.topology,
+            tokens[grown.places],
+            _rows(jnp.concatenate(laws), grown.places),
+            self.growth.scheme,
+        )
         return draft, _State(cache, state.last, jnp.asarray(grown.places, jnp.int32))
 
     def observe(self, state: _State, verdict: Verdict, features: PyTree) -> _State:
@@ -70,9 +82,13 @@ def _hang(tree: Topology, depth: int, level: Level) -> Topology:
     """The tree with the nodes of a level under those of the level above."""
     above, first, end = tree.levels[depth - 1 : depth + 2]
     parents = jnp.asarray(tree.parents).at[first:end].set(above + level.parents)
-    return dataclasses.replace(tree, parents=parents, active=jnp.asarray(tree.active).at[first:end].set(level.active))
+    return dataclasses.replace(
+        tree, parents=parents, active=jnp.asarray(tree.active).at[first:end].set(level.active)
+    )
 
 
 def _rows(laws: Float[Array, "L V"], places: Int[AnyArray, " N"]) -> Float[Array, "N V"]:
-    """The laws of the nodes that are verified; all of them, where none was dropped, are not copied."""
+    """The laws of the nodes that are verified; all of them, where none was dropped, are not
+    copied.
+    """
     return laws if laws.shape[0] == places.shape[0] else laws[places]

@@ -1,4 +1,6 @@
-"""Drafting schemes: how the n drafts of a node are drawn from q. One scheme per file; its joint law is theory/drafting/<name>.py."""
+"""Drafting schemes: how the n drafts of a node are drawn from q. One scheme per file; its joint law
+is theory/drafting/<name>.py.
+"""
 
 from specjax._registry import Registry
 from specjax._types import Claims
@@ -12,7 +14,8 @@ from specjax.drafting.without_replacement import WithoutReplacement
 
 SCHEMES: Registry[Drafting] = Registry(__name__, "drafting scheme", "sample")
 names, get, all = SCHEMES.names, SCHEMES.get, SCHEMES.all
-PREFERRED = ("iid", "without_replacement", "greedy", "hub", "top_n")  # the public order; schemes dropped in later follow
+# the public order; schemes dropped in later follow
+PREFERRED = ("iid", "without_replacement", "greedy", "hub", "top_n")
 
 
 def from_one_law() -> tuple[str, ...]:
@@ -22,7 +25,9 @@ def from_one_law() -> tuple[str, ...]:
 
 
 def first(claims: Claims) -> str | None:
-    """The preferred scheme of those that a rule's proof covers; None if it covers none that drafts from one law."""
+    """The preferred scheme of those that a rule's proof covers; None if it covers none that drafts
+    from one law.
+    """
     return next((scheme for scheme in from_one_law() if scheme in claims.drafting), None)
 
 

@@ -9,7 +9,8 @@ from specjax.numerics import draw, uniforms
 
 @register
 class Greedy(Drafting):
-    """The m-1 most likely tokens of q (ties to the lowest index), then one draw from the rest; m = min(n, support of q).
+    """The m-1 most likely tokens of q (ties to the lowest index), then one draw from the rest; m =
+    min(n, support of q).
 
     Slots from m on are masked. Cost: one top_k and one pass over V. Source: hu2025towards.
     """

@@ -8,7 +8,8 @@ from specjax.numerics import draw, uniforms
 
 @register
 class Hub(Drafting):
-    """Two drafts, one of them always the most likely token a: (i, a) with mass q_i, (a, i) with mass q_a q_i / (1 - q_a).
+    """Two drafts, one of them always the most likely token a: (i, a) with mass q_i, (a, i) with
+    mass q_a q_i / (1 - q_a).
 
     Where q is one-hot both drafts are a. Cost: two passes over V. Source: sun2024spechub.
     """

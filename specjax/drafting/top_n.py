@@ -8,7 +8,9 @@ from specjax.drafting._base import Drafting, Law, Mask, RandomKey, Tokens, regis
 
 @register
 class TopN(Drafting):
-    """The n most likely tokens of q (ties to the lowest index): nothing is drawn. Slots beyond the support of q are masked."""
+    """The n most likely tokens of q (ties to the lowest index): nothing is drawn. Slots beyond the
+    support of q are masked.
+    """
 
     def sample(self, key: RandomKey, q: Law, n: int) -> tuple[Tokens, Mask]:
         values, tokens = jax.lax.top_k(q, min(n, q.shape[0]))

@@ -15,4 +15,5 @@ class WithoutReplacement(Drafting):
 
     def sample(self, key: RandomKey, q: Law, n: int) -> tuple[Tokens, Mask]:
         tokens = first_arrivals(key, q, min(n, q.shape[0]))
-        return jnp.pad(tokens, (0, n - tokens.shape[0])), jnp.arange(n) < jnp.sum(q > 0)  # no function of the key: rules may solve once
+        # no function of the key: rules may solve once
+        return jnp.pad(tokens, (0, n - tokens.shape[0])), jnp.arange(n) < jnp.sum(q > 0)

@@ -1,4 +1,6 @@
-"""Synthetic laws of target and draft with a known answer, one family per file; a file dropped in here is a family everywhere."""
+"""Synthetic laws of target and draft with a known answer, one family per file; a file dropped in
+here is a family everywhere.
+"""
 
 from specjax._registry import Registry, parts
 from specjax.families._base import Family, Laws, register
@@ -13,7 +15,8 @@ names, get, all = FAMILIES.names, FAMILIES.get, FAMILIES.all
 
 
 def parse(text: str) -> Family:
-    """The family written as `NAME` or `NAME:parameter=value,..`; what is not given keeps its default.
+    """The family written as `NAME` or `NAME:parameter=value,..`; what is not given keeps its
+    default.
 
     Raises:
       ValueError: there is no such family or parameter, or a value is out of its range.
@@ -25,11 +28,16 @@ def parse(text: str) -> Family:
     for part in given.split(",") if given else ():
         parameter, _, value = part.partition("=")
         if parameter not in kinds:
-            raise ValueError(f"family {name}: unknown parameter {parameter!r}, expected some of {', '.join(kinds)}")
+            raise ValueError(
+                f"family {name}: unknown parameter {parameter!r}, expected some of "
+                f"{', '.join(kinds)}"
+            )
         try:
             values[parameter] = kinds[parameter](value)
         except ValueError:
-            raise ValueError(f"family {name}: {parameter}: expected {kinds[parameter].__name__}, got {value!r}") from None
+            raise ValueError(
+                f"family {name}: {parameter}: expected {kinds[parameter].__name__}, got {value!r}"
+            ) from None
     return make(**values)
 
 

@@ -18,8 +18,8 @@ class Laws(NamedTuple):
 class Family(Protocol):
     """Random pairs of laws; numeric parameters are traced leaves, with a default.
 
-    `sample(key, vocabulary)` draws one pair, at any static V >= 2. `mean_tv(vocabulary)` is E TV(p, q): exact, or, where `limit` is
-    true, as V grows.
+    `sample(key, vocabulary)` draws one pair, at any static V >= 2. `mean_tv(vocabulary)` is E TV(p,
+    q): exact, or, where `limit` is true, as V grows.
     """
 
     name: ClassVar[str] = ""

@@ -11,10 +11,12 @@ from specjax.families._base import Family, Law, Laws, RandomKey, Scalar, expect,
 
 @register
 class Dirichlet(Family):
-    """p and q are independent draws from Dirichlet(a, .., a): peaked for small a, flat for large; exchangeable.
+    """p and q are independent draws from Dirichlet(a, .., a): peaked for small a, flat for large;
+    exchangeable.
 
-    A coordinate is Beta(a, b), b = (V - 1) a, so E TV is V/2 times the mean difference of two of these,
-    4 / (a + b) B(a + b, a + b) / (B(a, a) B(b, b)). At a = 1 it goes to 1/2. Cost: some five passes of noise over V.
+    A coordinate is Beta(a, b), b = (V - 1) a, so E TV is V/2 times the mean difference of two of
+    these, 4 / (a + b) B(a + b, a + b) / (B(a, a) B(b, b)). At a = 1 it goes to 1/2. Cost: some five
+    passes of noise over V.
     """
 
     limit: ClassVar[bool] = False
@@ -24,7 +26,11 @@ class Dirichlet(Family):
         expect("concentration", self.concentration, 1e-3, 1e3)
 
     def sample(self, key: RandomKey, vocabulary: int) -> Laws:
-        return Laws(*jax.vmap(lambda key: jax.nn.softmax(_log_gamma(key, self.concentration, vocabulary)))(jax.random.split(key)))
+        return Laws(
+            *jax.vmap(lambda key: jax.nn.softmax(_log_gamma(key, self.concentration, vocabulary)))(
+                jax.random.split(key)
+            )
+        )
 
     def mean_tv(self, vocabulary: int) -> float:
         a, b = self.concentration, (vocabulary - 1) * self.concentration
@@ -37,9 +43,11 @@ def _log_beta(a: float) -> float:
 
 
 def _log_gamma(key: RandomKey, shape: float | Scalar, size: int) -> Law:
-    """Logarithms of independent Gamma(shape, 1): Gamma(shape + 1) by Marsaglia and Tsang, times U^(1 / shape).
+    """Logarithms of independent Gamma(shape, 1): Gamma(shape + 1) by Marsaglia and Tsang, times
+    U^(1 / shape).
 
-    All tokens are proposed again until each has been accepted once. `jax.random.loggamma` loops token by token: ten times as long.
+    All tokens are proposed again until each has been accepted once. `jax.random.loggamma` loops
+    token by token: ten times as long.
     """
     d = jnp.float32(shape) + 2 / 3
     boost, again = jax.random.split(key)

@@ -9,10 +9,11 @@ from specjax.families._base import Family, Laws, RandomKey, expect, register, ta
 
 @register
 class LogNormal(Family):
-    """p and q have the logits z + e/2 and z - e/2, z ~ N(0, spread^2), e ~ N(0, noise^2) for each token: exchangeable.
+    """p and q have the logits z + e/2 and z - e/2, z ~ N(0, spread^2), e ~ N(0, noise^2) for each
+    token: exchangeable.
 
-    E TV goes to 1 - 2 Phi(-noise / 2) as V grows, whatever the spread: the overlap E min / E of two log-normal weights. Below
-    V ~ e^(spread^2) it is less. Cost: two passes of noise over V.
+    E TV goes to 1 - 2 Phi(-noise / 2) as V grows, whatever the spread: the overlap E min / E of two
+    log-normal weights. Below V ~ e^(spread^2) it is less. Cost: two passes of noise over V.
     """
 
     limit: ClassVar[bool] = True

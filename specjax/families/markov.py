@@ -11,10 +11,12 @@ from specjax.numerics import normalise, total
 
 @register
 class Markov(Family):
-    """A row of the target chain has logits N(0, spread^2); the draft chain moves `distance` of its mass: TV(p, q) = distance exactly.
+    """A row of the target chain has logits N(0, spread^2); the draft chain moves `distance` of its
+    mass: TV(p, q) = distance exactly.
 
-    q = p + distance (r - p) / TV(p, r), where r is a second such row on that half of the tokens that holds less of p, so that
-    TV(p, r) >= 1/2 whatever the row. The rows of a chain are independent: each key is one state. Cost: two passes of noise over V.
+    q = p + distance (r - p) / TV(p, r), where r is a second such row on that half of the tokens
+    that holds less of p, so that TV(p, r) >= 1/2 whatever the row. The rows of a chain are
+    independent: each key is one state. Cost: two passes of noise over V.
     """
 
     limit: ClassVar[bool] = False

@@ -9,10 +9,11 @@ from specjax.families._base import Family, Laws, RandomKey, expect, register, ta
 
 @register
 class Temperature(Family):
-    """p = softmax(z) and q = softmax(z / ratio), z ~ N(0, spread^2) for each token: both order the tokens alike.
+    """p = softmax(z) and q = softmax(z / ratio), z ~ N(0, spread^2) for each token: both order the
+    tokens alike.
 
-    E TV goes to 1 - 2 Phi(-spread |1 - 1 / ratio| / 2) as V grows: under p and q the logits are normal, so far apart. Below
-    V ~ e^(spread^2) it is less. Cost: one pass of noise over V.
+    E TV goes to 1 - 2 Phi(-spread |1 - 1 / ratio| / 2) as V grows: under p and q the logits are
+    normal, so far apart. Below V ~ e^(spread^2) it is less. Cost: one pass of noise over V.
     """
 
     limit: ClassVar[bool] = True

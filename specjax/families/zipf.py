@@ -12,10 +12,11 @@ from specjax.numerics import total
 
 @register
 class Zipf(Family):
-    """p ~ rank^-exponent; in q each pair of ranks (r, r + shift), r in the first half of a block of 2 shift, trades places with `chance`.
+    """p ~ rank^-exponent; in q each pair of ranks (r, r + shift), r in the first half of a block of
+    2 shift, trades places with `chance`.
 
-    p and q hold the same masses in another order. Each trade moves w_r - w_{r + shift}, so E TV is `chance` times the sum of these; at
-    chance 1 every TV is. Cost: one gather of V.
+    p and q hold the same masses in another order. Each trade moves w_r - w_{r + shift}, so E TV is
+    `chance` times the sum of these; at chance 1 every TV is. Cost: one gather of V.
     """
 
     limit: ClassVar[bool] = False
@@ -32,7 +33,9 @@ class Zipf(Family):
         token = jnp.arange(vocabulary)
         upper = token % (2 * self.shift) >= self.shift
         partner = jnp.where(upper, token - self.shift, token + self.shift)
-        trades = jax.random.bernoulli(key, self.chance, (vocabulary,))[jnp.minimum(token, partner)] & (partner < vocabulary)
+        trades = jax.random.bernoulli(key, self.chance, (vocabulary,))[
+            jnp.minimum(token, partner)
+        ] & (partner < vocabulary)
         weights: Law = (1.0 + token) ** -self.exponent
         p = weights / total(weights)
         return Laws(p, p[jnp.where(trades, partner, token)])
@@ -41,4 +44,6 @@ class Zipf(Family):
         weights = np.arange(1.0, vocabulary + 1) ** -self.exponent
         rank = np.arange(max(vocabulary - self.shift, 0))
         lower = rank[rank % (2 * self.shift) < self.shift]
-        return float(self.chance * np.sum(weights[lower] - weights[lower + self.shift]) / np.sum(weights))
+        return float(
+            self.chance * np.sum(weights[lower] - weights[lower + self.shift]) / np.sum(weights)
+        )

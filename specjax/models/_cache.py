@@ -14,7 +14,9 @@ def cache_folder() -> Path:
 
 
 def cached(name: str, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Arrays kept as `name`.npz in the cache folder, computed where they are not; whoever reads sees a whole file or none."""
+    """Arrays kept as `name`.npz in the cache folder, computed where they are not; whoever reads
+    sees a whole file or none.
+    """
     file = cache_folder() / f"{name}.npz"
     if not file.is_file():
         arrays = compute()

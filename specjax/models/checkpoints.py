@@ -7,7 +7,9 @@ from orbax.checkpoint import v1 as ocp
 
 
 def save(folder: Path, params: PyTree) -> None:
-    """Write a pytree of arrays; an older checkpoint in the same place is replaced when the new one is complete."""
+    """Write a pytree of arrays; an older checkpoint in the same place is replaced when the new one
+    is complete.
+    """
     ocp.save(folder.resolve(), params, overwrite=True)
 
 

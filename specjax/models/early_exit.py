@@ -1,4 +1,6 @@
-"""A draft out of the target's first layers: an affine map from the hidden state at the exit to the last one, by ridge regression."""
+"""A draft out of the target's first layers: an affine map from the hidden state at the exit to the
+last one, by ridge regression.
+"""
 
 import dataclasses
 
@@ -15,10 +17,14 @@ BATCH = 4
 RIDGE = 1e-5
 
 
-def fit(model: Transformer, params: PyTree, windows: Int[np.ndarray, "B T"], exit_after: int) -> dict[str, Float[np.ndarray, "..."]]:
-    """`kernel` [E, E] and `bias` [E] of least squared error, for `transformer.adapted`; cost: one forward of the windows.
+def fit(
+    model: Transformer, params: PyTree, windows: Int[np.ndarray, "B T"], exit_after: int
+) -> dict[str, Float[np.ndarray, "..."]]:
+    """`kernel` [E, E] and `bias` [E] of least squared error, for `transformer.adapted`; cost: one
+    forward of the windows.
 
-    The first token of each window is left out: the hidden state at such attention sinks is larger by orders of magnitude.
+    The first token of each window is left out: the hidden state at such attention sinks is larger
+    by orders of magnitude.
 
     Args:
       windows: token ids of plain texts.
@@ -29,13 +35,21 @@ def fit(model: Transformer, params: PyTree, windows: Int[np.ndarray, "B T"], exi
 
     @jax.jit
     def states(params: PyTree, batch: Int[Array, "B T"]) -> Float[Array, "2 B T E"]:
-        return jnp.stack(jax.vmap(lambda tokens: model.score(params, cache, tokens, topology).features)(batch))
+        return jnp.stack(
+            jax.vmap(lambda tokens: model.score(params, cache, tokens, topology).features)(batch)
+        )
 
-    parts = [np.asarray(states(params, windows[i : i + BATCH]), np.float64) for i in range(0, len(windows), BATCH)]
+    parts = [
+        np.asarray(states(params, windows[i : i + BATCH]), np.float64)
+        for i in range(0, len(windows), BATCH)
+    ]
     early, last = np.concatenate(parts, axis=1)[:, :, 1:].reshape(2, -1, model.config.width)
     mean_early, mean_last = early.mean(0), last.mean(0)
     centred = early - mean_early
     gram = centred.T @ centred
     ridge = RIDGE * np.trace(gram) / len(gram) * np.eye(len(gram))
     kernel = np.linalg.solve(gram + ridge, centred.T @ (last - mean_last))
-    return {"kernel": kernel.astype(np.float32), "bias": (mean_last - mean_early @ kernel).astype(np.float32)}
+    return {
+        "kernel": kernel.astype(np.float32),
+        "bias": (mean_last - mean_early @ kernel).astype(np.float32),
+    }

@@ -1,4 +1,6 @@
-"""Llama weights and byte-pair tokenizers out of GGUF files; needs the packages `gguf` and `tokenizers`."""
+"""Llama weights and byte-pair tokenizers out of GGUF files; needs the packages `gguf` and
+`tokenizers`.
+"""
 
 import dataclasses
 from pathlib import Path
@@ -62,13 +64,17 @@ def params(reader: GGUFReader, config: Config) -> PyTree:
 
 
 def _halves(weight: np.ndarray, head: int) -> np.ndarray:
-    """Rows of each head from rotary pairs (0, 1), (2, 3), .. back to halves: evens first, then odds."""
+    """Rows of each head from rotary pairs (0, 1), (2, 3), .. back to halves: evens first, then
+    odds.
+    """
     return weight.reshape(-1, head // 2, 2, weight.shape[1]).swapaxes(1, 2).reshape(weight.shape)
 
 
 @dataclasses.dataclass(frozen=True)
 class BytePairs:
-    """A byte-pair tokenizer that splits digits one by one; decoding keeps control tokens visible."""
+    """A byte-pair tokenizer that splits digits one by one; decoding keeps control tokens
+    visible.
+    """
 
     inner: tokenizers.Tokenizer
 
@@ -83,13 +89,22 @@ class BytePairs:
 
 def tokenizer(reader: GGUFReader) -> BytePairs:
     """The tokenizer in the file's metadata."""
-    words, kinds, merges = (reader.fields[f"tokenizer.ggml.{name}"].contents() for name in ("tokens", "token_type", "merges"))
+    words, kinds, merges = (
+        reader.fields[f"tokenizer.ggml.{name}"].contents()
+        for name in ("tokens", "token_type", "merges")
+    )
     pairs = [tuple(merge.split(" ")) for merge in merges]
-    inner = tokenizers.Tokenizer(tokenizers.models.BPE({word: i for i, word in enumerate(words)}, pairs))
+    inner = tokenizers.Tokenizer(
+        tokenizers.models.BPE({word: i for i, word in enumerate(words)}, pairs)
+    )
     digits = tokenizers.pre_tokenizers.Digits(individual_digits=True)
-    inner.pre_tokenizer = tokenizers.pre_tokenizers.Sequence([digits, tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)])
+    inner.pre_tokenizer = tokenizers.pre_tokenizers.Sequence(
+        [digits, tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
     inner.decoder = tokenizers.decoders.ByteLevel()
-    inner.add_special_tokens([word for word, kind in zip(words, kinds, strict=True) if kind == CONTROL])
+    inner.add_special_tokens(
+        [word for word, kind in zip(words, kinds, strict=True) if kind == CONTROL]
+    )
     return BytePairs(inner)
 
 

@@ -1,4 +1,6 @@
-"""Markov chains as language models: every law is known exactly, so that whole decodes can be enumerated."""
+"""Markov chains as language models: every law is known exactly, so that whole decodes can be
+enumerated.
+"""
 
 import dataclasses
 from typing import NamedTuple
@@ -22,7 +24,8 @@ class _Cache(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Markov:
-    """A chain of order k >= 1; `params` is the table [V^k, V] of logits, the context read as a number in base V.
+    """A chain of order k >= 1; `params` is the table [V^k, V] of logits, the context read as a
+    number in base V.
 
     Before the first token the past counts as token 0.
     """
@@ -33,32 +36,50 @@ class Markov:
     def init(self, capacity: int, nodes: int) -> _Cache:
         return _Cache(jnp.zeros(self.order, jnp.int32), jnp.zeros(capacity + nodes, jnp.int32))
 
-    def score(self, params: Table, cache: _Cache, tokens: Int[Array, " N"], topology: Topology, nodes: slice = slice(None)) -> Scores:
+    def score(
+        self,
+        params: Table,
+        cache: _Cache,
+        tokens: Int[Array, " N"],
+        topology: Topology,
+        nodes: slice = slice(None),
+    ) -> Scores:
         parents, depth = jnp.asarray(topology.parents), jnp.asarray(topology.depth)
         ancestor = jnp.arange(topology.nodes)
         context = jnp.zeros(topology.nodes, jnp.int32)
         for back in range(self.order):
             past = cache.history[jnp.clip(self.order - back + depth, 0, self.order - 1)]
-            context += jnp.where(ancestor == NO_NODE, past, tokens[ancestor]) * self.vocabulary**back
+            context += (
+                jnp.where(ancestor == NO_NODE, past, tokens[ancestor]) * self.vocabulary**back
+            )
             ancestor = jnp.where(ancestor == NO_NODE, NO_NODE, parents[ancestor])
         scored = jax.lax.dynamic_update_slice(cache.scored, tokens.astype(jnp.int32), (0,))
         return Scores(params[context[nodes]], (), _Cache(cache.history, scored))
 
     def commit(self, cache: _Cache, path: Int[Array, " D"]) -> _Cache:
         sequence = jnp.concatenate([cache.history, cache.scored[path]])
-        return _Cache(jax.lax.dynamic_slice(sequence, (jnp.sum(path != NO_NODE),), (self.order,)), cache.scored)
+        return _Cache(
+            jax.lax.dynamic_slice(sequence, (jnp.sum(path != NO_NODE),), (self.order,)),
+            cache.scored,
+        )
 
 
-def random_tables(vocabulary: int, order: int, entropy: float, distance: float, seed: int) -> tuple[Table, Table]:
-    """Logits of a target and a draft chain: mean entropy in nats over the contexts, and mean total variation between the two.
+def random_tables(
+    vocabulary: int, order: int, entropy: float, distance: float, seed: int
+) -> tuple[Table, Table]:
+    """Logits of a target and a draft chain: mean entropy in nats over the contexts, and mean total
+    variation between the two.
 
     The draft mixes the target with a second random chain, so its distance is exact.
 
     Raises:
-      ValueError: the entropy is not in (0, log V), or the distance is not in [0, d] where d is that of the second chain.
+      ValueError: the entropy is not in (0, log V), or the distance is not in [0, d] where d is that
+        of the second chain.
     """
     if not 0 < entropy < np.log(vocabulary):
-        raise ValueError(f"entropy: expected between 0 and log V = {np.log(vocabulary):.3f} nats, got {entropy}")
+        raise ValueError(
+            f"entropy: expected between 0 and log V = {np.log(vocabulary):.3f} nats, got {entropy}"
+        )
     target, other = np.random.default_rng(seed).normal(size=(2, vocabulary**order, vocabulary))
     p, r = _sharpen(target, entropy), _sharpen(other, entropy)
     most = np.abs(p - r).sum(-1).mean() / 2

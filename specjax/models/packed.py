@@ -1,4 +1,6 @@
-"""Weights as package data: one float16 npz, since an orbax folder names its many files at random and needs orbax to be read."""
+"""Weights as package data: one float16 npz, since an orbax folder names its many files at random
+and needs orbax to be read.
+"""
 
 from pathlib import Path
 
@@ -9,12 +11,19 @@ from jaxtyping import PyTree
 
 
 def _named(tree: PyTree) -> dict[str, PyTree]:
-    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in jax.tree.leaves_with_path(tree)}
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="/"): leaf
+        for path, leaf in jax.tree.leaves_with_path(tree)
+    }
 
 
 def pack(file: Path, params: PyTree) -> None:
     """Write the leaves in float16, named by their paths."""
-    np.savez_compressed(file, allow_pickle=False, **{name: np.asarray(leaf, np.float16) for name, leaf in _named(params).items()})
+    np.savez_compressed(
+        file,
+        allow_pickle=False,
+        **{name: np.asarray(leaf, np.float16) for name, leaf in _named(params).items()},
+    )
 
 
 def unpack(file: Path, like: PyTree) -> PyTree:

@@ -1,4 +1,6 @@
-"""A plain decoder (RMSNorm, rotary, grouped-query attention, gated SiLU, tied head) that scores whole trees in one forward."""
+"""A plain decoder (RMSNorm, rotary, grouped-query attention, gated SiLU, tied head) that scores
+whole trees in one forward.
+"""
 
 import dataclasses
 import functools
@@ -20,12 +22,15 @@ class Config:
     """The shape of a decoder.
 
     Attributes:
-      vocabulary, width, layers, heads, kv_heads, hidden: V, residual width, number of blocks, query heads, key heads, MLP width.
-      window: how many positions, itself included, each position attends to in a block; keep it to what was trained on.
+      vocabulary, width, layers, heads, kv_heads, hidden: V, residual width, number of blocks, query
+        heads, key heads, MLP width.
+      window: how many positions, itself included, each position attends to in a block; keep it to
+        what was trained on.
       adapter: an affine map acts on the last block's output, before the final norm (early exits).
 
     Raises:
-      ValueError: the heads do not divide the width into even parts, or kv_heads does not divide heads.
+      ValueError: the heads do not divide the width into even parts, or kv_heads does not divide
+        heads.
     """
 
     vocabulary: int
@@ -42,7 +47,8 @@ class Config:
     def __post_init__(self) -> None:
         if self.width % (2 * self.heads) or self.heads % self.kv_heads:
             raise ValueError(
-                f"config: expected width divisible by 2*heads and heads by kv_heads, got {self.width}, {self.heads}, {self.kv_heads}"
+                f"config: expected width divisible by 2*heads and heads by kv_heads, got "
+                f"{self.width}, {self.heads}, {self.kv_heads}"
             )
 
     @property
@@ -52,7 +58,9 @@ class Config:
 
 
 class Cache(NamedTuple):
-    """Keys and values [rows, kv_heads, head_width] of each block; rows below `length` are committed, the next ones scratch."""
+    """Keys and values [rows, kv_heads, head_width] of each block; rows below `length` are
+    committed, the next ones scratch.
+    """
 
     keys: tuple[Float[Array, "R K H"], ...]
     values: tuple[Float[Array, "R K H"], ...]
@@ -68,7 +76,10 @@ class Rotation(NamedTuple):
     def __call__(self, x: Float[Array, "*B K H"]) -> Float[Array, "*B K H"]:
         """Turn the heads (first half against second half) to their positions."""
         first, second = jnp.split(x, 2, axis=-1)
-        return jnp.concatenate([first * self.cosine - second * self.sine, second * self.cosine + first * self.sine], axis=-1)
+        return jnp.concatenate(
+            [first * self.cosine - second * self.sine, second * self.cosine + first * self.sine],
+            axis=-1,
+        )
 
 
 def rotation(config: Config, positions: Int[Array, "*B"]) -> Rotation:
@@ -79,9 +90,14 @@ def rotation(config: Config, positions: Int[Array, "*B"]) -> Rotation:
 
 
 def attend(
-    query: Float[Array, "M A H"], keys: Float[Array, "R K H"], values: Float[Array, "R K H"], mask: Bool[Array, "M R"]
+    query: Float[Array, "M A H"],
+    keys: Float[Array, "R K H"],
+    values: Float[Array, "R K H"],
+    mask: Bool[Array, "M R"],
 ) -> Float[Array, "M A H"]:
-    """Grouped-query attention of M positions over the rows that the mask admits (at least one each)."""
+    """Grouped-query attention of M positions over the rows that the mask admits (at least one
+    each).
+    """
     count, _, width = query.shape
     groups = query.reshape(count, keys.shape[1], -1, width).transpose(1, 2, 0, 3)
     flat = groups.reshape(keys.shape[1], -1, width) * width**-0.5
@@ -93,25 +109,39 @@ def attend(
 
 
 class Block(nnx.Module):
-    """Attention, then a gated MLP, each on a normalised residual stream; the MLP and the projections act row by row."""
+    """Attention, then a gated MLP, each on a normalised residual stream; the MLP and the
+    projections act row by row.
+    """
 
     def __init__(self, config: Config, rngs: nnx.Rngs):
         self.head_width = config.head_width
         linear = functools.partial(nnx.Linear, use_bias=False, rngs=rngs)
         norm = functools.partial(nnx.RMSNorm, config.width, epsilon=config.norm_eps, rngs=rngs)
         self.attention_norm, self.mlp_norm = norm(), norm()
-        self.query, self.out = linear(config.width, config.width), linear(config.width, config.width)
-        self.key, self.value = (linear(config.width, config.kv_heads * config.head_width) for _ in range(2))
-        self.gate, self.up = linear(config.width, config.hidden), linear(config.width, config.hidden)
+        self.query, self.out = (
+            linear(config.width, config.width),
+            linear(config.width, config.width),
+        )
+        self.key, self.value = (
+            linear(config.width, config.kv_heads * config.head_width) for _ in range(2)
+        )
+        self.gate, self.up = (
+            linear(config.width, config.hidden),
+            linear(config.width, config.hidden),
+        )
         self.down = linear(config.hidden, config.width)
 
     def project(self, x: Float[Array, "M E"], turn: Rotation) -> tuple[Array, Array, Array]:
         """Query, key and value heads of each row."""
         y = self.attention_norm(x)
-        query, key, value = (f(y).reshape(len(x), -1, self.head_width) for f in (self.query, self.key, self.value))
+        query, key, value = (
+            f(y).reshape(len(x), -1, self.head_width) for f in (self.query, self.key, self.value)
+        )
         return turn(query), turn(key), value
 
-    def finish(self, x: Float[Array, "M E"], mixed: Float[Array, "*lead A H"]) -> Float[Array, "M E"]:
+    def finish(
+        self, x: Float[Array, "M E"], mixed: Float[Array, "*lead A H"]
+    ) -> Float[Array, "M E"]:
         """The residual stream after the block, given what attention mixed."""
         x = x + self.out(mixed.reshape(x.shape))
         y = self.mlp_norm(x)
@@ -122,7 +152,9 @@ class Decoder(nnx.Module):
     """The weights and the forward; the head is the embedding."""
 
     def __init__(self, config: Config, rngs: nnx.Rngs):
-        self.embed = nnx.Embed(config.vocabulary, config.width, embedding_init=nnx.initializers.normal(0.02), rngs=rngs)
+        self.embed = nnx.Embed(
+            config.vocabulary, config.width, embedding_init=nnx.initializers.normal(0.02), rngs=rngs
+        )
         self.blocks = nnx.List([Block(config, rngs) for _ in range(config.layers)])
         self.norm = nnx.RMSNorm(config.width, epsilon=config.norm_eps, rngs=rngs)
         if config.adapter:
@@ -140,13 +172,16 @@ def _structure(config: Config) -> nnx.GraphDef:
 
 @dataclasses.dataclass(frozen=True)
 class Transformer:
-    """A decoder as a `LanguageModel`: static key-value cache, scratch rows directly after the committed ones.
+    """A decoder as a `LanguageModel`: static key-value cache, scratch rows directly after the
+    committed ones.
 
     Attributes:
       config: the shape.
-      features: numbers of blocks after which the hidden state [M, width] is returned by `score`; 0 is the embedding.
+      features: numbers of blocks after which the hidden state [M, width] is returned by `score`; 0
+        is the embedding.
 
-    A forward costs O(M (weights + rows * width)), rows = capacity + nodes, whatever the cache holds.
+    A forward costs O(M (weights + rows * width)), rows = capacity + nodes, whatever the cache
+    holds.
     """
 
     config: Config
@@ -162,23 +197,46 @@ class Transformer:
         return nnx.to_pure_dict(nnx.state(Decoder(self.config, nnx.Rngs(key))))
 
     def init(self, capacity: int, nodes: int) -> Cache:
-        """An empty cache; `score` at length t takes any tree of up to capacity + nodes - t nodes."""
+        """An empty cache; `score` at length t takes any tree of up to capacity + nodes - t
+        nodes.
+        """
         shape = (capacity + nodes, self.config.kv_heads, self.config.head_width)
-        keys, values = (tuple(jnp.zeros(shape, jnp.float32) for _ in range(self.config.layers)) for _ in range(2))
+        keys, values = (
+            tuple(jnp.zeros(shape, jnp.float32) for _ in range(self.config.layers))
+            for _ in range(2)
+        )
         return Cache(keys, values, jnp.zeros((), jnp.int32))
 
-    def score(self, params: PyTree, cache: Cache, tokens: Int[Array, " N"], topology: Topology, nodes: slice = slice(None)) -> Scores:
-        """Logits (float32) of what follows each node of the static range `nodes`; see `LanguageModel`.
+    def score(
+        self,
+        params: PyTree,
+        cache: Cache,
+        tokens: Int[Array, " N"],
+        topology: Topology,
+        nodes: slice = slice(None),
+    ) -> Scores:
+        """Logits (float32) of what follows each node of the static range `nodes`; see
+        `LanguageModel`.
 
         Raises:
-          ValueError: the tree has more nodes than the cache has rows, or `tokens` has another size than the tree.
+          ValueError: the tree has more nodes than the cache has rows, or `tokens` has another size
+            than the tree.
         """
         rows = cache.keys[0].shape[0]
         if topology.nodes > rows or tokens.shape != (topology.nodes,):
-            raise ValueError(f"tree: expected at most {rows} nodes and as many tokens, got {topology.nodes} and {tokens.shape}")
+            raise ValueError(
+                f"tree: expected at most {rows} nodes and as many tokens, got {topology.nodes} and "
+                f"{tokens.shape}"
+            )
         decoder = nnx.merge(_structure(self.config), params)
-        first, positions = cache.length + nodes.indices(topology.nodes)[0], cache.length + jnp.asarray(topology.depth)
-        mask, turn = self._mask(cache, topology, positions)[nodes], rotation(self.config, positions[nodes])
+        first, positions = (
+            cache.length + nodes.indices(topology.nodes)[0],
+            cache.length + jnp.asarray(topology.depth),
+        )
+        mask, turn = (
+            self._mask(cache, topology, positions)[nodes],
+            rotation(self.config, positions[nodes]),
+        )
         hidden, keys, values = [decoder.embed(tokens[nodes])], list(cache.keys), list(cache.values)
         for i, block in enumerate(decoder.blocks):
             query, key, value = block.project(hidden[-1], turn)
@@ -186,12 +244,15 @@ class Transformer:
             values[i] = jax.lax.dynamic_update_slice_in_dim(values[i], value, first, axis=0)
             hidden.append(block.finish(hidden[-1], attend(query, keys[i], values[i], mask)))
         features = tuple(hidden[i] for i in self.features)
-        return Scores(decoder.head(hidden[-1]), features, Cache(tuple(keys), tuple(values), cache.length))
+        return Scores(
+            decoder.head(hidden[-1]), features, Cache(tuple(keys), tuple(values), cache.length)
+        )
 
     def forward(self, params: PyTree, windows: Int[Array, "B T"]) -> Float[Array, "B T V"]:
         """Logits of what follows each position of plain sequences, without a cache; for training.
 
-        The rows of all sequences are one matrix outside attention: on CPU its gradient is twice as fast as the vmap's.
+        The rows of all sequences are one matrix outside attention: on CPU its gradient is twice as
+        fast as the vmap's.
         """
         batch, length = windows.shape
         decoder = nnx.merge(_structure(self.config), params)
@@ -200,12 +261,16 @@ class Transformer:
         turn = rotation(self.config, jnp.tile(jnp.arange(length), batch))
         x = decoder.embed(windows.reshape(-1))
         for block in decoder.blocks:
-            query, key, value = (y.reshape(batch, length, *y.shape[1:]) for y in block.project(x, turn))
+            query, key, value = (
+                y.reshape(batch, length, *y.shape[1:]) for y in block.project(x, turn)
+            )
             x = block.finish(x, jax.vmap(attend, in_axes=(0, 0, 0, None))(query, key, value, mask))
         return decoder.head(x).reshape(batch, length, -1)
 
     def commit(self, cache: Cache, path: Int[Array, " D"]) -> Cache:
-        """Move the scratch rows of `path` behind the committed ones; path entries are nodes, ROOT first, padded with NO_NODE."""
+        """Move the scratch rows of `path` behind the committed ones; path entries are nodes, ROOT
+        first, padded with NO_NODE.
+        """
         rows = cache.length + jnp.maximum(path, ROOT)
 
         def keep(x: Array) -> Array:
@@ -214,25 +279,44 @@ class Transformer:
         length = cache.length + jnp.sum(path != NO_NODE, dtype=jnp.int32)
         return Cache(tuple(map(keep, cache.keys)), tuple(map(keep, cache.values)), length)
 
-    def _mask(self, cache: Cache, topology: Topology, positions: Int[Array, " N"]) -> Bool[Array, "N R"]:
+    def _mask(
+        self, cache: Cache, topology: Topology, positions: Int[Array, " N"]
+    ) -> Bool[Array, "N R"]:
         """Committed rows and ancestors, each within the window."""
-        row, oldest = jnp.arange(cache.keys[0].shape[0]), positions[:, None] - self.config.window + 1
+        row, oldest = (
+            jnp.arange(cache.keys[0].shape[0]),
+            positions[:, None] - self.config.window + 1,
+        )
         above = topology.ancestors() & (positions >= oldest)
-        return jax.lax.dynamic_update_slice_in_dim((row < cache.length) & (row >= oldest), above, cache.length, axis=1)
+        return jax.lax.dynamic_update_slice_in_dim(
+            (row < cache.length) & (row >= oldest), above, cache.length, axis=1
+        )
 
 
-def subset(model: Transformer, params: PyTree, layers: tuple[int, ...]) -> tuple[Transformer, PyTree]:
+def subset(
+    model: Transformer, params: PyTree, layers: tuple[int, ...]
+) -> tuple[Transformer, PyTree]:
     """The model that runs only these blocks of another, sharing its weight arrays.
 
     Raises:
       ValueError: a layer is not one of the model's.
     """
     if not set(layers) <= set(range(model.config.layers)) or not layers:
-        raise ValueError(f"layers: expected numbers from 0 to {model.config.layers - 1}, got {layers}")
+        raise ValueError(
+            f"layers: expected numbers from 0 to {model.config.layers - 1}, got {layers}"
+        )
     blocks = {i: params["blocks"][layer] for i, layer in enumerate(layers)}
-    return Transformer(dataclasses.replace(model.config, layers=len(layers))), {**params, "blocks": blocks}
+    return Transformer(dataclasses.replace(model.config, layers=len(layers))), {
+        **params,
+        "blocks": blocks,
+    }
 
 
 def adapted(model: Transformer, params: PyTree, adapter: PyTree) -> tuple[Transformer, PyTree]:
-    """The model with an affine map between its last block and the final norm: `adapter` holds `kernel` [E, E] and `bias` [E]."""
-    return Transformer(dataclasses.replace(model.config, adapter=True)), {**params, "adapter": jax.tree.map(jnp.asarray, adapter)}
+    """The model with an affine map between its last block and the final norm: `adapter` holds
+    `kernel` [E, E] and `bias` [E].
+    """
+    return Transformer(dataclasses.replace(model.config, adapter=True)), {
+        **params,
+        "adapter": jax.tree.map(jnp.asarray, adapter),
+    }

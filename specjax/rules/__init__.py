@@ -14,7 +14,17 @@ from specjax._laws import check_laws
 from specjax._registry import Registry
 from specjax._types import RandomKey
 from specjax.numerics import repeated
-from specjax.rules._base import Certificate, Claims, Law, Mask, Rule, Scalar, Solves, Tokens, register
+from specjax.rules._base import (
+    Certificate,
+    Claims,
+    Law,
+    Mask,
+    Rule,
+    Scalar,
+    Solves,
+    Tokens,
+    register,
+)
 from specjax.rules.greedy import Greedy
 from specjax.rules.hub import Hub
 from specjax.rules.importance_weighted import ImportanceWeighted
@@ -26,7 +36,9 @@ from specjax.rules.one_hot import OneHot
 from specjax.rules.optimal import Optimal
 from specjax.rules.optimal_without_replacement import OptimalWithoutReplacement
 from specjax.rules.recursive_rejection import RecursiveRejection
-from specjax.rules.recursive_rejection_without_replacement import RecursiveRejectionWithoutReplacement
+from specjax.rules.recursive_rejection_without_replacement import (
+    RecursiveRejectionWithoutReplacement,
+)
 from specjax.rules.single import Single
 from specjax.rules.transport import Transport
 
@@ -34,28 +46,40 @@ RULES: Registry[Rule] = Registry(__name__, "rule", "claims")
 names, get, all = RULES.names, RULES.get, RULES.all
 
 
-def expected_acceptance(rule: Rule, p: Law, q: Float[Array, "*slots V"], n: int, scheme: str) -> Scalar | None:
-    """The rule's own exact acceptance, or None where it offers none for this scheme and n (see `estimate_acceptance`)."""
+def expected_acceptance(
+    rule: Rule, p: Law, q: Float[Array, "*slots V"], n: int, scheme: str
+) -> Scalar | None:
+    """The rule's own exact acceptance, or None where it offers none for this scheme and n (see
+    `estimate_acceptance`).
+    """
     stated = closed_form(rule, n, scheme)
     return stated(p, q) if stated else None
 
 
 def closed_form(rule: Rule, n: int, scheme: str) -> Callable[[Law, Law], Scalar] | None:
-    """The rule's exact acceptance of n drafts under a scheme, as a function of p and q; None where it states none."""
+    """The rule's exact acceptance of n drafts under a scheme, as a function of p and q; None where
+    it states none.
+    """
     if not hasattr(rule, "expected_acceptance") or not rule.claims.stated_at(scheme, n):
         return None
     return lambda p, q: rule.expected_acceptance(p, q, n)
 
 
-def certificate(rule: Rule, p: Law, q: Float[Array, "*slots V"], n: int, scheme: str) -> Certificate | None:
-    """What the rule's solve reached at this pair of laws, or None where it offers no certificate under this scheme."""
+def certificate(
+    rule: Rule, p: Law, q: Float[Array, "*slots V"], n: int, scheme: str
+) -> Certificate | None:
+    """What the rule's solve reached at this pair of laws, or None where it offers no certificate
+    under this scheme.
+    """
     if not hasattr(rule, "certificate") or scheme not in rule.claims.drafting:
         return None
     return rule.certificate(p, q, n)
 
 
 class LawAndAcceptance(NamedTuple):
-    """The law of the emitted token given the drafts, and the rule's exact acceptance; nan where it does not come with the law."""
+    """The law of the emitted token given the drafts, and the rule's exact acceptance; nan where it
+    does not come with the law.
+    """
 
     law: Law
     acceptance: Scalar
@@ -76,17 +100,27 @@ class Estimate(NamedTuple):
     standard_error: Scalar
 
 
-def estimate_acceptance(key: RandomKey, rule: Rule, p: Law, q: Float[Array, "*slots V"], n: int, scheme: str, samples: int) -> Estimate:
+def estimate_acceptance(
+    key: RandomKey,
+    rule: Rule,
+    p: Law,
+    q: Float[Array, "*slots V"],
+    n: int,
+    scheme: str,
+    samples: int,
+) -> Estimate:
     """P(the emitted token is one of the n drafts), at any V and under any scheme, without bias.
 
-    The law's mass on the distinct live drafts, averaged over drawn drafts: the token itself is never drawn (Rao-Blackwell).
+    The law's mass on the distinct live drafts, averaged over drawn drafts: the token itself is
+    never drawn (Rao-Blackwell).
 
     Args:
       q: [V]; for the scheme `independent` [n, V].
       samples: how often the drafts are drawn, at least 2.
 
     Raises:
-      ValueError: fewer than 2 samples, p or q is seen to be no law, or the rule's proof does not cover this scheme or this n.
+      ValueError: fewer than 2 samples, p or q is seen to be no law, or the rule's proof does not
+        cover this scheme or this n.
 
     Cost: one law a sample, one after the other, in memory O(V n).
     """
@@ -98,7 +132,15 @@ def estimate_acceptance(key: RandomKey, rule: Rule, p: Law, q: Float[Array, "*sl
 
 
 @functools.partial(jax.jit, static_argnames=("n", "scheme", "samples"))
-def _estimate(key: RandomKey, rule: Rule, p: Law, q: Float[Array, "*slots V"], n: int, scheme: str, samples: int) -> Estimate:
+def _estimate(
+    key: RandomKey,
+    rule: Rule,
+    p: Law,
+    q: Float[Array, "*slots V"],
+    n: int,
+    scheme: str,
+    samples: int,
+) -> Estimate:
     def mass(key: RandomKey) -> Scalar:
         tokens, mask = drafting.get(scheme)().sample(key, q, n)
         live = mask & ~repeated(tokens, mask)
@@ -115,7 +157,10 @@ def check_decodes(rule: Rule | type[Rule]) -> None:
       ValueError: the rule holds the plan of one pair.
     """
     if rule.claims.per_pair:
-        raise ValueError(f"rule {rule.name}: holds the plan of one (p, q, n), so it cannot decode; use specjax bound or audit")
+        raise ValueError(
+            f"rule {rule.name}: holds the plan of one (p, q, n), so it cannot decode; use specjax "
+            "bound or audit"
+        )
 
 
 def check_scheme(rule: Rule | type[Rule], scheme: str, n: int) -> None:
@@ -126,7 +171,10 @@ def check_scheme(rule: Rule | type[Rule], scheme: str, n: int) -> None:
     """
     claims = rule.claims
     if scheme not in claims.drafting:
-        raise ValueError(f"rule {rule.name}: its proof covers the schemes {', '.join(sorted(claims.drafting))}, not {scheme}")
+        raise ValueError(
+            f"rule {rule.name}: its proof covers the schemes {', '.join(sorted(claims.drafting))}, "
+            f"not {scheme}"
+        )
     if not claims.admits(n):
         low, high = claims.n_range
         raise ValueError(f"rule {rule.name}: takes n from {low} to {high or 'any'}, got n = {n}")

@@ -3,4 +3,15 @@
 from specjax._laws import register
 from specjax._types import Certificate, Claims, Count, Law, Mask, Rule, Scalar, Solves, Tokens
 
-__all__ = ["Certificate", "Claims", "Count", "Law", "Mask", "Rule", "Scalar", "Solves", "Tokens", "register"]
+__all__ = [
+    "Certificate",
+    "Claims",
+    "Count",
+    "Law",
+    "Mask",
+    "Rule",
+    "Scalar",
+    "Solves",
+    "Tokens",
+    "register",
+]

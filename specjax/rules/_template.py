@@ -1,4 +1,6 @@
-"""One line: the idea. Copy this file to specjax/rules/<name>.py, or anywhere: `specjax audit path/to/<name>.py` judges it."""
+"""One line: the idea. Copy this file to specjax/rules/<name>.py, or anywhere: `specjax audit
+path/to/<name>.py` judges it.
+"""
 
 import jax.numpy as jnp
 
@@ -13,10 +15,14 @@ class Template(Rule):
     The maths. Cost in V and n. Source: key in references.bib, algorithm number.
     """
 
-    claims = Claims(lossless=True, drafting=frozenset({"iid"}), source="leviathan2023fast", optimal_for=1)
+    claims = Claims(
+        lossless=True, drafting=frozenset({"iid"}), source="leviathan2023fast", optimal_for=1
+    )
 
     def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
-        """[V]: law of the emitted token given the drafts; masked slots must not matter, and every input must give a law."""
+        """[V]: law of the emitted token given the drafts; masked slots must not matter, and every
+        input must give a law.
+        """
         first = tokens[jnp.argmax(mask)]
         accept = acceptance_probability(p[first], q[first])
         tried = deposit(residual(p, q) * (1 - accept), first[None], accept[None])

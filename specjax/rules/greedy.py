@@ -10,14 +10,18 @@ from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, registe
 
 @register
 class Greedy(Rule):
-    """Runs the one-draft rule on the drawn token against q restricted to the tokens outside Top, the n-1 most likely ones.
+    """Runs the one-draft rule on the drawn token against q restricted to the tokens outside Top,
+    the n-1 most likely ones.
 
-    Top is always drafted, so its mass p(Top) is accepted whenever the residual lands there. Acceptance
-    p(Top) + sum over the rest of min(p, q/(1 - q(Top))): the optimum of the scheme; SpecHub's pairs have the same unordered law
-    at n = 2. Cost: two passes over V and a top_k. Source: hu2025towards; sun2024spechub.
+    Top is always drafted, so its mass p(Top) is accepted whenever the residual lands there.
+    Acceptance p(Top) + sum over the rest of min(p, q/(1 - q(Top))): the optimum of the scheme;
+    SpecHub's pairs have the same unordered law at n = 2. Cost: two passes over V and a top_k.
+    Source: hu2025towards; sun2024spechub.
     """
 
-    claims = Claims(lossless=True, drafting=frozenset({"greedy", "hub"}), source="hu2025towards", optimal_for=-1)
+    claims = Claims(
+        lossless=True, drafting=frozenset({"greedy", "hub"}), source="hu2025towards", optimal_for=-1
+    )
 
     def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
         rest = _outside_top(q, len(tokens), jnp.sum(mask))
@@ -32,7 +36,9 @@ class Greedy(Rule):
 
 
 def _outside_top(q: Law, n: int, live: Count) -> Law:
-    """q restricted to the tokens outside Top, a law; zero where Top holds all of q. Ties in Top go to the lowest index."""
+    """q restricted to the tokens outside Top, a law; zero where Top holds all of q. Ties in Top go
+    to the lowest index.
+    """
     top = likeliest(q, min(n - 1, q.shape[0]))
     outside = q.at[jnp.where(jnp.arange(len(top)) < live - 1, top, q.shape[0])].set(0, mode="drop")
     return normalise(outside, outside)

@@ -9,31 +9,49 @@ from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, registe
 
 @register
 class Hub(Rule):
-    """Accepts the pair's other token first, as first draft before as second one, and the hub with what the target leaves for it.
+    """Accepts the pair's other token first, as first draft before as second one, and the hub with
+    what the target leaves for it.
 
-    With a = argmax q, Q(i, a) = q_i and Q(a, i) = q_a q_i / (1 - q_a): token i != a is accepted from (i, a) with probability
-    min(1, p_i / q_i), then from (a, i) with min(1, (p_i - q_i)+ / Q(a, i)). The rejected mass is offered to a, that of (a, i)
-    before that of (i, a). Acceptance p_a + sum over the rest of min(p, q / (1 - q_a)): the optimum of the scheme.
-    Cost: some six fused passes over V. Source: sun2024spechub.
+    With a = argmax q, Q(i, a) = q_i and Q(a, i) = q_a q_i / (1 - q_a): token i != a is accepted
+    from (i, a) with probability min(1, p_i / q_i), then from (a, i) with min(1, (p_i - q_i)+ / Q(a,
+    i)). The rejected mass is offered to a, that of (a, i) before that of (i, a). Acceptance p_a +
+    sum over the rest of min(p, q / (1 - q_a)): the optimum of the scheme. Cost: some six fused
+    passes over V. Source: sun2024spechub.
     """
 
-    claims = Claims(lossless=True, drafting=frozenset({"hub"}), source="sun2024spechub", optimal_for=2, n_range=(2, 2))
+    claims = Claims(
+        lossless=True,
+        drafting=frozenset({"hub"}),
+        source="sun2024spechub",
+        optimal_for=2,
+        n_range=(2, 2),
+    )
 
     def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
         hub = jnp.argmax(q)
         others = q.at[hub].set(0)
         second = normalise(others, others) * q[hub]  # Q(a, i)
-        left = jnp.maximum(p - others, 0).at[hub].set(0)  # of the target, once (i, a) has taken its part
-        turned = jnp.where(total(others) > 0, total(jnp.maximum(second - left, 0)), 1)  # one-hot q drafts (a, a)
+        # of the target, once (i, a) has taken its part
+        left = jnp.maximum(p - others, 0).at[hub].set(0)
+        # one-hot q drafts (a, a)
+        turned = jnp.where(total(others) > 0, total(jnp.maximum(second - left, 0)), 1)
         hub_first = tokens[0] == hub
         other = jnp.where(hub_first, tokens[1], tokens[0])
-        accept = jnp.where(hub_first, acceptance_probability(left[other], second[other]), acceptance_probability(p[other], q[other]))
+        accept = jnp.where(
+            hub_first,
+            acceptance_probability(left[other], second[other]),
+            acceptance_probability(p[other], q[other]),
+        )
         accept = jnp.where(other == hub, 0, accept)
         of_hub = acceptance_probability(p[hub], turned)
         spare = jnp.maximum(p[hub] - turned, 0)
         refused = total(jnp.maximum(others - p, 0).at[hub].set(0))
         of_hub = jnp.where(hub_first, of_hub, acceptance_probability(spare, refused))
-        rest = normalise(jnp.maximum(left - second, 0).at[hub].set(jnp.maximum(spare - refused, 0)), p, rounding(p))
+        rest = normalise(
+            jnp.maximum(left - second, 0).at[hub].set(jnp.maximum(spare - refused, 0)),
+            p,
+            rounding(p),
+        )
         taken = jnp.stack([accept, (1 - accept) * of_hub])
         law = deposit(rest * (1 - accept) * (1 - of_hub), jnp.stack([other, hub]), taken)
         return jnp.where(jnp.all(mask), law, p)

@@ -9,22 +9,28 @@ from specjax.solvers.kseq_threshold import threshold
 
 @register
 class KSeq(Rule):
-    """Accepts the first draft with rho U_i < p/q, at the smallest rho that stays lossless; else draws from the residual.
+    """Accepts the first draft with rho U_i < p/q, at the smallest rho that stays lossless; else
+    draws from the residual.
 
     With R = sum (p - rho q)+ and S = P(one draft is rejected) = (R + rho - 1) / rho, the residual
-    (p - min(p/rho, q) (1 - S^n) / (1 - S))+ is a law without clipping iff S^n >= R; rho* is the root. The solver returns the
-    upper end of its bracket, so rho >= rho* always. Acceptance 1 - S^n at rho*, at least (1 - 1/e) of the optimum.
-    Cost: some ten fused passes over V. Source: sun2023spectr, algorithm 3.
+    (p - min(p/rho, q) (1 - S^n) / (1 - S))+ is a law without clipping iff S^n >= R; rho* is the
+    root. The solver returns the upper end of its bracket, so rho >= rho* always. Acceptance 1 - S^n
+    at rho*, at least (1 - 1/e) of the optimum. Cost: some ten fused passes over V. Source:
+    sun2023spectr, algorithm 3.
     """
 
-    claims = Claims(lossless=True, drafting=frozenset({"iid"}), source="sun2023spectr", optimal_for=1)
+    claims = Claims(
+        lossless=True, drafting=frozenset({"iid"}), source="sun2023spectr", optimal_for=1
+    )
 
     def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
         live = jnp.sum(mask)
         rho, missed = threshold(p, q, jnp.maximum(live, 1).astype(p.dtype))
         accept = jnp.where(mask, acceptance_probability(p[tokens], rho * q[tokens]), 0)
         reached = jnp.concatenate([jnp.ones(1, p.dtype), jnp.cumprod(1 - accept)])
-        rest = residual(p, jnp.minimum(p / rho, q) * _series(missed, jnp.arange(len(tokens)) < live))
+        rest = residual(
+            p, jnp.minimum(p / rho, q) * _series(missed, jnp.arange(len(tokens)) < live)
+        )
         return deposit(reached[-1] * rest, tokens, reached[:-1] * accept)
 
     def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:

@@ -10,13 +10,21 @@ from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, registe
 
 @register
 class MultiDrafter(Rule):
-    """Tries the drafts in turn, each against its own law: accepts x_i with probability min(1, r_i/q_i); r_1 = p, r_{i+1} ~ (r_i - q_i)+.
+    """Tries the drafts in turn, each against its own law: accepts x_i with probability min(1,
+    r_i/q_i); r_1 = p, r_{i+1} ~ (r_i - q_i)+.
 
-    Every residual is (p - c_i)+ / Z_i with c_1 = 0, c_{i+1} = c_i + Z_i q_i, so that acceptance is 1 - Z_{n+1}, the product of the
-    1 - sum min(r_i, q_i). The order of the drafters matters. Cost: n passes over V. Source: miao2024specinfer, algorithm 2.
+    Every residual is (p - c_i)+ / Z_i with c_1 = 0, c_{i+1} = c_i + Z_i q_i, so that acceptance is
+    1 - Z_{n+1}, the product of the 1 - sum min(r_i, q_i). The order of the drafters matters. Cost:
+    n passes over V. Source: miao2024specinfer, algorithm 2.
     """
 
-    claims = Claims(lossless=True, drafting=frozenset({"independent"}), source="miao2024specinfer", optimal_for=1, sequential=True)
+    claims = Claims(
+        lossless=True,
+        drafting=frozenset({"independent"}),
+        source="miao2024specinfer",
+        optimal_for=1,
+        sequential=True,
+    )
 
     def law(self, tokens: Tokens, p: Law, q: Float[Array, "n V"], mask: Mask) -> Law:
         c, z = jnp.zeros_like(p), jnp.ones((), p.dtype)

@@ -10,10 +10,17 @@ from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, registe
 class NaiveFirst(Rule):
     """Runs the one-draft rule on the first live draft; its residual may still land on a later one.
 
-    Acceptance sum min(p, q) + sum (p - q)+ (1 - (1 - q)^(n-1)). Cost: one pass over V. Source: chen2024sequoia (naive tree).
+    Acceptance sum min(p, q) + sum (p - q)+ (1 - (1 - q)^(n-1)). Cost: one pass over V. Source:
+    chen2024sequoia (naive tree).
     """
 
-    claims = Claims(lossless=True, drafting=frozenset({"iid"}), source="chen2024sequoia", optimal_for=1, sequential=True)
+    claims = Claims(
+        lossless=True,
+        drafting=frozenset({"iid"}),
+        source="chen2024sequoia",
+        optimal_for=1,
+        sequential=True,
+    )
 
     def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
         first = tokens[jnp.argmax(mask)]

@@ -11,7 +11,8 @@ from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, registe
 class NaiveMembership(Rule):
     """Draws Y from p without looking at the drafts and accepts if Y is one of them.
 
-    Acceptance under iid drafts sum p (1 - (1 - q)^n). Cost: none beyond the draw. Source: miao2024specinfer (naive sampling).
+    Acceptance under iid drafts sum p (1 - (1 - q)^n). Cost: none beyond the draw. Source:
+    miao2024specinfer (naive sampling).
     """
 
     claims = Claims(

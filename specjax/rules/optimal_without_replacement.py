@@ -5,31 +5,55 @@ import jax.numpy as jnp
 
 from specjax import bounds
 from specjax.numerics import total
-from specjax.rules._base import Certificate, Claims, Count, Law, Mask, Rule, Scalar, Tokens, register
+from specjax.rules._base import (
+    Certificate,
+    Claims,
+    Count,
+    Law,
+    Mask,
+    Rule,
+    Scalar,
+    Tokens,
+    register,
+)
 from specjax.solvers.levels import level_rule, level_weights
 from specjax.solvers.levels.level_rule import Levels
 
 
 @register
 class OptimalWithoutReplacement(Rule):
-    """Picks a draft with a probability proportional to its weight; Newton's method fits the weights to the race of the drafts.
+    """Picks a draft with a probability proportional to its weight; Newton's method fits the weights
+    to the race of the drafts.
 
-    At most 120 kernels a look, three looks, one up to V = 512. Lossless whatever the weights are; the certificate says how far the search
-    came. It claims no optimum: nothing proves that the search ends there (`specjax bench` shows where it does on real contexts).
-    Cost: an evaluation of the race, C x H x n x nodes, and C = 39 linear equations for each kernel. Source: specjax2026,
+    At most 120 kernels a look, three looks, one up to V = 512. Lossless whatever the weights are;
+    the certificate says how far the search came. It claims no optimum: nothing proves that the
+    search ends there (`specjax bench` shows where it does on real contexts). Cost: an evaluation of
+    the race, C x H x n x nodes, and C = 39 linear equations for each kernel. Source: specjax2026,
     solvers/levels/level_weights.py.
     """
 
-    claims = Claims(lossless=True, drafting=frozenset({"without_replacement"}), source="specjax2026", searches=True)
+    claims = Claims(
+        lossless=True,
+        drafting=frozenset({"without_replacement"}),
+        source="specjax2026",
+        searches=True,
+    )
 
     def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
         return self.law_of(self.solve(p, q, len(tokens), jnp.sum(mask)), tokens, p, mask)
 
     def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:
-        return level_rule.acceptance(self.solve(p, q, n, jnp.asarray(n)), bounds.optimal_acceptance(p, q, n, "without_replacement"))
+        return level_rule.acceptance(
+            self.solve(p, q, n, jnp.asarray(n)),
+            bounds.optimal_acceptance(p, q, n, "without_replacement"),
+        )
 
     def certificate(self, p: Law, q: Law, n: int) -> Certificate:
-        return level_rule.certificate(self.solve(p, q, n, jnp.asarray(n)), bounds.bracket(p, q, n, "without_replacement").upper, n)
+        return level_rule.certificate(
+            self.solve(p, q, n, jnp.asarray(n)),
+            bounds.bracket(p, q, n, "without_replacement").upper,
+            n,
+        )
 
     def solve(self, p: Law, q: Law, n: int, live: Count) -> Levels:
         """The levels of `live` of n drafts."""

@@ -8,13 +8,21 @@ from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, registe
 
 @register
 class RecursiveRejection(Rule):
-    """Tries the drafts in turn: accepts x_i with probability min(1, r_i/q); r_1 = p, r_{i+1} ~ (r_i - q)+; then draws from the last r.
+    """Tries the drafts in turn: accepts x_i with probability min(1, r_i/q); r_1 = p, r_{i+1} ~ (r_i
+    - q)+; then draws from the last r.
 
-    Every residual is (p - c_i q)+ / Z_i with c_{i+1} = c_i + Z_i, so only two scalars travel from draft to draft.
-    Acceptance 1 - prod_i (1 - sum min(r_i, q)). Cost: n fused passes over V. Source: miao2024specinfer, algorithm 2.
+    Every residual is (p - c_i q)+ / Z_i with c_{i+1} = c_i + Z_i, so only two scalars travel from
+    draft to draft. Acceptance 1 - prod_i (1 - sum min(r_i, q)). Cost: n fused passes over V.
+    Source: miao2024specinfer, algorithm 2.
     """
 
-    claims = Claims(lossless=True, drafting=frozenset({"iid"}), source="miao2024specinfer", optimal_for=1, sequential=True)
+    claims = Claims(
+        lossless=True,
+        drafting=frozenset({"iid"}),
+        source="miao2024specinfer",
+        optimal_for=1,
+        sequential=True,
+    )
 
     def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
         c, z = jnp.zeros((), p.dtype), jnp.ones((), p.dtype)
@@ -34,5 +42,6 @@ class RecursiveRejection(Rule):
         c, z = jnp.zeros((), p.dtype), jnp.ones((), p.dtype)
         for _ in range(n):
             c = c + z
-            z = total(jnp.maximum(p - c * q, 0))  # the product of the chances of a miss telescopes to it
+            # the product of the chances of a miss telescopes to it
+            z = total(jnp.maximum(p - c * q, 0))
         return 1 - z

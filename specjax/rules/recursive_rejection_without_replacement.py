@@ -3,17 +3,27 @@
 import jax.numpy as jnp
 
 from specjax import bounds
-from specjax.numerics import acceptance_probability, deposit, divide, normalise, repeated, rounding, total
+from specjax.numerics import (
+    acceptance_probability,
+    deposit,
+    divide,
+    normalise,
+    repeated,
+    rounding,
+    total,
+)
 from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, register
 from specjax.solvers.rejection_pairs import acceptance_of_pairs
 
 
 @register
 class RecursiveRejectionWithoutReplacement(Rule):
-    """Recursive rejection in which q loses every rejected draft and is renormalised before the next is tried.
+    """Recursive rejection in which q loses every rejected draft and is renormalised before the next
+    is tried.
 
-    A token that was never drafted has the residual (p - c_i q)+ / Z_i with c_{i+1} = c_i + Z_i / (q mass left); a rejected
-    draft keeps the c of its own trial. Cost: n + 1 fused passes over V. Source: jeon2024recursive, algorithm 1.
+    A token that was never drafted has the residual (p - c_i q)+ / Z_i with c_{i+1} = c_i + Z_i / (q
+    mass left); a rejected draft keeps the c of its own trial. Cost: n + 1 fused passes over V.
+    Source: jeon2024recursive, algorithm 1.
     """
 
     claims = Claims(
@@ -27,32 +37,46 @@ class RecursiveRejectionWithoutReplacement(Rule):
 
     def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
         n, slots = len(tokens), jnp.arange(len(tokens))
-        live = mask & ~repeated(tokens, mask) & (q[tokens] > 0)  # the law passes over what has no probability
+        # the law passes over what has no probability
+        live = mask & ~repeated(tokens, mask) & (q[tokens] > 0)
         drafted = jnp.where(live, tokens, p.shape[0])  # out of range: dropped
         others_p, others_q = p.at[drafted].set(0, mode="drop"), q.at[drafted].set(0, mode="drop")
         token_p, token_q = jnp.where(live, p[tokens], 0), jnp.where(live, q[tokens], 0)
-        left = total(others_q) + jnp.cumsum(token_q[::-1])[::-1]  # q mass before each trial, as a sum of what remains
+        # q mass before each trial, as a sum of what remains
+        left = total(others_q) + jnp.cumsum(token_q[::-1])[::-1]
         c, z, reached = jnp.zeros((), p.dtype), jnp.ones((), p.dtype), jnp.ones((), p.dtype)
         token_c = jnp.zeros_like(token_p)  # the c that each drafted token has seen
         accepted = []
         for i in range(n):
             r = jnp.maximum(token_p[i] - c * token_q[i], 0)
-            accept = jnp.where(live[i], acceptance_probability(r, z * divide(token_q[i], left[i])), 0)
+            accept = jnp.where(
+                live[i], acceptance_probability(r, z * divide(token_q[i], left[i])), 0
+            )
             accepted.append(reached * accept)
             reached = reached * (1 - accept)
             c = jnp.where(live[i], c + divide(z, left[i]), c)
             token_c = jnp.where(slots >= i, c, token_c)
-            remaining = total(jnp.maximum(others_p - c * others_q, 0)) + jnp.sum(jnp.maximum(token_p - token_c * token_q, 0))
+            remaining = total(jnp.maximum(others_p - c * others_q, 0)) + jnp.sum(
+                jnp.maximum(token_p - token_c * token_q, 0)
+            )
             z = jnp.where(live[i], remaining, z)
-        weights = deposit(jnp.maximum(others_p - c * others_q, 0), drafted, jnp.maximum(token_p - token_c * token_q, 0))
+        weights = deposit(
+            jnp.maximum(others_p - c * others_q, 0),
+            drafted,
+            jnp.maximum(token_p - token_c * token_q, 0),
+        )
         return deposit(normalise(weights, p, rounding(p)) * reached, drafted, jnp.stack(accepted))
 
     def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:
-        """For one or two drafts; from the third on no formula is known: use `rules.estimate_acceptance`.
+        """For one or two drafts; from the third on no formula is known: use
+        `rules.estimate_acceptance`.
 
         Raises:
           ValueError: n is above 2.
         """
         if n > 2:
-            raise ValueError(f"n: recursive_rejection_without_replacement has a closed form for at most 2 drafts, got {n}")
+            raise ValueError(
+                f"n: recursive_rejection_without_replacement has a closed form for at most 2 "
+                f"drafts, got {n}"
+            )
         return acceptance_of_pairs(p, q) if n == 2 else bounds.first_try(p, q)

@@ -11,7 +11,8 @@ from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, registe
 class Single(Rule):
     """Accepts the draft with probability min(1, p/q), else draws from the residual (p - q)+.
 
-    Acceptance sum min(p, q), the optimum for one draft. Cost: one pass over V. Source: leviathan2023fast, algorithm 1.
+    Acceptance sum min(p, q), the optimum for one draft. Cost: one pass over V. Source:
+    leviathan2023fast, algorithm 1.
     """
 
     claims = Claims(

@@ -1,4 +1,6 @@
-"""Which of n independent drafts to put before the one-draft test, and the law of the draft that is picked."""
+"""Which of n independent drafts to put before the one-draft test, and the law of the draft that is
+picked.
+"""
 
 import math
 from typing import NamedTuple
@@ -14,14 +16,18 @@ from specjax.numerics import tiny
 
 STEPS = 64  # cells for a factor e of p/q
 FARTHEST = 22  # factors e on either side of p = q; ratios beyond are tied
-OFFSET = math.sqrt(0.5)  # p = q, and ratios of small integers, lie inside a cell: rounding must not decide where they go
+# p = q, and ratios of small integers, lie inside a cell: rounding must not decide where they go
+OFFSET = math.sqrt(0.5)
 CELLS = 2 * STEPS * FARTHEST + 1
 HALVINGS = 32  # of the weight's bracket, before it is set to the nearest breakpoint
-SLOPE = 1e-5  # a slope of sum min(p, r) that rounding does not blur in float32; so much acceptance is given up at most
+# a slope of sum min(p, r) that rounding does not blur in float32; so much acceptance is given up at
+# most
+SLOPE = 1e-5
 
 
 class Selection(NamedTuple):
-    """The first draft in the highest cell of p/q is picked with probability `weight`, the first draft otherwise.
+    """The first draft in the highest cell of p/q is picked with probability `weight`, the first
+    draft otherwise.
 
     Attributes:
       cell: [V], of each token, that of largest p/q first.
@@ -41,9 +47,9 @@ class Selection(NamedTuple):
 def select(p: Law, q: Law, n: int, live: Count) -> Selection:
     """The selection whose weight maximises sum min(p, law), for `live` of n drafts from q.
 
-    The highest cell of m drafts is this one with probability T^m - U^m, and the first draft there is a draw from q within the cell: a
-    token is it with probability q (T^m - U^m) / (T - U) = q (T^(m-1) + T^(m-2) U + .. + U^(m-1)). Cost: a scatter of V, no sort, and
-    some forty passes.
+    The highest cell of m drafts is this one with probability T^m - U^m, and the first draft there
+    is a draw from q within the cell: a token is it with probability q (T^m - U^m) / (T - U) = q
+    (T^(m-1) + T^(m-2) U + .. + U^(m-1)). Cost: a scatter of V, no sort, and some forty passes.
     """
     cell = cells(p, q)
     onward = jnp.cumsum(exact_sums.sums(cell, CELLS, q)[0][::-1])[::-1]
@@ -54,15 +60,21 @@ def select(p: Law, q: Law, n: int, live: Count) -> Selection:
     return Selection(cell, onward, after, q + weight * (largest - q), weight)
 
 
-def pick_chances(onward: Float[Array, " cells"], after: Float[Array, " cells"], n: int) -> list[list[Float[Array, " cells"]]]:
-    """C_m(x) = ((T + x)^m - U^m) / (T + x - U), by powers of x, for m = 1 .. n: times q, the chance that a token is picked of m drafts.
+def pick_chances(
+    onward: Float[Array, " cells"], after: Float[Array, " cells"], n: int
+) -> list[list[Float[Array, " cells"]]]:
+    """C_m(x) = ((T + x)^m - U^m) / (T + x - U), by powers of x, for m = 1 .. n: times q, the chance
+    that a token is picked of m drafts.
 
     At x = -q_y, in a cell of which y is one, that y is not drafted either.
     """
     found, power = [[jnp.ones_like(onward)]], after
     for _ in range(n - 1):
         last, nothing = found[-1], jnp.zeros_like(onward)
-        following = [onward * here + below for here, below in zip([*last, nothing], [nothing, *last], strict=True)]
+        following = [
+            onward * here + below
+            for here, below in zip([*last, nothing], [nothing, *last], strict=True)
+        ]
         found.append([following[0] + power, *following[1:]])
         power = power * after
     return found
@@ -72,12 +84,16 @@ def cells(p: Law, q: Law) -> Int[Array, " V"]:
     """The cell of each token by p/q, that of the largest first."""
     p, q = jax.lax.stop_gradient((p, q))
     ratio = jnp.where(p > 0, jnp.where(q > 0, p / jnp.maximum(q, tiny(q)), jnp.inf), 0)
-    steps = jnp.clip(jnp.floor(STEPS * jnp.log(ratio) + OFFSET), -STEPS * FARTHEST, STEPS * FARTHEST)
+    steps = jnp.clip(
+        jnp.floor(STEPS * jnp.log(ratio) + OFFSET), -STEPS * FARTHEST, STEPS * FARTHEST
+    )
     return (STEPS * FARTHEST - steps).astype(jnp.int32)
 
 
 def _weight(p: Law, q: Law, largest: Law) -> Scalar:
-    """The smallest maximiser of sum min(p, q + w (largest - q)), which is concave and piecewise linear in w."""
+    """The smallest maximiser of sum min(p, q + w (largest - q)), which is concave and piecewise
+    linear in w.
+    """
     change = largest - q
 
     def rises(weight: Scalar) -> Bool[Array, ""]:

@@ -10,13 +10,15 @@ from specjax.numerics import divide, rounding, total
 def acceptance_of_pairs(p: Law, q: Law) -> Scalar:
     """1 - sum_x (q - p)+(x) sum_y (D(y) / Z - q(y) / (1 - q(x)))+, with D = (p - q)+ and Z its sum.
 
-    A rejected first draft x leaves r_2 = D / Z for p and q / (1 - q(x)) for q; the second sum is a suffix of the tokens by D/q. From the
-    third draft on the residual depends on the q of all drafts before it, through c in sum (p - c q)+, and no such sum is known.
-    Cost: three sorts of V. Source: jeon2024recursive.
+    A rejected first draft x leaves r_2 = D / Z for p and q / (1 - q(x)) for q; the second sum is a
+    suffix of the tokens by D/q. From the third draft on the residual depends on the q of all drafts
+    before it, through c in sum (p - c q)+, and no such sum is known. Cost: three sorts of V.
+    Source: jeon2024recursive.
     """
     excess = jnp.maximum(p - q, 0)
     z, most = total(excess), jnp.argmax(q)
-    left = (1 - q).at[most].set(total(q.at[most].set(0)))  # as a sum of what remains: 1 - q loses the digits of a peak
+    # as a sum of what remains: 1 - q loses the digits of a peak
+    left = (1 - q).at[most].set(total(q.at[most].set(0)))
     level = divide(z, left)
     edge = jax.lax.stop_gradient(jnp.where(left > 0, level, jnp.inf))
     ratio = jax.lax.stop_gradient(jnp.where((excess > 0) & (q == 0), jnp.inf, divide(excess, q)))

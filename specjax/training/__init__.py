@@ -1,1 +1,3 @@
-"""Training: objectives, a small loop with held-out evaluation, and the recipe of the embedded pair."""
+"""Training: objectives, a small loop with held-out evaluation, and the recipe of the embedded
+pair.
+"""

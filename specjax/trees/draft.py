@@ -1,4 +1,6 @@
-"""The drawn tree and the verdict on it: what drafters hand to verifiers, and verifiers to the decoding loop."""
+"""The drawn tree and the verdict on it: what drafters hand to verifiers, and verifiers to the
+decoding loop.
+"""
 
 import dataclasses
 from typing import NamedTuple
@@ -32,7 +34,8 @@ class Verdict(NamedTuple):
     """What a walk emitted.
 
     Attributes:
-      tokens: [D + 1], the accepted drafts, then one token of the target; rows from `length` on are 0.
+      tokens: [D + 1], the accepted drafts, then one token of the target; rows from `length` on are
+        0.
       length: number of emitted tokens, from 1 to D + 1; 0 only of a text that is done.
       path: [D + 1], the nodes visited: ROOT, then the accepted nodes; NO_NODE from `length` on.
     """

@@ -1,4 +1,6 @@
-"""The shape of a draft tree as arrays: constants from builders, or traced arrays of the same shapes."""
+"""The shape of a draft tree as arrays: constants from builders, or traced arrays of the same
+shapes.
+"""
 
 import dataclasses
 
@@ -24,8 +26,8 @@ class Topology:
       depth: [N], depth[0] = 0.
       children: [N, W], padded with NO_NODE.
       active: [N], false at nodes that were never drawn.
-      levels: static, first node of each level and N at the end; D = len(levels) - 2. Where only the drafts settle that, the last node
-        at which each level may begin.
+      levels: static, first node of each level and N at the end; D = len(levels) - 2. Where only the
+        drafts settle that, the last node at which each level may begin.
       arities: static, the numbers of children that may occur, ascending.
     """
 
@@ -64,7 +66,11 @@ class Topology:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Topology):
             return NotImplemented
-        return self.levels == other.levels and np.array_equal(self.parents, other.parents) and np.array_equal(self.active, other.active)
+        return (
+            self.levels == other.levels
+            and np.array_equal(self.parents, other.parents)
+            and np.array_equal(self.active, other.active)
+        )
 
 
 def from_parents(parents: list[int]) -> Topology:
@@ -73,8 +79,14 @@ def from_parents(parents: list[int]) -> Topology:
     Raises:
       ValueError: the list is not a tree in level order.
     """
-    if not parents or parents[0] != NO_NODE or any(not 0 <= p < i for i, p in enumerate(parents) if i):
-        raise ValueError(f"parents: expected [-1, ...] with every parent before its child, got {parents}")
+    if (
+        not parents
+        or parents[0] != NO_NODE
+        or any(not 0 <= p < i for i, p in enumerate(parents) if i)
+    ):
+        raise ValueError(
+            f"parents: expected [-1, ...] with every parent before its child, got {parents}"
+        )
     depth = np.zeros(len(parents), np.int32)
     kids: list[list[int]] = [[] for _ in parents]
     for i, p in enumerate(parents[1:], 1):
@@ -86,7 +98,9 @@ def from_parents(parents: list[int]) -> Topology:
     children = np.array([k + [NO_NODE] * (width - len(k)) for k in kids], np.int32)
     levels = (*np.searchsorted(depth, np.arange(depth[-1] + 1)).tolist(), len(parents))
     arities = tuple(sorted({len(k) for k in kids}))
-    return Topology(np.array(parents, np.int32), depth, children, np.ones(len(parents), bool), levels, arities)
+    return Topology(
+        np.array(parents, np.int32), depth, children, np.ones(len(parents), bool), levels, arities
+    )
 
 
 def full(*branching: int) -> Topology:
@@ -116,7 +130,8 @@ def star(n: int) -> Topology:
 
 
 def branching(*counts: int) -> Topology:
-    """Node i, in level order, has counts[i] children; those beyond the list have none: branching(2, 1) is a root with 2 children, 1 below.
+    """Node i, in level order, has counts[i] children; those beyond the list have none: branching(2,
+    1) is a root with 2 children, 1 below.
 
     Raises:
       ValueError: a count is below 0, or stands where there is no node.
@@ -124,7 +139,10 @@ def branching(*counts: int) -> Topology:
     parents = [NO_NODE]
     for node, count in enumerate(counts):
         if count < 0 or node >= len(parents):
-            raise ValueError(f"branching: expected counts >= 0 of nodes that are there, got {count} at node {node} of {len(parents)}")
+            raise ValueError(
+                f"branching: expected counts >= 0 of nodes that are there, got {count} at node "
+                f"{node} of {len(parents)}"
+            )
         parents += [node] * count
     return from_parents(parents)
 
@@ -136,13 +154,21 @@ def parse(text: str) -> Topology:
       ValueError: the text is none of these.
     """
     kind, _, numbers = text.partition(":")
-    builders = {"chain": (chain, 1, 1), "star": (star, 1, 1), "full": (full, None, 1), "branching": (branching, None, 0)}
+    builders = {
+        "chain": (chain, 1, 1),
+        "star": (star, 1, 1),
+        "full": (full, None, 1),
+        "branching": (branching, None, 0),
+    }
     try:
         build, arity, least = builders[kind]
         sizes = [int(s) for s in numbers.split(",")]
         if arity not in (None, len(sizes)) or min(sizes) < least or sizes[0] < 1:
             raise ValueError
     except (KeyError, ValueError):
-        expected = "chain:D, star:N or full:b1,b2,.. with numbers >= 1, or branching:c0,c1,.. with children in level order"
+        expected = (
+            "chain:D, star:N or full:b1,b2,.. with numbers >= 1, or branching:c0,c1,.. with "
+            "children in level order"
+        )
         raise ValueError(f"tree: expected {expected}, got {text!r}") from None
     return build(*sizes)

@@ -11,17 +11,21 @@ from specjax.verifiers.block import Block
 from specjax.verifiers.top_down import TopDown
 from specjax.verifiers.traversal import Traversal
 
-SOME = 3  # tokens to trace a verifier with: not as many as a uniform has words, so that one is not taken for the other
+# tokens to trace a verifier with: not as many as a uniform has words, so that one is not taken for
+# the other
+SOME = 3
 VERIFIERS: Registry[Verifier] = Registry(__name__, "verifier", "verify")
 names, get, all = VERIFIERS.names, VERIFIERS.get, VERIFIERS.all
 
 
 def check_covers(verifier: Verifier, scheme: str, topology: Topology) -> None:
-    """Refuse a tree outside a verifier's proof. Of one that lifts a node rule, the rule's claims are the caller's to check.
+    """Refuse a tree outside a verifier's proof. Of one that lifts a node rule, the rule's claims
+    are the caller's to check.
 
     Raises:
-      ValueError: its claims do not cover the scheme, its law refuses the tree, or its walk takes uniforms of one word. Whatever else
-        the law raises is not caught, and what else the walk raises is left to who runs it.
+      ValueError: its claims do not cover the scheme, its law refuses the tree, or its walk takes
+        uniforms of one word. Whatever else the law raises is not caught, and what else the walk
+        raises is left to who runs it.
     """
     if node_rule(verifier) is None:
         check_scheme(verifier.name, verifier.claims, scheme)
@@ -29,13 +33,22 @@ def check_covers(verifier: Verifier, scheme: str, topology: Topology) -> None:
     def law(tokens: jax.Array, p: jax.Array, q: jax.Array) -> jax.Array:
         return verifier.law(Draft(topology, tokens, q, scheme), p)
 
-    rows, tokens = jax.ShapeDtypeStruct((topology.nodes, SOME), jnp.float32), jax.ShapeDtypeStruct((topology.nodes,), jnp.int32)
+    rows, tokens = (
+        jax.ShapeDtypeStruct((topology.nodes, SOME), jnp.float32),
+        jax.ShapeDtypeStruct((topology.nodes,), jnp.int32),
+    )
     jax.eval_shape(law, tokens, rows, rows)
     if callable(getattr(verifier, "walk", None)):
         _check_walk(verifier, scheme, topology, tokens, rows)
 
 
-def _check_walk(verifier: Verifier, scheme: str, topology: Topology, tokens: jax.ShapeDtypeStruct, rows: jax.ShapeDtypeStruct) -> None:
+def _check_walk(
+    verifier: Verifier,
+    scheme: str,
+    topology: Topology,
+    tokens: jax.ShapeDtypeStruct,
+    rows: jax.ShapeDtypeStruct,
+) -> None:
     """Refuse a walk written for uniforms [N + 1], as they were before they had two words."""
 
     def walks(words: tuple[int, ...]) -> bool:
@@ -43,16 +56,28 @@ def _check_walk(verifier: Verifier, scheme: str, topology: Topology, tokens: jax
             return verifier.walk(uniforms, Draft(topology, tokens, q, scheme), p).verdict
 
         try:
-            verdict = jax.eval_shape(walk, jax.ShapeDtypeStruct((topology.nodes + 1, *words), jnp.float32), tokens, rows, rows)
+            verdict = jax.eval_shape(
+                walk,
+                jax.ShapeDtypeStruct((topology.nodes + 1, *words), jnp.float32),
+                tokens,
+                rows,
+                rows,
+            )
         except Exception:
             return False
         steps = (topology.height + 1,)
-        return (verdict.tokens.shape, verdict.length.shape, verdict.path.shape) == (steps, (), steps)
+        return (verdict.tokens.shape, verdict.length.shape, verdict.path.shape) == (
+            steps,
+            (),
+            steps,
+        )
 
     if not walks((2,)) and walks(()):
         raise ValueError(
-            f"verifier {verifier.name}: its walk takes uniforms [N + 1]; they now have two words, [N + 1, 2]: draw tokens with "
-            "numerics.draw(law, uniforms[i]), toss coins with numerics.coin(uniforms[i], chance), make them with numerics.uniforms"
+            f"verifier {verifier.name}: its walk takes uniforms [N + 1]; they now have two words, "
+            "[N + 1, 2]: draw tokens with "
+            "numerics.draw(law, uniforms[i]), toss coins with numerics.coin(uniforms[i], chance), "
+            "make them with numerics.uniforms"
         )
 
 

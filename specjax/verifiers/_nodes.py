@@ -12,7 +12,9 @@ from specjax.trees import NO_NODE, Draft
 
 
 class Node(NamedTuple):
-    """What a rule sees of node i: the drafts below it, which are live, and the nodes they lead to."""
+    """What a rule sees of node i: the drafts below it, which are live, and the nodes they lead
+    to.
+    """
 
     tokens: Tokens
     mask: Mask

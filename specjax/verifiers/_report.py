@@ -18,7 +18,8 @@ from specjax.verifiers._base import Verifier, Walk
 
 
 class NodeReport(NamedTuple):
-    """One row per depth; where the walk proposed nothing, the law mass is 0 and what theory says is nan.
+    """One row per depth; where the walk proposed nothing, the law mass is 0 and what theory says is
+    nan.
 
     Of a verifier without a node rule only `proposed` and `hit` are known: all else is nan.
 
@@ -27,7 +28,8 @@ class NodeReport(NamedTuple):
       hit: [D + 1], whether one of the drafts was accepted.
       expected: [D + 1], the rule's exact acceptance at this (p, q); nan where it offers none.
       alpha_star: [D + 1], the optimum of the scheme at this (p, q); nan where no bound is known.
-      gap: [D + 1], how far the rule's certificate says that it may be below the optimum; nan where it offers none.
+      gap: [D + 1], how far the rule's certificate says that it may be below the optimum; nan where
+        it offers none.
     """
 
     proposed: Int[Array, " D+1"]
@@ -43,26 +45,43 @@ def node_rule(verifier: Verifier) -> Rule | None:
     return getattr(verifier, "rule", None)
 
 
-def node_report(verifier: Verifier, draft: Draft, p: Float[Array, "N V"], walk: Walk, emitted: Count) -> NodeReport:
+def node_report(
+    verifier: Verifier, draft: Draft, p: Float[Array, "N V"], walk: Walk, emitted: Count
+) -> NodeReport:
     """A walk beside theory, up to its last emitted token: a node below is as one never reached.
 
     Args:
       p: target laws after each node.
       emitted: tokens kept of the walk's verdict.
 
-    Cost: one bracket of the optimum for each visited node, and an expectation and a certificate where the walk does not bring them.
+    Cost: one bracket of the optimum for each visited node, and an expectation and a certificate
+    where the walk does not bring them.
     """
-    return jax.tree.map(lambda rows: rows[0], node_reports((verifier,), draft, p, [walk], [emitted]))
+    return jax.tree.map(
+        lambda rows: rows[0], node_reports((verifier,), draft, p, [walk], [emitted])
+    )
 
 
 def node_reports(
-    verifiers: Sequence[Verifier], draft: Draft, p: Float[Array, "N V"], walks: Sequence[Walk], emitted: Sequence[Count]
+    verifiers: Sequence[Verifier],
+    draft: Draft,
+    p: Float[Array, "N V"],
+    walks: Sequence[Walk],
+    emitted: Sequence[Count],
 ) -> NodeReport:
-    """`node_report` of R verifiers, [R, D + 1]; the optimum of a node is sought once for all of them."""
+    """`node_report` of R verifiers, [R, D + 1]; the optimum of a node is sought once for all of
+    them.
+    """
     steps = jnp.arange(walks[0].proposed.shape[0])
-    seen = [jnp.where(steps < length, walk.verdict.path, NO_NODE) for walk, length in zip(walks, emitted, strict=True)]
+    seen = [
+        jnp.where(steps < length, walk.verdict.path, NO_NODE)
+        for walk, length in zip(walks, emitted, strict=True)
+    ]
     best = _brackets(draft, p, visited(jnp.stack(seen), draft.topology.nodes))
-    rows = [_report(*one, draft=draft, p=p, best=best) for one in zip(verifiers, walks, emitted, strict=True)]
+    rows = [
+        _report(*one, draft=draft, p=p, best=best)
+        for one in zip(verifiers, walks, emitted, strict=True)
+    ]
     return jax.tree.map(lambda *rows: jnp.stack(rows), *rows)
 
 
@@ -72,7 +91,9 @@ def visited(paths: Int[Array, "..."], nodes: int) -> Bool[Array, " N"]:
 
 
 class _Best(NamedTuple):
-    """alpha* and the upper end of its bracket, [N] each: nan where nothing is drafted, was visited, or is known."""
+    """alpha* and the upper end of its bracket, [N] each: nan where nothing is drafted, was visited,
+    or is known.
+    """
 
     value: Float[Array, " N"]
     upper: Float[Array, " N"]
@@ -93,11 +114,20 @@ def _brackets(draft: Draft, p: Float[Array, "N V"], wanted: Bool[Array, " N"]) -
 
     wanted = jnp.asarray(wanted & (_children(draft) > 0))
     inner = draft.topology.levels[-2]  # nothing hangs below the last level
-    table = jax.lax.fori_loop(0, inner, lambda i, table: jax.lax.cond(wanted[i], look, lambda _, t: t, i, table), unknown)
+    table = jax.lax.fori_loop(
+        0, inner, lambda i, table: jax.lax.cond(wanted[i], look, lambda _, t: t, i, table), unknown
+    )
     return _Best(*table.T)
 
 
-def _report(verifier: Verifier, walk: Walk, emitted: Count, draft: Draft, p: Float[Array, "N V"], best: _Best) -> NodeReport:
+def _report(
+    verifier: Verifier,
+    walk: Walk,
+    emitted: Count,
+    draft: Draft,
+    p: Float[Array, "N V"],
+    best: _Best,
+) -> NodeReport:
     path, rule, rows = walk.verdict.path, node_rule(verifier), jnp.arange(walk.proposed.shape[0])
     kept = rows < emitted
     proposed, hit = jnp.where(kept, walk.proposed, 0), kept & (rows + 1 < walk.verdict.length)
@@ -107,7 +137,9 @@ def _report(verifier: Verifier, walk: Walk, emitted: Count, draft: Draft, p: Flo
     value, upper = (jnp.where(proposed > 0, ends[path], jnp.nan) for ends in best)
     if isinstance(rule, Solves) and walk.acceptance is not None:
         stated = [rule.claims.stated_at(draft.scheme, n) for n in _arities(draft)]
-        expected = jnp.where((proposed > 0) & _per_arity(draft, path, stated), walk.acceptance, jnp.nan)
+        expected = jnp.where(
+            (proposed > 0) & _per_arity(draft, path, stated), walk.acceptance, jnp.nan
+        )
         gap = upper - expected if hasattr(rule, "certificate") else jnp.full_like(expected, jnp.nan)
     else:
         expected, gap = _stated(rule, draft, p, path, jnp.sum(proposed > 0))
@@ -117,10 +149,15 @@ def _report(verifier: Verifier, walk: Walk, emitted: Count, draft: Draft, p: Flo
 def _stated(
     rule: Rule, draft: Draft, p: Float[Array, "N V"], path: Int[Array, " S"], depths: Count
 ) -> tuple[Float[Array, " S"], Float[Array, " S"]]:
-    """The rule's exact acceptance and its certificate's gap at the first nodes of a path, nan for what it does not offer."""
+    """The rule's exact acceptance and its certificate's gap at the first nodes of a path, nan for
+    what it does not offer.
+    """
 
     def value(n: int, p: Law, q: Law) -> Float[Array, " 2"]:
-        expected, proof = expected_acceptance(rule, p, q, n, draft.scheme), certificate(rule, p, q, n, draft.scheme)
+        expected, proof = (
+            expected_acceptance(rule, p, q, n, draft.scheme),
+            certificate(rule, p, q, n, draft.scheme),
+        )
         known = (expected, None if proof is None else proof.gap)
         return jnp.stack([jnp.asarray(jnp.nan if x is None else x, p.dtype) for x in known])
 
@@ -132,9 +169,15 @@ def _stated(
     return found[:, 0], found[:, 1]
 
 
-def _by_arity(draft: Draft, node: Int[Array, ""], value: Callable[[int, Law, Law], Array]) -> Callable[[Law, Law], Array]:
+def _by_arity(
+    draft: Draft, node: Int[Array, ""], value: Callable[[int, Law, Law], Array]
+) -> Callable[[Law, Law], Array]:
     """The function of (p, q) for as many drafts as the node has."""
-    return functools.partial(jax.lax.switch, _arity_index(draft, node), [functools.partial(value, n) for n in _arities(draft)])
+    return functools.partial(
+        jax.lax.switch,
+        _arity_index(draft, node),
+        [functools.partial(value, n) for n in _arities(draft)],
+    )
 
 
 def _per_arity(draft: Draft, path: Int[Array, " S"], stated: list[bool]) -> Bool[Array, " S"]:

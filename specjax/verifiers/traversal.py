@@ -19,25 +19,34 @@ from specjax.verifiers._nodes import Node, at
 
 @register
 class Traversal(Verifier):
-    """Tries every subtree before its root: a child x starts with weight min(1, w r(x) / d(x)); if all below it and it fail, r ~ (w r - d)+.
+    """Tries every subtree before its root: a child x starts with weight min(1, w r(x) / d(x)); if
+    all below it and it fail, r ~ (w r - d)+.
 
-    A node starts with the weight w that its parent gave it, r = p, and the law d of its next draft: q, or, without replacement, q
-    without the drafts before. A failed child leaves w = S / (S + 1 - w), S = sum (w r - d)+. Once all children failed the node is
-    accepted with probability w, and r is the law of the next token. On one path this is block verification.
+    A node starts with the weight w that its parent gave it, r = p, and the law d of its next draft:
+    q, or, without replacement, q without the drafts before. A failed child leaves w = S / (S + 1 -
+    w), S = sum (w r - d)+. Once all children failed the node is accepted with probability w, and r
+    is the law of the next token. On one path this is block verification.
 
-    No weight depends on what happens below, and residuals are (p - c q)+, so only scalars travel, from parents to children: c grows by
-    Z / (w left), Z = sum (p - c q)+, left the q mass not yet drafted (1 with replacement). Cost: one pass over p_i and q_i for each
-    child of node i, one row at the end; without replacement one more pass over each q_i. Source: weng2025traversal.
+    No weight depends on what happens below, and residuals are (p - c q)+, so only scalars travel,
+    from parents to children: c grows by Z / (w left), Z = sum (p - c q)+, left the q mass not yet
+    drafted (1 with replacement). Cost: one pass over p_i and q_i for each child of node i, one row
+    at the end; without replacement one more pass over each q_i. Source: weng2025traversal.
 
-    Sequential: a leaf x drawn as the last child of a node splits what the node emits: min(d, w r)(x) + (w r - d)+(x) = w r(x). So a tree
-    that is grown draw by draw emits the target, if it is settled where the next draw hangs before it is known what it is.
+    Sequential: a leaf x drawn as the last child of a node splits what the node emits: min(d, w
+    r)(x) + (w r - d)+(x) = w r(x). So a tree that is grown draw by draw emits the target, if it is
+    settled where the next draw hangs before it is known what it is.
 
     Raises:
       ValueError: the scheme's drafts are not drawn one by one from q, or q without those before.
     """
 
     name: ClassVar[str]
-    claims = Claims(lossless=True, drafting=frozenset({"iid", "without_replacement"}), source="weng2025traversal", sequential=True)
+    claims = Claims(
+        lossless=True,
+        drafting=frozenset({"iid", "without_replacement"}),
+        source="weng2025traversal",
+        sequential=True,
+    )
 
     def ends(self, draft: Draft, p: Float[Array, "N V"]) -> _paths.Ends:
         """Weight of each node after all of its children failed, and its c then."""
@@ -52,18 +61,23 @@ class Traversal(Verifier):
 
         nothing = jnp.zeros(p.shape[0], p.dtype)
         start = _paths.Ends(nothing.at[ROOT].set(1), nothing)
-        inner = draft.topology.levels[-2]  # nothing hangs below the last level; a parent comes before its children
+        # nothing hangs below the last level; a parent comes before its children
+        inner = draft.topology.levels[-2]
         return jax.lax.fori_loop(0, inner, visit, start)
 
     def law(self, draft: Draft, p: Float[Array, "N V"]) -> Float[Array, "N V"]:
         return _paths.law(self.ends(draft, p), draft, p)
 
     def walk(self, uniforms: Float[Array, "U 2"], draft: Draft, p: Float[Array, "N V"]) -> Walk:
-        """The walk that N + 1 uniforms select: one for each node, the last for the token of the target."""
+        """The walk that N + 1 uniforms select: one for each node, the last for the token of the
+        target.
+        """
         return _paths.walk(uniforms, self.ends(draft, p), draft, p)
 
     def verify(self, key: RandomKey, draft: Draft, p: Float[Array, "N V"]) -> Verdict:
-        return self.walk(numerics.uniforms(key, (draft.topology.nodes + 1,), p.dtype), draft, p).verdict
+        return self.walk(
+            numerics.uniforms(key, (draft.topology.nodes + 1,), p.dtype), draft, p
+        ).verdict
 
 
 class _State(NamedTuple):
@@ -74,11 +88,17 @@ class _State(NamedTuple):
     mass: Scalar
 
 
-def _try_children(view: Node, p: Law, q: Law, left: Float[Array, " W"], weight: Scalar) -> tuple[_State, Float[Array, " W"]]:
-    """The state of a node after all of its children failed, and the weight with which each of them starts."""
+def _try_children(
+    view: Node, p: Law, q: Law, left: Float[Array, " W"], weight: Scalar
+) -> tuple[_State, Float[Array, " W"]]:
+    """The state of a node after all of its children failed, and the weight with which each of them
+    starts.
+    """
     highest = 1 / tiny(p)  # finite, so that scale * 0 = 0
 
-    def fail(slot: Int[Array, ""], carry: tuple[_State, Float[Array, " W"]]) -> tuple[_State, Float[Array, " W"]]:
+    def fail(
+        slot: Int[Array, ""], carry: tuple[_State, Float[Array, " W"]]
+    ) -> tuple[_State, Float[Array, " W"]]:
         (weight, scale, mass), given = carry
         token, live = view.tokens[slot], view.mask[slot]
         rest = jnp.maximum(p[token] - scale * q[token], 0)
@@ -101,10 +121,15 @@ def _all(view: Node, q: Law) -> Float[Array, " W"]:
 
 
 def _undrafted(view: Node, q: Law) -> Float[Array, " W"]:
-    """q mass before each draft, as the sum of what remains: 1 minus what is gone has no digits on a peaked q."""
+    """q mass before each draft, as the sum of what remains: 1 minus what is gone has no digits on a
+    peaked q.
+    """
     others = q.at[jnp.where(view.mask, view.tokens, q.shape[0])].set(0, mode="drop")
     drafted = jnp.where(view.mask, q[view.tokens], 0)
     return total(others) + jnp.cumsum(drafted[::-1])[::-1]
 
 
-_LEFT: dict[str, Callable[[Node, Law], Float[Array, " W"]]] = {"iid": _all, "without_replacement": _undrafted}
+_LEFT: dict[str, Callable[[Node, Law], Float[Array, " W"]]] = {
+    "iid": _all,
+    "without_replacement": _undrafted,
+}

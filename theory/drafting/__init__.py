@@ -1,4 +1,6 @@
-"""Drafting schemes: the joint law of the n drafts of a node. One scheme per file; its sampler is specjax/drafting/<name>.py."""
+"""Drafting schemes: the joint law of the n drafts of a node. One scheme per file; its sampler is
+specjax/drafting/<name>.py.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +10,20 @@ from typing import Protocol, cast
 
 from theory.drafting._base import Joint, Law, Subset
 
-_NAMES = tuple(sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")))
+_NAMES = tuple(
+    sorted(
+        module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")
+    )
+)
 
 
 class Scheme(Protocol):
     """What a scheme's file defines."""
 
     def live(self, q: Law, n: int) -> int:
-        """How many of the n slots are drawn; raises ValueError where q or n does not fit the scheme."""
+        """How many of the n slots are drawn; raises ValueError where q or n does not fit the
+        scheme.
+        """
 
     def joint(self, q: Law, n: int) -> Joint:
         """The joint law of the live drafts."""
@@ -55,7 +63,10 @@ def solved(name: str) -> Solved:
     """
     scheme = get(name)
     if not hasattr(scheme, "optimum"):
-        raise ValueError(f"drafting scheme {name!r} has no formula for its optimum: expected a scheme with `optimum`; use theory.lp.solve")
+        raise ValueError(
+            f"drafting scheme {name!r} has no formula for its optimum: expected a scheme with "
+            "`optimum`; use theory.lp.solve"
+        )
     return cast(Solved, scheme)
 
 

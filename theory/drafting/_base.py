@@ -18,7 +18,8 @@ ENUMERABLE = 2_000_000
 
 @dataclass(frozen=True, eq=False)
 class Joint:
-    """The joint law Q of the drafts: each ordered tuple that can be drawn, once, with its probability.
+    """The joint law Q of the drafts: each ordered tuple that can be drawn, once, with its
+    probability.
 
     Arguments:
       tokens: [M, m], rows in lexicographic order; m counts the live slots.
@@ -32,10 +33,12 @@ class Joint:
 def chain(conditional: Conditional, q: Law, slots: int) -> Joint:
     """The joint law of drafts that are drawn slot after slot.
 
-    Q(x) = prod_j conditional(x_1..x_{j-1})[x_j]. Tokens with q = 0 are left out before anything is enumerated.
+    Q(x) = prod_j conditional(x_1..x_{j-1})[x_j]. Tokens with q = 0 are left out before anything is
+    enumerated.
 
     Arguments:
-      conditional: (q [.., V], tokens [M, j], slots) -> [M, V], the law of slot j given the j tokens before it.
+      conditional: (q [.., V], tokens [M, j], slots) -> [M, V], the law of slot j given the j tokens
+        before it.
       q: the draft law [V], or one law per slot [n, V].
       slots: how many tokens are drawn.
     Raises:
@@ -48,7 +51,9 @@ def chain(conditional: Conditional, q: Law, slots: int) -> Joint:
     for _ in range(slots):
         cells = len(tokens) * len(support)
         if cells > ENUMERABLE:
-            raise ValueError(f"joint law: expected at most {ENUMERABLE} tuples to enumerate, got {cells} or more")
+            raise ValueError(
+                f"joint law: expected at most {ENUMERABLE} tuples to enumerate, got {cells} or more"
+            )
         laws = np.broadcast_to(conditional(reduced, tokens, slots), (len(tokens), len(support)))
         row, token = np.nonzero(laws)
         tokens, mass = np.column_stack((tokens[row], token)), mass[row] * laws[row, token]

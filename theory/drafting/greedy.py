@@ -13,7 +13,9 @@ def live(q: Law, n: int) -> int:
 
 
 def conditional(q: Law, tokens: Tokens, slots: int) -> Law:
-    """The next most likely token (ties to the lowest index); in the last slot a draw from q without the tokens before it."""
+    """The next most likely token (ties to the lowest index); in the last slot a draw from q without
+    the tokens before it.
+    """
     slot = tokens.shape[1]
     if slot == slots - 1:
         return without(q, tokens)
@@ -36,7 +38,8 @@ def inclusion(q: Law, n: int) -> Law:
 
 
 def optimum(p: Law, q: Law, n: int) -> tuple[float, Subset]:
-    """alpha* = sum_y min(p(y), P(y among the drafts)), at H = Top and the tokens with p < q / (1 - q(Top)).
+    """alpha* = sum_y min(p(y), P(y among the drafts)), at H = Top and the tokens with p < q / (1 -
+    q(Top)).
 
     Cost: O(V log V). Source: hu2025towards.
     """

@@ -21,7 +21,9 @@ def live(q: Law, n: int) -> int:
 
 
 def conditional(q: Law, tokens: Tokens, slots: int) -> Law:
-    """First a draw from q; then a = argmax q, or, where a came first, a draw from the rest (a again where q is one-hot)."""
+    """First a draw from q; then a = argmax q, or, where a came first, a draw from the rest (a again
+    where q is one-hot).
+    """
     if tokens.shape[1] == 0:
         return q
     hub = int(np.argmax(q))

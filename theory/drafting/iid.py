@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from theory.drafting._base import Joint, Law, Subset, Tokens, best_prefix, chain, ratio_order, support_size
+from theory.drafting._base import (
+    Joint,
+    Law,
+    Subset,
+    Tokens,
+    best_prefix,
+    chain,
+    ratio_order,
+    support_size,
+)
 
 
 def live(q: Law, n: int) -> int:

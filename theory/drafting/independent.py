@@ -17,7 +17,9 @@ def live(q: Law, n: int) -> int:
       ValueError: q is not n laws.
     """
     if q.ndim != 2 or len(q) != n:
-        raise ValueError(f"q: scheme independent draws slot i from q[i], expected shape ({n}, V), got {q.shape}")
+        raise ValueError(
+            f"q: scheme independent draws slot i from q[i], expected shape ({n}, V), got {q.shape}"
+        )
     return n
 
 
@@ -38,11 +40,13 @@ def inclusion(q: Law, n: int) -> Law:
 
 
 def optimum(p: Law, q: Law, n: int) -> tuple[float, Subset]:
-    """alpha* = 1 + min_H [p(H) - prod_j q_j(H)], by cutting planes on the Lovasz extension of this submodular function.
+    """alpha* = 1 + min_H [p(H) - prod_j q_j(H)], by cutting planes on the Lovasz extension of this
+    submodular function.
 
-    Every order of the tokens gives a vertex y of the base polytope, and sum_i y_i x_i is below the extension for x in [0, 1]^V: the
-    linear program over the orders met so far is a lower bound, and the prefixes of the order of its solution are upper bounds. They
-    meet after finitely many orders. Cost: a linear program of V variables per order.
+    Every order of the tokens gives a vertex y of the base polytope, and sum_i y_i x_i is below the
+    extension for x in [0, 1]^V: the linear program over the orders met so far is a lower bound, and
+    the prefixes of the order of its solution are upper bounds. They meet after finitely many
+    orders. Cost: a linear program of V variables per order.
 
     Raises:
       RuntimeError: the linear program failed, or the bounds did not meet to 1e-9 within 500 orders.
@@ -53,9 +57,14 @@ def optimum(p: Law, q: Law, n: int) -> tuple[float, Subset]:
     scores = p / np.maximum(q.sum(axis=0), np.finfo(float).tiny)
     for _ in range(ORDERS):
         order = np.argsort(scores, kind="stable")
-        slack = np.concatenate(([0.0], np.cumsum(p[order]) - np.cumsum(q[:, order], axis=1).prod(axis=0)))
+        slack = np.concatenate(
+            ([0.0], np.cumsum(p[order]) - np.cumsum(q[:, order], axis=1).prod(axis=0))
+        )
         if slack.min() < best:
-            best, subset = float(slack.min()), np.isin(np.arange(len(p)), order[: int(np.argmin(slack))])
+            best, subset = (
+                float(slack.min()),
+                np.isin(np.arange(len(p)), order[: int(np.argmin(slack))]),
+            )
         vertex = np.empty(len(p))
         vertex[order] = np.diff(slack)
         vertices.append(vertex)
@@ -65,7 +74,10 @@ def optimum(p: Law, q: Law, n: int) -> tuple[float, Subset]:
             b_ub=np.zeros(len(vertices)),
             bounds=[(0.0, 1.0)] * len(p) + [(-1.0, 0.0)],
             method="highs",
-            options={"primal_feasibility_tolerance": TOLERANCE, "dual_feasibility_tolerance": TOLERANCE},
+            options={
+                "primal_feasibility_tolerance": TOLERANCE,
+                "dual_feasibility_tolerance": TOLERANCE,
+            },
         )
         if solution.status != 0:
             raise RuntimeError(f"linprog failed with status {solution.status}: {solution.message}")
@@ -73,4 +85,6 @@ def optimum(p: Law, q: Law, n: int) -> tuple[float, Subset]:
         if best - lowest <= MEET:
             return 1.0 + best, subset
         scores = -solution.x[:-1]
-    raise RuntimeError(f"optimum: bounds {lowest:.12g} and {best:.12g} did not meet within {ORDERS} orders")
+    raise RuntimeError(
+        f"optimum: bounds {lowest:.12g} and {best:.12g} did not meet within {ORDERS} orders"
+    )

@@ -1,7 +1,9 @@
-"""Draft trees whose levels are coupled: the law of the drawn tree by enumeration, one scheme per file.
+"""Draft trees whose levels are coupled: the law of the drawn tree by enumeration, one scheme per
+file.
 
-The sampler of a scheme is specjax/trees/growth/<name>.py. A file defines `drawn(target, draft, *sizes) -> Drawn`; target and draft are
-tables [S, V] of the laws after each context, as in `theory.trees.TreeProblem`.
+The sampler of a scheme is specjax/trees/growth/<name>.py. A file defines `drawn(target, draft,
+*sizes) -> Drawn`; target and draft are tables [S, V] of the laws after each context, as in
+`theory.trees.TreeProblem`.
 """
 
 from __future__ import annotations
@@ -14,7 +16,11 @@ from numpy.typing import ArrayLike
 
 from theory.trees import Drawn
 
-_NAMES = tuple(sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")))
+_NAMES = tuple(
+    sorted(
+        module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")
+    )
+)
 
 
 class Growth(Protocol):

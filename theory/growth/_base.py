@@ -18,7 +18,9 @@ Placed = tuple[int, int]  # the node above, the context
 
 
 class World(NamedTuple):
-    """The tables [S, V] cut to the contexts of at most D tokens, and the mass Q [S] of each context: the product of draft laws."""
+    """The tables [S, V] cut to the contexts of at most D tokens, and the mass Q [S] of each
+    context: the product of draft laws.
+    """
 
     target: Law
     draft: Law
@@ -52,7 +54,10 @@ def world(target: ArrayLike, draft: ArrayLike, depth: int) -> World:
     p, q = as_law("target", target), as_law("draft", draft)
     rows = contexts_within(q.shape[-1], depth)
     if p.ndim != 2 or q.ndim != 2 or p.shape[1] != q.shape[1] or min(len(p), len(q)) < rows:
-        raise ValueError(f"target, draft: expected {rows} laws or more over one vocabulary, got shapes {p.shape} and {q.shape}")
+        raise ValueError(
+            f"target, draft: expected {rows} laws or more over one vocabulary, got shapes "
+            f"{p.shape} and {q.shape}"
+        )
     inner = contexts_within(q.shape[-1], depth - 1)
     mass = np.ones(rows)
     for context in range(inner):
@@ -61,8 +66,11 @@ def world(target: ArrayLike, draft: ArrayLike, depth: int) -> World:
     return World(p[:rows], q[:rows], mass)
 
 
-def collect(world: World, trees: Iterable[tuple[Sequence[Placed | None], float]], scheme: str) -> Drawn:
-    """The law over trees that are given one by one: for each node after the root where it hangs and what it stands for, None if absent.
+def collect(
+    world: World, trees: Iterable[tuple[Sequence[Placed | None], float]], scheme: str
+) -> Drawn:
+    """The law over trees that are given one by one: for each node after the root where it hangs and
+    what it stands for, None if absent.
 
     Raises:
       ValueError: there are more than 5e5 trees.
@@ -75,4 +83,6 @@ def collect(world: World, trees: Iterable[tuple[Sequence[Placed | None], float]]
         masses.append(mass)
         if len(masses) > ENUMERABLE:
             raise ValueError(f"drawn: expected at most {ENUMERABLE} trees, got more")
-    return Drawn(np.array(parents), np.array(contexts), np.array(masses), world.target, world.draft, scheme)
+    return Drawn(
+        np.array(parents), np.array(contexts), np.array(masses), world.target, world.draft, scheme
+    )

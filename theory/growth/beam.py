@@ -15,15 +15,21 @@ Beams = tuple[tuple[int, ...], ...]
 
 
 def drawn(target: ArrayLike, draft: ArrayLike, width: int, depth: int) -> Drawn:
-    """Level d holds the first `width` distinct prefixes of d tokens in a row of sequences of D tokens drawn without replacement.
+    """Level d holds the first `width` distinct prefixes of d tokens in a row of sequences of D
+    tokens drawn without replacement.
 
-    Each level alone is Plackett-Luce over prefixes. Their joint law: while a level is short, the deepest such level draws its next
-    prefix in proportion to Q among those it has not seen, and the levels above see that prefix too. Sequences that repeat a prefix of
-    that level are passed over: in a race of exponential clocks the next new prefix does not depend on them. Slots are in order of
-    appearance; those beyond the support are absent. Cost: O(V^(width depth)) trees at worst. Source: kool2019stochastic.
+    Each level alone is Plackett-Luce over prefixes. Their joint law: while a level is short, the
+    deepest such level draws its next prefix in proportion to Q among those it has not seen, and the
+    levels above see that prefix too. Sequences that repeat a prefix of that level are passed over:
+    in a race of exponential clocks the next new prefix does not depend on them. Slots are in order
+    of appearance; those beyond the support are absent. Cost: O(V^(width depth)) trees at worst.
+    Source: kool2019stochastic.
     """
     known = world(target, draft, depth)
-    trees = ((_nodes(known, beams, width), mass) for beams, mass in _grow(known, ((ROOT,), *((),) * depth), 1.0, width))
+    trees = (
+        (_nodes(known, beams, width), mass)
+        for beams, mass in _grow(known, ((ROOT,), *((),) * depth), 1.0, width)
+    )
     return collect(known, trees, "without_replacement")
 
 
@@ -34,7 +40,9 @@ def _grow(world: World, beams: Beams, mass: float, width: int) -> Iterator[tuple
         return
     unseen = np.setdiff1d(world.level(short[-1]), beams[short[-1]])
     for context, chance in zip(unseen, world.mass[unseen] / world.mass[unseen].sum(), strict=True):
-        yield from _grow(world, _seen(world, beams, short[-1], int(context)), mass * float(chance), width)
+        yield from _grow(
+            world, _seen(world, beams, short[-1], int(context)), mass * float(chance), width
+        )
 
 
 def _seen(world: World, beams: Beams, depth: int, context: int) -> Beams:

@@ -13,16 +13,22 @@ from theory.trees import ROOT, Drawn, levels
 
 
 def drawn(target: ArrayLike, draft: ArrayLike, count: int, depth: int) -> Drawn:
-    """`count` independent paths of `depth` tokens; those that share a prefix draw their next tokens at one node, as so many slots.
+    """`count` independent paths of `depth` tokens; those that share a prefix draw their next tokens
+    at one node, as so many slots.
 
-    Slot j of level d is the d-th token of path j. Of slots with one parent and one token all are siblings, and what follows any of them
-    hangs under the first. Given how many paths reach a node, its drafts are that many independent draws from the draft law there.
-    Cost: O(V^(count depth)) trees. Source: sun2023spectr.
+    Slot j of level d is the d-th token of path j. Of slots with one parent and one token all are
+    siblings, and what follows any of them hangs under the first. Given how many paths reach a node,
+    its drafts are that many independent draws from the draft law there. Cost: O(V^(count depth))
+    trees. Source: sun2023spectr.
     """
     known = world(target, draft, depth)
     ends = known.level(depth)
     trees = itertools.product(ends.tolist(), repeat=count)
-    return collect(known, ((_nodes(known, paths, depth), float(np.prod(known.mass[list(paths)]))) for paths in trees), "iid")
+    return collect(
+        known,
+        ((_nodes(known, paths, depth), float(np.prod(known.mass[list(paths)]))) for paths in trees),
+        "iid",
+    )
 
 
 def _nodes(world: World, paths: tuple[int, ...], depth: int) -> list[Placed]:

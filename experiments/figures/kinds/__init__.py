@@ -1,7 +1,8 @@
 """Kinds of figures of measured rows, one file each.
 
-points(rows) gives what is drawn, one row for each mark, each naming its `setting`; none where the rows cannot show it. draw(points) is the
-figure; the first line of the file's documentation is its caption.
+points(rows) gives what is drawn, one row for each mark, each naming its `setting`; none where the
+rows cannot show it. draw(points) is the figure; the first line of the file's documentation is its
+caption.
 """
 
 from types import ModuleType

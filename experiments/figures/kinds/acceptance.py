@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 def points(rows: list[Row]) -> list[Row]:
     """The mean acceptance of each rule, and that of the optimum, by n."""
     known = [row for row in rows if row.get("alpha_star") is not None]
-    return lines.points(rows, "acceptance", "n", _n) + lines.points(lines.optima(known), "alpha_star", "n", _n)
+    return lines.points(rows, "acceptance", "n", _n) + lines.points(
+        lines.optima(known), "alpha_star", "n", _n
+    )
 
 
 def draw(points: list[Row]) -> "Figure":

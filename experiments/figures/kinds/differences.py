@@ -1,4 +1,6 @@
-"""Paired differences of acceptance between rules at the same contexts, with 95 % bootstrap intervals over contexts."""
+"""Paired differences of acceptance between rules at the same contexts, with 95 % bootstrap
+intervals over contexts.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -20,14 +22,25 @@ BySeed = dict[int | None, Row]
 
 
 def points(rows: list[Row]) -> list[Row]:
-    """Each rule less the rule of largest mean acceptance under the same scheme, tree and n; none where rows hold no single contexts.
+    """Each rule less the rule of largest mean acceptance under the same scheme, tree and n; none
+    where rows hold no single contexts.
 
-    The unit that is drawn again is the context, of model pairs the prompt: contexts of one text are not independent.
+    The unit that is drawn again is the context, of model pairs the prompt: contexts of one text are
+    not independent.
     """
-    held = [row for row in rows if row.get("acceptance_values") and None not in row["acceptance_values"]]
+    held = [
+        row for row in rows if row.get("acceptance_values") and None not in row["acceptance_values"]
+    ]
     cells = {key: _by_rule(group) for key, group in groups(held, "scheme", "n", "tree").items()}
     return [
-        {"setting": str(setting), "scheme": scheme, "n": n, "tree": tree, "rule": rule, "best": best}
+        {
+            "setting": str(setting),
+            "scheme": scheme,
+            "n": n,
+            "tree": tree,
+            "rule": rule,
+            "best": best,
+        }
         | _difference(by_rule[rule], by_rule[best])
         for (setting, scheme, n, tree), by_rule in cells.items()
         for best in [max(by_rule, key=lambda rule: _mean(*_stacked(by_rule[rule])))]
@@ -38,7 +51,10 @@ def points(rows: list[Row]) -> list[Row]:
 
 def _by_rule(rows: list[Row]) -> dict[str, BySeed]:
     """The rows of each rule by seed: two rules are compared where they saw the same laws."""
-    return {rule: {row.get("seed"): row for row in rows if row["rule"] == rule} for rule in sorted({row["rule"] for row in rows})}
+    return {
+        rule: {row.get("seed"): row for row in rows if row["rule"] == rule}
+        for rule in sorted({row["rule"] for row in rows})
+    }
 
 
 def _difference(mine: BySeed, best: BySeed) -> dict[str, float]:
@@ -50,19 +66,31 @@ def _difference(mine: BySeed, best: BySeed) -> dict[str, float]:
 
 def _stacked(by_seed: BySeed) -> tuple[Values, Values]:
     """Acceptance and weight of every unit of all seeds."""
-    values, weights = (np.concatenate([row[name] for row in by_seed.values()]) for name in ("acceptance_values", "weights"))
+    values, weights = (
+        np.concatenate([row[name] for row in by_seed.values()])
+        for name in ("acceptance_values", "weights")
+    )
     return values, weights
 
 
 def _interval(samples: tuple[Values, ...]) -> tuple[float, float]:
     """Bias-corrected and accelerated, all columns drawn together."""
     found = stats.bootstrap(
-        samples, _statistic, paired=True, vectorized=True, n_resamples=RESAMPLES, batch=TOGETHER, confidence_level=LEVEL, rng=SEED
+        samples,
+        _statistic,
+        paired=True,
+        vectorized=True,
+        n_resamples=RESAMPLES,
+        batch=TOGETHER,
+        confidence_level=LEVEL,
+        rng=SEED,
     )
     return float(found.confidence_interval.low), float(found.confidence_interval.high)
 
 
-def _statistic(a: Values, a_weights: Values, b: Values, b_weights: Values, axis: int = -1) -> Values:
+def _statistic(
+    a: Values, a_weights: Values, b: Values, b_weights: Values, axis: int = -1
+) -> Values:
     return _mean(a, a_weights, axis) - _mean(b, b_weights, axis)
 
 
@@ -75,15 +103,31 @@ def draw(points: list[Row]) -> "Figure":
     figure, panels = lines.board(points, "scheme", "acceptance less that of the best rule (95 %)")
     rules = sorted({point["rule"] for point in points})
     for (setting, scheme), panel in panels.items():
-        mine = [point for point in points if (point["setting"], point["scheme"]) == (setting, scheme)]
+        mine = [
+            point for point in points if (point["setting"], point["scheme"]) == (setting, scheme)
+        ]
         cells = list(dict.fromkeys((p["tree"], p["n"], p["best"]) for p in mine))
         for index, rule in enumerate(rules):
             colour = style.colour(rule)
             held = [point for point in mine if point["rule"] == rule]
             if held:
-                x = [cells.index((p["tree"], p["n"], p["best"])) + 0.6 * (index + 0.5 - len(rules) / 2) / len(rules) for p in held]
-                value, low, high = (np.array([p[name] for p in held]) for name in ("value", "low", "high"))
-                panel.errorbar(x, value, (value - low, high - value), fmt="o", color=colour, capsize=2, label=rule)
+                x = [
+                    cells.index((p["tree"], p["n"], p["best"]))
+                    + 0.6 * (index + 0.5 - len(rules) / 2) / len(rules)
+                    for p in held
+                ]
+                value, low, high = (
+                    np.array([p[name] for p in held]) for name in ("value", "low", "high")
+                )
+                panel.errorbar(
+                    x,
+                    value,
+                    (value - low, high - value),
+                    fmt="o",
+                    color=colour,
+                    capsize=2,
+                    label=rule,
+                )
         panel.axhline(0, color="k", linewidth=0.8)
         panel.set_xticks(range(len(cells)), [f"{tree}\n{best}" for tree, n, best in cells])
         panel.set_xlim(-0.5, len(cells) - 0.5)

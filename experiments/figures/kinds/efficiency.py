@@ -1,4 +1,6 @@
-"""Block efficiency, emitted tokens per target call with the bonus token, against the budget of drafted tokens."""
+"""Block efficiency, emitted tokens per target call with the bonus token, against the budget of
+drafted tokens.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -17,7 +19,13 @@ def points(rows: list[Row]) -> list[Row]:
 
 def draw(points: list[Row]) -> "Figure":
     """Lines by rule."""
-    return lines.draw(points, "budget", "block efficiency", "drafted tokens per target call", "emitted tokens per target call (± 2 se)")
+    return lines.draw(
+        points,
+        "budget",
+        "block efficiency",
+        "drafted tokens per target call",
+        "emitted tokens per target call (± 2 se)",
+    )
 
 
 def _budget(row: Row) -> int:

@@ -16,7 +16,9 @@ def points(rows: list[Row]) -> list[Row]:
 
 def draw(points: list[Row]) -> "Figure":
     """Lines by rule."""
-    figure = lines.draw(points, "n", "gap to the optimum", "drafts n at a node", "alpha* - acceptance (± 2 se)")
+    figure = lines.draw(
+        points, "n", "gap to the optimum", "drafts n at a node", "alpha* - acceptance (± 2 se)"
+    )
     for panel in figure.axes:
         panel.axhline(0, color="k", linewidth=0.8)
     return figure

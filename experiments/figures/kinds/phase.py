@@ -1,4 +1,6 @@
-"""Phase diagram: acceptance, or its share of the optimum where that is known, over temperature and the number of drafts."""
+"""Phase diagram: acceptance, or its share of the optimum where that is known, over temperature and
+the number of drafts.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -12,7 +14,9 @@ if TYPE_CHECKING:
 
 
 def points(rows: list[Row]) -> list[Row]:
-    """The mean acceptance of each rule at each temperature and n, and the share of alpha* that it is; none for a single temperature."""
+    """The mean acceptance of each rule at each temperature and n, and the share of alpha* that it
+    is; none for a single temperature.
+    """
     if len({row.get("temperature") for row in rows}) < 2:
         return []
     held = [row for row in rows if row["acceptance"] is not None]
@@ -40,16 +44,28 @@ def draw(points: list[Row]) -> "Figure":
     """A panel for each rule: the colour is the share of the optimum, the number the acceptance."""
     name = "acceptance" if any(point["share"] is None for point in points) else "share"
     titled = [{**point, "panel": f"{point['rule']}, {point['scheme']}"} for point in points]
-    figure, panels = lines.board(titled, "panel", "acceptance; colour: " + ("the same" if name == "acceptance" else "share of alpha*"))
+    figure, panels = lines.board(
+        titled,
+        "panel",
+        "acceptance; colour: " + ("the same" if name == "acceptance" else "share of alpha*"),
+    )
     low = min(0.99, *(point[name] for point in points))  # a scale even where all attain the optimum
     for key, panel in panels.items():
         cells = {(p["temperature"], p["n"]): p for p in titled if (p["setting"], p["panel"]) == key}
         temperatures, ns = (sorted({cell[i] for cell in cells}) for i in (0, 1))
-        colours = np.array([[cells[t, n][name] if (t, n) in cells else np.nan for n in ns] for t in temperatures])
+        colours = np.array(
+            [[cells[t, n][name] if (t, n) in cells else np.nan for n in ns] for t in temperatures]
+        )
         image = panel.imshow(colours, vmin=low, vmax=1, aspect="auto", origin="lower")
         for (temperature, n), point in cells.items():
             place = ns.index(n), temperatures.index(temperature)
-            panel.annotate(f"{point['acceptance']:.3f}", place, ha="center", va="center", color="w" if point[name] < (1 + low) / 2 else "k")
+            panel.annotate(
+                f"{point['acceptance']:.3f}",
+                place,
+                ha="center",
+                va="center",
+                color="w" if point[name] < (1 + low) / 2 else "k",
+            )
         panel.set_xticks(range(len(ns)), [str(n) for n in ns])
         panel.set_yticks(range(len(temperatures)), [f"{t:g}" for t in temperatures])
         panel.set_xlabel("drafts n at a node")

@@ -1,4 +1,6 @@
-"""Pairs of target and draft model, one per file; a file dropped in here can be named on the command line."""
+"""Pairs of target and draft model, one per file; a file dropped in here can be named on the command
+line.
+"""
 
 import importlib
 
@@ -19,6 +21,8 @@ def load(name: str) -> Pair:
     Raises:
       ValueError: there is no such pair, or its weights are not installed.
     """
-    module = importlib.import_module(find({held: f"{__name__}.{held}" for held in _NAMES}, "pair", name))
+    module = importlib.import_module(
+        find({held: f"{__name__}.{held}" for held in _NAMES}, "pair", name)
+    )
     pair: Pair = module.load()
     return pair

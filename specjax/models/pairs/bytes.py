@@ -1,4 +1,6 @@
-"""A byte-level pair on Shakespeare, embedded in the package: 0.9M and 0.1M parameters, trained by `specjax.training.bytes`."""
+"""A byte-level pair on Shakespeare, embedded in the package: 0.9M and 0.1M parameters, trained by
+`specjax.training.bytes`.
+"""
 
 from pathlib import Path
 
@@ -10,8 +12,12 @@ from specjax.models.transformer import Config, Transformer
 
 DATA = Path(__file__).parents[1] / "data"
 SEPARATOR = b"\x1e"
-TARGET = Transformer(Config(vocabulary=256, width=128, layers=4, heads=2, kv_heads=1, hidden=384, window=128))
-DRAFT = Transformer(Config(vocabulary=256, width=64, layers=2, heads=2, kv_heads=1, hidden=192, window=128))
+TARGET = Transformer(
+    Config(vocabulary=256, width=128, layers=4, heads=2, kv_heads=1, hidden=384, window=128)
+)
+DRAFT = Transformer(
+    Config(vocabulary=256, width=64, layers=2, heads=2, kv_heads=1, hidden=192, window=128)
+)
 PROMPTS = 16
 PROMPT_BYTES = 128
 
@@ -35,7 +41,12 @@ def held_out() -> list[bytes]:
 
 def load() -> Pair:
     """The pair, its prompts the beginnings of the first held-out passages."""
-    like = jax.eval_shape(lambda: {"target": TARGET.new_params(jax.random.key(0)), "draft": DRAFT.new_params(jax.random.key(0))})
+    like = jax.eval_shape(
+        lambda: {
+            "target": TARGET.new_params(jax.random.key(0)),
+            "draft": DRAFT.new_params(jax.random.key(0)),
+        }
+    )
     params = packed.unpack(DATA / "bytes.npz", like)
     prompts = tuple(passage[:PROMPT_BYTES].decode() for passage in held_out()[:PROMPTS])
     return Pair(TARGET, params["target"], DRAFT, params["draft"], Bytes(), -1, prompts)

@@ -1,4 +1,6 @@
-"""A random Markov chain and its perturbed draft over the letters a to z: the test bed, every law of it known."""
+"""A random Markov chain and its perturbed draft over the letters a to z: the test bed, every law of
+it known.
+"""
 
 import dataclasses
 

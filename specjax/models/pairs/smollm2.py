@@ -1,4 +1,6 @@
-"""SmolLM2-135M-Instruct, and as its draft its own first layers with an adapter; needs `make smollm2`."""
+"""SmolLM2-135M-Instruct, and as its draft its own first layers with an adapter; needs `make
+smollm2`.
+"""
 
 import hashlib
 import importlib.util
@@ -53,13 +55,18 @@ def weights_file() -> Path:
 
 
 def fitting_windows(tokenizer: Tokenizer) -> Int[np.ndarray, "B T"]:
-    """Token ids of the public texts on which the adapter is fitted; the prompts are not among them."""
+    """Token ids of the public texts on which the adapter is fitted; the prompts are not among
+    them.
+    """
     ids = [tokenizer.encode((DATA / name).read_bytes()[:TEXT_BYTES].decode()) for name in TEXTS]
-    return np.concatenate([np.array(text[: len(text) // WINDOW * WINDOW]).reshape(-1, WINDOW) for text in ids])
+    return np.concatenate(
+        [np.array(text[: len(text) // WINDOW * WINDOW]).reshape(-1, WINDOW) for text in ids]
+    )
 
 
 def load() -> Pair:
-    """The pair, in float32; the adapter is fitted at the first call (about a minute) and kept in the cache folder.
+    """The pair, in float32; the adapter is fitted at the first call (about a minute) and kept in
+    the cache folder.
 
     Raises:
       ValueError: a package is missing; the message says what to run.
@@ -69,7 +76,12 @@ def load() -> Pair:
 
     config, params, tokenizer = llama_gguf.read(file)
     target, windows = Transformer(config), fitting_windows(tokenizer)
-    recipe = [inspect.getsource(early_exit).encode(), windows.tobytes(), file.name.encode(), bytes([EXIT_AFTER])]
+    recipe = [
+        inspect.getsource(early_exit).encode(),
+        windows.tobytes(),
+        file.name.encode(),
+        bytes([EXIT_AFTER]),
+    ]
     key = hashlib.sha256(b"".join(recipe)).hexdigest()[:16]
     adapter = cached(f"smollm2-{key}", lambda: early_exit.fit(target, params, windows, EXIT_AFTER))
     draft, draft_params = adapted(*subset(target, params, tuple(range(EXIT_AFTER))), adapter)

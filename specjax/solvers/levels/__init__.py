@@ -1,1 +1,3 @@
-"""Rules in which every draft draws a level and the highest level wins: what the optimal rules are made of."""
+"""Rules in which every draft draws a level and the highest level wins: what the optimal rules are
+made of.
+"""

@@ -1,9 +1,11 @@
 """A vocabulary as a few hundred nodes of p/q, each token at one or between two of them.
 
-A token of ratio r between the nodes r_a <= r <= r_b is taken as one of ratio r_a with probability (r_b - r) / (r_b - r_a), and as one of
-ratio r_b otherwise. What it may be given, its p, is thus kept exactly, whatever the nodes; only the curve of p against q is lowered
-between them, by (r_b - r_a) dq / 4 at most. An optimum is lost only where the curve comes as near to its lowest point as that: so the
-nodes crowd, in geometric steps, at the ratio where the best set ends, and the likeliest tokens are nodes of their own.
+A token of ratio r between the nodes r_a <= r <= r_b is taken as one of ratio r_a with probability
+(r_b - r) / (r_b - r_a), and as one of ratio r_b otherwise. What it may be given, its p, is thus
+kept exactly, whatever the nodes; only the curve of p against q is lowered between them, by (r_b -
+r_a) dq / 4 at most. An optimum is lost only where the curve comes as near to its lowest point as
+that: so the nodes crowd, in geometric steps, at the ratio where the best set ends, and the
+likeliest tokens are nodes of their own.
 """
 
 from typing import NamedTuple
@@ -45,11 +47,15 @@ class Nodes(NamedTuple):
         """What is linear in the node, at some tokens."""
         left = self.left[tokens]
         share = self.share[tokens].reshape(left.shape + (1,) * (at_nodes.ndim - 1))
-        return at_nodes[left] * (1 - share) + at_nodes[jnp.minimum(left + 1, at_nodes.shape[0] - 1)] * share
+        return (
+            at_nodes[left] * (1 - share)
+            + at_nodes[jnp.minimum(left + 1, at_nodes.shape[0] - 1)] * share
+        )
 
 
 def place(p: Law, q: Law, largest: Scalar, edge: Scalar) -> Nodes:
-    """The nodes of a pair of laws. Cost: a search of every token among 256 nodes, or a sort up to V = 512.
+    """The nodes of a pair of laws. Cost: a search of every token among 256 nodes, or a sort up to V
+    = 512.
 
     Args:
       largest: ratios beyond it are as good as it.
@@ -61,17 +67,26 @@ def place(p: Law, q: Law, largest: Scalar, edge: Scalar) -> Nodes:
         order = jnp.argsort(ratio)
         left = jnp.zeros(size, jnp.int32).at[order].set(jnp.arange(size, dtype=jnp.int32))
         return Nodes(ratio[order], q[order], left, jnp.zeros_like(q))
-    at_nodes = jnp.append(grid(largest, edge, even(largest, COUNT - HEADS - 2 * NEAR - 2), NEAR, CLOSEST), ratio[likeliest(q, HEADS)])
+    at_nodes = jnp.append(
+        grid(largest, edge, even(largest, COUNT - HEADS - 2 * NEAR - 2), NEAR, CLOSEST),
+        ratio[likeliest(q, HEADS)],
+    )
     at_nodes = jnp.sort(at_nodes)
     left, share = between(at_nodes, ratio)
     return Nodes(at_nodes, masses(q, left, share, COUNT), left, share)
 
 
-def grid(largest: Scalar, edge: Scalar, even: Float[Array, " E"], near: int, closest: float) -> Float[Array, " B"]:
-    """The nodes `even` and, on either side of `edge`, `near` more in geometric steps from `closest` on, in order."""
+def grid(
+    largest: Scalar, edge: Scalar, even: Float[Array, " E"], near: int, closest: float
+) -> Float[Array, " B"]:
+    """The nodes `even` and, on either side of `edge`, `near` more in geometric steps from `closest`
+    on, in order.
+    """
     steps = jnp.exp(jnp.linspace(np.log(closest), 0, near, dtype=edge.dtype))
     ends = jnp.stack([jnp.zeros_like(edge), edge])
-    return jnp.sort(jnp.concatenate([ends, edge * (1 - steps), edge + (largest - edge) * steps, even]))
+    return jnp.sort(
+        jnp.concatenate([ends, edge * (1 - steps), edge + (largest - edge) * steps, even])
+    )
 
 
 def even(largest: Scalar, count: int) -> Float[Array, " E"]:
@@ -80,20 +95,26 @@ def even(largest: Scalar, count: int) -> Float[Array, " E"]:
 
 
 def between(at_nodes: Float[Array, " B"], ratio: Law) -> tuple[Int[Array, " V"], Law]:
-    """The node at or below each ratio, and the share of the one above. Cost: log2(B) passes over V."""
+    """The node at or below each ratio, and the share of the one above. Cost: log2(B) passes
+    over V.
+    """
     left = jnp.minimum(_below(at_nodes, ratio), at_nodes.shape[0] - 2)
     low, high = at_nodes[left], at_nodes[left + 1]
     return left, jnp.clip(divide(ratio - low, high - low), 0, 1)
 
 
 def _below(at_nodes: Float[Array, " B"], ratio: Law) -> Int[Array, " V"]:
-    """The last node at or below each ratio, or the first: `searchsorted` in half the passes, as the steps are the same for all."""
+    """The last node at or below each ratio, or the first: `searchsorted` in half the passes, as the
+    steps are the same for all.
+    """
     steps = (at_nodes.shape[0] - 1).bit_length()
     table = jnp.pad(at_nodes, (0, (1 << steps) - at_nodes.shape[0]), constant_values=jnp.inf)
 
     def halve(turn: Count, left: Int[Array, " V"]) -> Int[Array, " V"]:
         step = len(table) >> (turn + 1)
-        return left + jnp.where(table.at[left + step].get(mode="promise_in_bounds") <= ratio, step, 0)
+        return left + jnp.where(
+            table.at[left + step].get(mode="promise_in_bounds") <= ratio, step, 0
+        )
 
     return jax.lax.fori_loop(0, steps, halve, jnp.zeros(ratio.shape, jnp.int32))
 

@@ -1,8 +1,10 @@
-"""Rules in which every draft draws a level and the highest level wins: what the optimal rule is made of.
+"""Rules in which every draft draws a level and the highest level wins: what the optimal rule is
+made of.
 
-A draft at node k draws the level cell c with probability K[k, c], and a place in the cell evenly. The winner is accepted with a
-probability that its cell and its token fix. Given the drafts x, P(slot j wins in cell c) is the integral over the cell of its density
-times the product of the others' distribution functions: a polynomial of degree n - 1, which Gauss's rule integrates exactly.
+A draft at node k draws the level cell c with probability K[k, c], and a place in the cell evenly.
+The winner is accepted with a probability that its cell and its token fix. Given the drafts x,
+P(slot j wins in cell c) is the integral over the cell of its density times the product of the
+others' distribution functions: a polynomial of degree n - 1, which Gauss's rule integrates exactly.
 """
 
 from typing import NamedTuple
@@ -45,9 +47,15 @@ def single(p: Law, q: Law) -> Levels:
 
 
 def capped(
-    nodes: Nodes, kernel: Float[Array, "B C"], open_cell: Float[Array, " C"], p: Law, given: Law, error: Scalar | float = 0.0
+    nodes: Nodes,
+    kernel: Float[Array, "B C"],
+    open_cell: Float[Array, " C"],
+    p: Law,
+    given: Law,
+    error: Scalar | float = 0.0,
 ) -> Levels:
-    """The rule of a kernel that would give these masses: a token that would get more than p is refused now and then.
+    """The rule of a kernel that would give these masses: a token that would get more than p is
+    refused now and then.
 
     So the rule is lossless whatever the kernel is, as long as the masses are its own.
     """
@@ -58,23 +66,29 @@ def capped(
 def certificate(levels: Levels, upper: Scalar, n: int) -> Certificate:
     """What the rule reaches beside `upper`, the upper end of the optimum's bracket.
 
-    `tv_bound` is the masses' error and n + 8 ulp: each node's mass, each sum of a kernel's row and each of
-    n factors is rounded once or twice.
+    `tv_bound` is the masses' error and n + 8 ulp: each node's mass, each sum of a kernel's row and
+    each of n factors is rounded once or twice.
     """
     eps = float(jnp.finfo(upper.dtype).eps)
     alpha = total(levels.given)
     gap = upper - alpha
-    return Certificate(alpha, upper, gap, levels.error + (n + 8) * eps, gap <= (1e-5 if eps > 1e-9 else 1e-9))
+    return Certificate(
+        alpha, upper, gap, levels.error + (n + 8) * eps, gap <= (1e-5 if eps > 1e-9 else 1e-9)
+    )
 
 
 @jax.custom_jvp
 def acceptance(levels: Levels, best: Scalar) -> Scalar:
-    """What the rule accepts, with the gradient of the optimum `best`, which is sought for that alone: a solve has none."""
+    """What the rule accepts, with the gradient of the optimum `best`, which is sought for that
+    alone: a solve has none.
+    """
     return total(levels.given)
 
 
 @acceptance.defjvp
-def _acceptance_slope(primals: tuple[Levels, Scalar], tangents: tuple[Levels, Scalar]) -> tuple[Scalar, Scalar]:
+def _acceptance_slope(
+    primals: tuple[Levels, Scalar], tangents: tuple[Levels, Scalar]
+) -> tuple[Scalar, Scalar]:
     return acceptance(*primals), tangents[1]
 
 

@@ -1,4 +1,6 @@
-"""Trees grown level by level while drafting. One scheme per file; the law of its trees is theory/growth/<name>.py."""
+"""Trees grown level by level while drafting. One scheme per file; the law of its trees is
+theory/growth/<name>.py.
+"""
 
 import functools
 from collections.abc import Callable
@@ -22,7 +24,8 @@ _NODE = {STOPPED: "without_replacement"}
 
 
 def drafting(tree: Topology | TreeDrafting, scheme: str) -> TreeDrafting:
-    """The tree as something that grows: a fixed one draws its children by `scheme`; a grown one brings its own, which must be that.
+    """The tree as something that grows: a fixed one draws its children by `scheme`; a grown one
+    brings its own, which must be that.
 
     Raises:
       ValueError: it is not.
@@ -30,14 +33,18 @@ def drafting(tree: Topology | TreeDrafting, scheme: str) -> TreeDrafting:
     if isinstance(tree, Topology):
         return Fixed(tree, scheme)
     if scheme not in (tree.scheme, _NODE.get(tree.scheme)):
-        raise ValueError(f"scheme: {tree.name} draws {_NODE.get(tree.scheme, tree.scheme)}, got {scheme}")
+        raise ValueError(
+            f"scheme: {tree.name} draws {_NODE.get(tree.scheme, tree.scheme)}, got {scheme}"
+        )
     return tree
 
 
 def parse(text: str, scheme: str) -> TreeDrafting:
-    """The tree named by `chain:D`, `star:N`, `full:b1,b2,..`, or by a tree scheme and its sizes: `beam:8x4` is 8 wide and 4 deep.
+    """The tree named by `chain:D`, `star:N`, `full:b1,b2,..`, or by a tree scheme and its sizes:
+    `beam:8x4` is 8 wide and 4 deep.
 
-    A scheme is also named by the path of a file like those in this folder: `path/to/my_tree.py:8x4`.
+    A scheme is also named by the path of a file like those in this folder:
+    `path/to/my_tree.py:8x4`.
 
     Raises:
       ValueError: the text is none of these, or `scheme` is not how the tree's nodes are drawn.
@@ -45,16 +52,24 @@ def parse(text: str, scheme: str) -> TreeDrafting:
     kind, numbers = _split(text)
     if kind not in names() and not kind.endswith(".py"):
         return drafting(parse_fixed(text), scheme)
-    make = get(kind) if kind in names() else _from_file(kind, Path(kind).stat().st_mtime_ns if Path(kind).is_file() else 0)
+    make = (
+        get(kind)
+        if kind in names()
+        else _from_file(kind, Path(kind).stat().st_mtime_ns if Path(kind).is_file() else 0)
+    )
     sizes = [int(size) if size.isdecimal() else 0 for size in numbers.split("x")] if numbers else []
     fields = [field.name for field in parts(make)]
     if len(sizes) != len(fields) or min(sizes, default=1) < 1:
-        raise ValueError(f"tree: expected {kind}:{'x'.join(field.upper() for field in fields)} with numbers >= 1, got {text!r}")
+        raise ValueError(
+            f"tree: expected {kind}:{'x'.join(field.upper() for field in fields)} with numbers >= "
+            f"1, got {text!r}"
+        )
     return drafting(_made(make, sizes), scheme)
 
 
 def drawable(text: str) -> dict[str, TreeDrafting]:
-    """The tree of a name, as `parse` reads it, under every scheme that it can be drawn by, in the order of preference.
+    """The tree of a name, as `parse` reads it, under every scheme that it can be drawn by, in the
+    order of preference.
 
     Raises:
       ValueError: there is no such tree.
@@ -82,7 +97,9 @@ def _made(make: Callable[..., TreeDrafting], sizes: list[int]) -> TreeDrafting:
     except ValueError:
         raise
     except Exception as error:
-        raise ValueError(f"tree scheme {getattr(make, '__name__', make)}: raises {type(error).__name__}: {error}") from error
+        raise ValueError(
+            f"tree scheme {getattr(make, '__name__', make)}: raises {type(error).__name__}: {error}"
+        ) from error
     return tree
 
 
@@ -97,28 +114,41 @@ def _split(text: str) -> tuple[str, str]:
 
 @functools.lru_cache
 def _from_file(path: str, changed: int) -> type[TreeDrafting]:
-    """The scheme in a file, loaded once for each time that it changed: trees of one name are equal, and share their programs.
+    """The scheme in a file, loaded once for each time that it changed: trees of one name are equal,
+    and share their programs.
 
     Raises:
       ValueError: the file defines no tree scheme, or one that lacks a part.
     """
     make = TREES.of(load_file(path))
-    lacking = [part for part in ("scheme", "widths", "topology", "start", "finish") if not hasattr(make, part)]
+    lacking = [
+        part
+        for part in ("scheme", "widths", "topology", "start", "finish")
+        if not hasattr(make, part)
+    ]
     if lacking:
-        raise ValueError(f"{path}: expected a tree scheme with scheme, widths, topology, start, expand and finish, it has no {lacking[0]}")
+        raise ValueError(
+            f"{path}: expected a tree scheme with scheme, widths, topology, start, expand and "
+            f"finish, it has no {lacking[0]}"
+        )
     return make
 
 
 def node_scheme(judge: str, claims: Claims, scheme: str) -> str:
-    """The drafting scheme that the claims of a rule or verifier must cover at a node of a tree drawn by `scheme`.
+    """The drafting scheme that the claims of a rule or verifier must cover at a node of a tree
+    drawn by `scheme`.
 
     Args:
       judge: what the message calls it.
     Raises:
-      ValueError: how many drafts there are tells something of them, and the claims are not those of one that takes them one by one.
+      ValueError: how many drafts there are tells something of them, and the claims are not those of
+        one that takes them one by one.
     """
     if scheme == STOPPED and not claims.sequential:
-        raise ValueError(f"{judge}: expected one that takes its drafts one by one: in this tree their number depends on them")
+        raise ValueError(
+            f"{judge}: expected one that takes its drafts one by one: in this tree their number "
+            "depends on them"
+        )
     return _NODE.get(scheme, scheme)
 
 

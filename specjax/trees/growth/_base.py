@@ -11,7 +11,8 @@ from specjax._registry import register
 from specjax._types import RandomKey
 from specjax.trees.topology import NO_NODE, ROOT, AnyArray, Topology
 
-# Children drawn without replacement, one after the other, for as long as the rest of the tree leaves room. Whether there is a next one
+# Children drawn without replacement, one after the other, for as long as the rest of the tree
+# leaves room. Whether there is a next one
 # is settled before it is drawn; but how many there are tells something of which they are.
 STOPPED = "stopped"
 
@@ -31,7 +32,9 @@ class Level(NamedTuple):
 
 
 class Grown(NamedTuple):
-    """The tree to verify, and for each of its nodes [N] the place in which it was grown: root, first level, second level, ..."""
+    """The tree to verify, and for each of its nodes [N] the place in which it was grown: root,
+    first level, second level, ...
+    """
 
     topology: Topology
     places: Int[AnyArray, " N"]
@@ -39,13 +42,16 @@ class Grown(NamedTuple):
 
 @runtime_checkable
 class TreeDrafting(Protocol):
-    """Grows a draft tree, hashable by value: the draft model scores a level, and the scheme draws the next from the laws there.
+    """Grows a draft tree, hashable by value: the draft model scores a level, and the scheme draws
+    the next from the laws there.
 
     Attributes:
       name: of its file.
-      scheme: how the drafts at one node are drawn, given their number: a drafting scheme, or `STOPPED`.
+      scheme: how the drafts at one node are drawn, given their number: a drafting scheme, or
+        `STOPPED`.
       widths: nodes grown at each level, the root's 1 first.
-      topology: the sizes of the tree to verify, N at most the sum of the widths; `arities` are all that may occur.
+      topology: the sizes of the tree to verify, N at most the sum of the widths; `arities` are all
+        that may occur.
     """
 
     name: ClassVar[str] = ""
@@ -63,17 +69,25 @@ class TreeDrafting(Protocol):
         """What is known at the root."""
         ...
 
-    def expand(self, key: RandomKey, depth: int, state: PyTree, q: Float[Array, "M V"]) -> tuple[PyTree, Level]:
-        """The level below the nodes of `depth`, whose laws q are; the key is the same at every depth, and is folded by position."""
+    def expand(
+        self, key: RandomKey, depth: int, state: PyTree, q: Float[Array, "M V"]
+    ) -> tuple[PyTree, Level]:
+        """The level below the nodes of `depth`, whose laws q are; the key is the same at every
+        depth, and is folded by position.
+        """
         ...
 
-    def finish(self, state: PyTree, parents: Int[AnyArray, " M"], active: Bool[AnyArray, " M"]) -> Grown:
+    def finish(
+        self, state: PyTree, parents: Int[AnyArray, " M"], active: Bool[AnyArray, " M"]
+    ) -> Grown:
         """The tree to verify, from the node above each grown node and which were drawn."""
         ...
 
 
 def blank(widths: tuple[int, ...], arity: int) -> Topology:
-    """The sizes of a tree with so many nodes at each level, and at most `arity` children at a node, before anything hangs anywhere."""
+    """The sizes of a tree with so many nodes at each level, and at most `arity` children at a node,
+    before anything hangs anywhere.
+    """
     levels = (0, *np.cumsum(widths).tolist())
     nodes = levels[-1]
     return Topology(
@@ -86,14 +100,27 @@ def blank(widths: tuple[int, ...], arity: int) -> Topology:
     )
 
 
-def grown(sizes: Topology, depth: Int[AnyArray, " N"], parents: Int[AnyArray, " N"], active: Bool[AnyArray, " N"]) -> Topology:
-    """The tree of these sizes in which node i hangs under parents[i], where it was drawn. Cost: N^2 comparisons."""
+def grown(
+    sizes: Topology,
+    depth: Int[AnyArray, " N"],
+    parents: Int[AnyArray, " N"],
+    active: Bool[AnyArray, " N"],
+) -> Topology:
+    """The tree of these sizes in which node i hangs under parents[i], where it was drawn. Cost: N^2
+    comparisons.
+    """
     nodes = jnp.arange(sizes.nodes)
     hangs = active & (nodes != ROOT)
     elder = (parents[:, None] == parents) & hangs & (nodes < nodes[:, None])
     above = jnp.where(hangs, parents, sizes.nodes)  # beyond the end: dropped
-    children = jnp.asarray(sizes.children).at[above, jnp.sum(elder, 1)].set(nodes.astype(jnp.int32), mode="drop")
-    return dataclasses.replace(sizes, parents=parents, depth=depth, children=children, active=active)
+    children = (
+        jnp.asarray(sizes.children)
+        .at[above, jnp.sum(elder, 1)]
+        .set(nodes.astype(jnp.int32), mode="drop")
+    )
+    return dataclasses.replace(
+        sizes, parents=parents, depth=depth, children=children, active=active
+    )
 
 
 __all__ = ["STOPPED", "Grown", "Level", "TreeDrafting", "blank", "grown", "register"]

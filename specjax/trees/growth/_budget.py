@@ -12,20 +12,29 @@ from specjax.trees.topology import NO_NODE, ROOT, AnyArray, Topology
 
 
 class State(NamedTuple):
-    """log of Q at the nodes of the level [M], and the worth of all nodes so far [L]; -inf where nothing was drawn."""
+    """log of Q at the nodes of the level [M], and the worth of all nodes so far [L]; -inf where
+    nothing was drawn.
+    """
 
     log_mass: Float[Array, " M"]
     worth: Float[Array, " L"]
 
-    def extended(self, log_mass: Float[Array, " W"], worth: Float[Array, " W"], parents: Int[Array, " W"]) -> "State":
-        """With a level more. No node is worth more than the one above it, in rounded numbers too."""
+    def extended(
+        self, log_mass: Float[Array, " W"], worth: Float[Array, " W"], parents: Int[Array, " W"]
+    ) -> "State":
+        """With a level more. No node is worth more than the one above it, in rounded numbers
+        too.
+        """
         above = self.worth[-self.log_mass.shape[0] :][parents]
-        return State(log_mass, jnp.concatenate([self.worth.astype(worth.dtype), jnp.minimum(worth, above)]))
+        return State(
+            log_mass, jnp.concatenate([self.worth.astype(worth.dtype), jnp.minimum(worth, above)])
+        )
 
 
 @dataclasses.dataclass(frozen=True)
 class Budget:
-    """The `nodes` nodes of largest worth, the root included, in a tree `width` wide at every level and `depth` deep.
+    """The `nodes` nodes of largest worth, the root included, in a tree `width` wide at every level
+    and `depth` deep.
 
     Raises:
       ValueError: there are fewer nodes to choose from.
@@ -37,7 +46,10 @@ class Budget:
 
     def __post_init__(self) -> None:
         if not 1 < self.nodes <= 1 + self.width * self.depth:
-            raise ValueError(f"nodes: expected from 2 to 1 + width * depth = {1 + self.width * self.depth}, got {self.nodes}")
+            raise ValueError(
+                f"nodes: expected from 2 to 1 + width * depth = {1 + self.width * self.depth}, got "
+                f"{self.nodes}"
+            )
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -54,9 +66,17 @@ class Budget:
         """The root, worth more than anything below it."""
         return State(jnp.zeros(1), jnp.full(1, jnp.inf))
 
-    def finish(self, state: State, parents: Int[AnyArray, " L"], active: Bool[AnyArray, " L"]) -> Grown:
-        """The best nodes, in level order; of equals the first, so that no node is kept without the one above it."""
+    def finish(
+        self, state: State, parents: Int[AnyArray, " L"], active: Bool[AnyArray, " L"]
+    ) -> Grown:
+        """The best nodes, in level order; of equals the first, so that no node is kept without the
+        one above it.
+        """
         places = jnp.sort(jax.lax.top_k(state.worth, self.nodes)[1])
         depth = jnp.asarray(blank(self.widths, self.width).depth)[places]
-        above = jnp.where(active[places], jnp.searchsorted(places, parents[places]), ROOT).at[ROOT].set(NO_NODE)
+        above = (
+            jnp.where(active[places], jnp.searchsorted(places, parents[places]), ROOT)
+            .at[ROOT]
+            .set(NO_NODE)
+        )
         return Grown(grown(self.topology, depth, above.astype(jnp.int32), active[places]), places)

@@ -31,7 +31,9 @@ class Fixed:
         """Which nodes of the level were drawn."""
         return jnp.ones(1, bool)
 
-    def expand(self, key: RandomKey, depth: int, state: Bool[Array, " M"], q: Float[Array, "M V"]) -> tuple[Bool[Array, " L"], Level]:
+    def expand(
+        self, key: RandomKey, depth: int, state: Bool[Array, " M"], q: Float[Array, "M V"]
+    ) -> tuple[Bool[Array, " L"], Level]:
         """Nodes with equally many children draw them together, each by a key of its own."""
         first, end, last = self.topology.levels[depth : depth + 3]
         children = np.asarray(self.topology.children)[first:end]
@@ -40,12 +42,18 @@ class Fixed:
         for n in sorted(set(arity[arity > 0].tolist())):
             rows = np.flatnonzero(arity == n)
             keys = jax.vmap(jax.random.fold_in, (None, 0))(key, first + rows)
-            drawn, live = jax.vmap(lambda key, q, n=n: drafting.get(self.scheme)().sample(key, q, n))(keys, q[rows])
+            drawn, live = jax.vmap(
+                lambda key, q, n=n: drafting.get(self.scheme)().sample(key, q, n)
+            )(keys, q[rows])
             places = children[rows, :n] - end
             tokens = tokens.at[places].set(drawn.astype(jnp.int32))
             active = active.at[places].set(live & state[rows][:, None])
         return active, Level(np.asarray(self.topology.parents)[end:last] - first, tokens, active)
 
-    def finish(self, state: Bool[Array, " L"], parents: Int[AnyArray, " N"], active: Bool[AnyArray, " N"]) -> Grown:
+    def finish(
+        self, state: Bool[Array, " L"], parents: Int[AnyArray, " N"], active: Bool[AnyArray, " N"]
+    ) -> Grown:
         """The fixed tree; its nodes that were not drawn keep their places."""
-        return Grown(dataclasses.replace(self.topology, active=active), np.arange(self.topology.nodes))
+        return Grown(
+            dataclasses.replace(self.topology, active=active), np.arange(self.topology.nodes)
+        )

@@ -16,7 +16,9 @@ from specjax.trees.topology import AnyArray, Topology
 
 
 class State(NamedTuple):
-    """log of Q and of the arrival time of each node of the level [M]; a node that was not drawn never arrives."""
+    """log of Q and of the arrival time of each node of the level [M]; a node that was not drawn
+    never arrives.
+    """
 
     log_mass: Float[Array, " M"]
     log_time: Float[Array, " M"]
@@ -24,12 +26,14 @@ class State(NamedTuple):
 
 @register
 class Beam(TreeDrafting):
-    """Level d holds the `width` first prefixes of sequences drawn without replacement, in the order in which they come.
+    """Level d holds the `width` first prefixes of sequences drawn without replacement, in the order
+    in which they come.
 
-    A race: a sequence arrives at rate Q, a prefix with the first sequence through it. The next child of a node comes at
-    t' = t + E / (Q (1 - q(children before))), E ~ Exp(1), the first with the node itself, and the level takes the first arrivals.
-    -log t is Kool's conditional maximum of Gumbels; in log t no step subtracts, and nothing is drawn that the beam does not take.
-    Cost: one pass over a row of V for each node. Source: kool2019stochastic; jeon2024recursive, algorithm 5.
+    A race: a sequence arrives at rate Q, a prefix with the first sequence through it. The next
+    child of a node comes at t' = t + E / (Q (1 - q(children before))), E ~ Exp(1), the first with
+    the node itself, and the level takes the first arrivals. -log t is Kool's conditional maximum of
+    Gumbels; in log t no step subtracts, and nothing is drawn that the beam does not take. Cost: one
+    pass over a row of V for each node. Source: kool2019stochastic; jeon2024recursive, algorithm 5.
     """
 
     width: int = dataclasses.field(metadata={"static": True})
@@ -51,10 +55,14 @@ class Beam(TreeDrafting):
         return blank(self.widths, self.width)
 
     def start(self) -> State:
-        """The root. Its arrival is no draw: all that comes after is later by as much in every race."""
+        """The root. Its arrival is no draw: all that comes after is later by as much in every
+        race.
+        """
         return State(jnp.zeros(1), jnp.full(1, -jnp.inf))
 
-    def expand(self, key: RandomKey, depth: int, state: State, q: Float[Array, "M V"]) -> tuple[State, Level]:
+    def expand(
+        self, key: RandomKey, depth: int, state: State, q: Float[Array, "M V"]
+    ) -> tuple[State, Level]:
         """The first arrivals below the level."""
         draws, waits = jax.random.split(jax.random.fold_in(key, depth))
         log_waits = jnp.log(exponential(waits, (self.width,), q.dtype))
@@ -66,7 +74,9 @@ class Beam(TreeDrafting):
         log_mass = state.log_mass[turns.parents] + turns.log_q
         return State(log_mass, -turns.urgency), Level(turns.parents, turns.tokens, turns.active)
 
-    def finish(self, state: State, parents: Int[AnyArray, " N"], active: Bool[AnyArray, " N"]) -> Grown:
+    def finish(
+        self, state: State, parents: Int[AnyArray, " N"], active: Bool[AnyArray, " N"]
+    ) -> Grown:
         """All that was grown."""
         sizes = self.topology
         return Grown(grown(sizes, sizes.depth, parents, active), np.arange(sizes.nodes))

@@ -12,10 +12,12 @@ from specjax.trees.growth._budget import Budget, State
 
 @register
 class BestFirst(Budget):
-    """The `nodes` likeliest prefixes under the draft model, among the `width` likeliest of each level: nothing is drawn.
+    """The `nodes` likeliest prefixes under the draft model, among the `width` likeliest of each
+    level: nothing is drawn.
 
-    The tree is a function of the context. The drafts at a node are its likeliest tokens, likeliest first, as many as the context
-    decides. Cost: a top_k of a row of V for each grown node. Source: li2024eagle2; wang2025opttree.
+    The tree is a function of the context. The drafts at a node are its likeliest tokens, likeliest
+    first, as many as the context decides. Cost: a top_k of a row of V for each grown node. Source:
+    li2024eagle2; wang2025opttree.
     """
 
     @property
@@ -23,14 +25,20 @@ class BestFirst(Budget):
         """That of every node."""
         return "top_n"
 
-    def expand(self, key: RandomKey, depth: int, state: State, q: Float[Array, "M V"]) -> tuple[State, Level]:
+    def expand(
+        self, key: RandomKey, depth: int, state: State, q: Float[Array, "M V"]
+    ) -> tuple[State, Level]:
         """The likeliest continuations of the level; the key is not used."""
         each = min(self.width, q.shape[1])
         tokens = jax.vmap(lambda law: likeliest(law, each))(q)
         log_q = jnp.minimum(jnp.log(jnp.take_along_axis(q, tokens, 1)), 0)
         masses = (state.log_mass[:, None] + log_q).reshape(-1)
-        masses = jnp.pad(masses, (0, max(0, self.width - masses.shape[0])), constant_values=-jnp.inf)
+        masses = jnp.pad(
+            masses, (0, max(0, self.width - masses.shape[0])), constant_values=-jnp.inf
+        )
         log_mass, chosen = jax.lax.top_k(masses, self.width)
         parents = jnp.minimum(chosen // each, q.shape[0] - 1).astype(jnp.int32)
         token = tokens[parents, chosen % each].astype(jnp.int32)
-        return state.extended(log_mass, log_mass, parents), Level(parents, token, log_mass > -jnp.inf)
+        return state.extended(log_mass, log_mass, parents), Level(
+            parents, token, log_mass > -jnp.inf
+        )
