@@ -13,6 +13,12 @@ README = (Path(__file__).parents[1] / "README.md").read_text()
 QUICKSTART, GENERATE, OWN_RULE = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
+def test_it_can_be_read_in_five_minutes():
+    words = re.findall(r"\S*[A-Za-z0-9]\S*", README)
+    print(len(words))
+    assert len(words) <= 1200
+
+
 def test_the_quickstart_prints_the_numbers_it_names():
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):

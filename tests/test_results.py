@@ -1,4 +1,4 @@
-"""README shows what the stored rows hold, and the stored rows hold together."""
+"""The page of results shows what the stored rows hold, and the stored rows hold together."""
 
 import io
 import json
@@ -10,7 +10,8 @@ from rich.console import Console
 from experiments import compare, tree_budget, tree_gap
 
 ROOT = Path(__file__).parents[1]
-README = " ".join((ROOT / "README.md").read_text().split())
+PAGE = (ROOT / "notebooks" / "results.md").read_text()
+RESULTS = " ".join(PAGE.split())
 REJECTION = "recursive_rejection_without_replacement"
 STORED = sorted((ROOT / "experiments" / "results").glob("compare-*.json"))
 
@@ -33,18 +34,18 @@ def stored(name):
     return json.loads((ROOT / "experiments" / "results" / f"{name}.json").read_text())["rows"]
 
 
-def test_readme_quotes_the_stored_worst_ratios():
+def test_the_page_quotes_the_stored_worst_ratios():
     rows = [row for row in stored("worst_ratio") if row["rule"] == "kseq"]
     worst = [min(row["ratio"] for row in rows if row["n"] == n) for n in (2, 3, 4, 8)]
     assert (
         "K-SEQ keeps {}, {}, {} and {} of it for 2, 3, 4 and 8 drafts".format(
             *(f"{x:.4f}"[1:] for x in worst)
         )
-        in README
+        in RESULTS
     )
 
 
-def test_readme_quotes_the_stored_best_temperatures():
+def test_the_page_quotes_the_stored_best_temperatures():
     rows = [
         row
         for row in stored("best_draft-smollm2")
@@ -56,7 +57,7 @@ def test_readme_quotes_the_stored_best_temperatures():
     )
     assert (
         f"drawn at temperature {one:g} when there is one, and at {eight:g} when there are eight"
-        in README
+        in RESULTS
     )
 
 
@@ -108,7 +109,7 @@ def lead(tree):
     return f"{100 * value:.1f} ± {100 * error:.1f} %"
 
 
-def test_readme_quotes_the_stored_gaps_of_trees():
+def test_the_page_quotes_the_stored_gaps_of_trees():
     traversal, rejection = (
         by_tree("iid", "traversal"),
         by_tree("iid", "top_down:recursive_rejection"),
@@ -130,20 +131,20 @@ def test_readme_quotes_the_stored_gaps_of_trees():
         f"by {lead('full:1,1,2')} of the optimum on `full:1,1,2`, {lead('full:2,1,1')} on "
         f"`full:2,1,1`, {lead('full:2,2')} on `full:2,2`",
     ):
-        assert quoted in README
+        assert quoted in RESULTS
 
 
 @pytest.mark.parametrize("pair", ["bytes", "smollm2"])
-def test_readme_quotes_the_stored_budgets(pair):
+def test_the_page_quotes_the_stored_budgets(pair):
     content = json.loads(
         (ROOT / "experiments" / "results" / f"tree_budget-{pair}.json").read_text()
     )
-    assert f"- {tree_budget.summary(content)}" in README, (
-        "put into README what `specjax tree_budget` sums up of the stored rows"
+    assert f"- {tree_budget.summary(content)}" in RESULTS, (
+        "put into notebooks/results.md what `specjax tree_budget` sums up of the stored rows"
     )
 
 
-def test_readme_quotes_the_stored_certificates():
+def test_the_page_quotes_the_stored_certificates():
     rows = json.loads((ROOT / "experiments" / "results" / "bench.json").read_text())["optimal"]
     rows = [
         row
@@ -152,16 +153,15 @@ def test_readme_quotes_the_stored_certificates():
     ]
     assert [row["n"] for row in rows] == [2, 4, 8]
     assert all(row["solved"] == row["contexts"] for row in rows)
-    assert f"of {rows[0]['contexts']} contexts of SmolLM2" in README
+    assert f"of {rows[0]['contexts']} contexts of SmolLM2" in RESULTS
     assert (
         f"within 1e-5 in all of them for 2, 4 and 8 drafts, at most "
-        f"{max(row['gap'] for row in rows):.1e} short of it" in README
+        f"{max(row['gap'] for row in rows):.1e} short of it" in RESULTS
     )
 
 
-def test_readme_shows_the_stored_table():
+def test_the_page_shows_the_stored_table():
     content = json.loads((ROOT / "experiments" / "results" / "compare-bytes.json").read_text())
-    readme = (ROOT / "README.md").read_text()
-    assert f"```\n{as_printed(content)}\n```" in readme, (
-        "put into README what `specjax compare` prints of the stored rows"
+    assert f"```\n{as_printed(content)}\n```" in PAGE, (
+        "put into notebooks/results.md what `specjax compare` prints of the stored rows"
     )
