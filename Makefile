@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # Demo, tests and notebooks compile many small programs and run each for a moment: lighter optimisation saves a third of their time on a CPU.
 demo test notebooks: export XLA_FLAGS ?= --xla_backend_optimization_level=1
 
-.PHONY: help demo test lint format notebooks docs bench smollm2 train-bytes reference-logits exports clean
+.PHONY: help check demo test lint format notebooks docs bench smollm2 train-bytes reference-logits exports clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,8 @@ train-bytes: $(VENV)/.text  ## train the embedded byte-level pair again
 
 reference-logits: .venv-reference/.reference  ## make the reference logits of the loader tests again (torch, transformers)
 	.venv-reference/bin/python tests/make_reference_logits.py $(ARGS)
+
+check: lint test docs  ## what must hold before a commit lands, but the short legs of .ci/run
 
 exports: $(VENV)/.dev  ## write the classes of the packages into their __init__: after a file was dropped in
 	$(BIN)/python tests/make_exports.py
