@@ -166,56 +166,42 @@ def _legend(rows: list[dict]) -> str:
 
 
 def plot(content: dict) -> "Figure":
-    """Acceptance against n, a panel per scheme, one line per rule and the optimum above them; and
-    tokens per target call.
+    """A line for each rule, grouped by scheme, a dot for each tree from light to dark; left its
+    acceptance with the optimum as a tick, right its tokens per target call.
     """
     from experiments.figures import style  # needs the extra `plots`
 
     rows = content["rows"]
-    shown = list(dict.fromkeys(row["tree"] for row in rows))
-    schemes = list(dict.fromkeys(row["scheme"] for row in rows))
-    figure, axes = style.panels(len(schemes) + 1, _title(rows))
-    for rule, scheme in dict.fromkeys((row["rule"], row["scheme"]) for row in rows):
-        mine = [row for row in rows if (row["rule"], row["scheme"]) == (rule, scheme)]
-        for panel, name in (
-            (axes[schemes.index(scheme)], "acceptance_law_mass"),
-            (axes[-1], "block_efficiency"),
-        ):
-            known = [row for row in mine if row[name] is not None]
-            x = [shown.index(row["tree"]) for row in known]
-            values, spread = [row[name] for row in known], [2 * row[f"{name}_se"] for row in known]
-            panel.errorbar(
-                x, values, yerr=spread, color=style.colour(rule), marker="o", capsize=2, label=rule
-            )
-    for scheme, panel in zip(schemes, axes, strict=False):
-        best = {
-            row["tree"]: row["alpha_star"]
-            for row in rows
-            if row["scheme"] == scheme and row["alpha_star"] is not None
-        }
-        panel.plot(
-            [shown.index(tree) for tree in best],
-            list(best.values()),
-            "k--",
-            marker="_",
-            label="alpha*, the optimum",
-        )
-        panel.set_title(scheme)
-        panel.sharey(axes[0])
-        panel.set_ylabel("acceptance (law mass, ± 2 se)" if panel is axes[0] else "")
-    axes[-1].set_title("speed")
-    axes[-1].set_ylabel("emitted tokens per target call (± 2 se)")
-    for panel in axes:
-        panel.set_xticks(range(len(shown)), [tree.removeprefix("star:") for tree in shown])
-        panel.set_xlabel(
-            "drafts n at a node"
-            if all(tree.startswith("star:") for tree in shown)
-            else "draft tree"
-        )
-    legend = {
-        label: handle
-        for panel in axes
-        for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
-    }
-    figure.legend(legend.values(), legend.keys(), loc="outside lower center", ncols=4)
+    trees = list(dict.fromkeys(row["tree"] for row in rows))
+    lines = _lines(rows, trees)
+    figure, (left, right) = style.lanes([label for label, _ in lines], _title(rows))
+    for place, (_, held) in enumerate(lines):
+        for row in held:
+            shade = (trees.index(row["tree"]) + 1) / len(trees)
+            colour = style.colour(row["rule"])
+            for panel, name in ((left, "acceptance_law_mass"), (right, "block_efficiency")):
+                if row[name] is not None:
+                    style.dot(panel, place, row[name], 2 * row[f"{name}_se"], colour, shade)
+            if row["alpha_star"] is not None:
+                style.tick(left, place, row["alpha_star"], shade)
+    shown = ", ".join(tree.removeprefix("star:") for tree in trees)
+    stars = all(tree.startswith("star:") for tree in trees)
+    what = "drafts n at a node" if stars else "draft trees"
+    left.set_xlabel("acceptance (law mass, ± 2 se); black: alpha*, the optimum")
+    right.set_xlabel("emitted tokens per target call (± 2 se)")
+    figure.supxlabel(f"light to dark, {what}: {shown}", fontsize="small")
     return figure
+
+
+def _lines(rows: list[dict], trees: list[str]) -> list[tuple[str, list[dict]]]:
+    """The rows of each rule under each scheme, by its label; a scheme's name alone heads its rules,
+    of which the one that emits most on the last tree is first.
+    """
+    lines: list[tuple[str, list[dict]]] = []
+    for scheme in dict.fromkeys(row["scheme"] for row in rows):
+        mine = [row for row in rows if row["scheme"] == scheme]
+        mine.sort(key=lambda row: (-trees.index(row["tree"]), -row["block_efficiency"]))
+        lines.append((scheme, []))
+        for rule in dict.fromkeys(row["rule"] for row in mine):
+            lines.append((f"  {rule}", [row for row in mine if row["rule"] == rule]))
+    return lines

@@ -52,3 +52,32 @@ def board(
         axes = figure.subplots(rows, columns, squeeze=False)
     figure.suptitle(title)
     return figure, [list(row) for row in axes]
+
+
+def lanes(labels: list[str], title: str) -> tuple[Figure, tuple[Axes, Axes]]:
+    """Two panels side by side with a lane for each label; one without an indent heads a group."""
+    with rc_context(STYLE):  # type: ignore[arg-type]
+        figure = Figure(figsize=(9.6, 0.23 * len(labels) + 1.3), layout="constrained", dpi=160)
+        left, right = figure.subplots(1, 2, sharey=True, width_ratios=(1.25, 1))
+    left.set_yticks(range(len(labels)), [label.strip() for label in labels])
+    left.set_ylim(len(labels) - 0.4, -0.6)
+    for place, label in enumerate(labels):
+        if not label.startswith(" "):
+            left.get_yticklabels()[place].set_fontweight("bold")
+        for panel in (left, right):
+            panel.tick_params(axis="y", length=0)
+            panel.grid(visible=False, axis="y")
+    figure.suptitle(title)
+    return figure, (left, right)
+
+
+def dot(panel: Axes, place: int, value: float, spread: float, colour: str, shade: float) -> None:
+    """A value with its interval on a lane; `shade` runs from 0, invisible, to 1."""
+    panel.errorbar(
+        value, place, xerr=spread, color=colour, alpha=0.25 + 0.75 * shade, marker="o", capsize=2
+    )
+
+
+def tick(panel: Axes, place: int, value: float, shade: float) -> None:
+    """A black mark across a lane."""
+    panel.plot(value, place, "k|", alpha=0.25 + 0.75 * shade, markersize=11, markeredgewidth=1.3)
