@@ -14,8 +14,9 @@ import theory
 from specjax import bounds
 from specjax._types import Certificate
 from specjax.rules.optimal_without_replacement import OptimalWithoutReplacement
-from specjax.solvers.levels import level_rule, level_weights, low_race, race_masses
+from specjax.solvers.levels import level_rule, low_race, newton, race_masses
 from specjax.solvers.levels.level_rule import Levels
+from specjax.solvers.levels.settings import SETTINGS
 
 # V at which pairs are enumerated, where tokens share nodes, and larger sets
 WIDE, NARROW = 2048, 80
@@ -355,5 +356,5 @@ def test_surplus_slots_change_nothing_at_a_large_vocabulary(live):
 
 def test_a_search_that_stops_early_is_seen(monkeypatch):
     """Planted: three steps of Newton's method."""
-    monkeypatch.setattr(level_weights, "STEPS", 3)
+    monkeypatch.setattr(newton, "SETTINGS", SETTINGS._replace(steps=3))
     assert gaps(tie, 1500, 2, 9).max() > 1e-4

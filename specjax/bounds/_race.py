@@ -46,46 +46,64 @@ def clock(q: Law, n: int) -> Clock:
     and two arrivals before the first node have probability e^-24 at most; in float32 3e-7, and
     e^-16. Beyond that it grows slowly; tests hold it to 1e-9 and 2e-6 at 1e-30.
     """
-    first, count = (-12.0, 128) if q.dtype.itemsize > 4 else (-8.0, 72)
-    waiting = jax.lax.stop_gradient(total(q.at[likeliest(q, min(n - 1, q.shape[0]))].set(0)))
-    step = (jnp.log(2 * LATE / jnp.maximum(waiting, NEVER)) - first) / (count - 1)
-    return Clock(jnp.exp(first + step * jnp.arange(count, dtype=q.dtype)), step)
+    wide = q.dtype.itemsize > 4
+    first = -12.0 if wide else -8.0
+    count = 128 if wide else 72
+    largest = likeliest(q, min(n - 1, q.shape[0]))
+    waiting = jax.lax.stop_gradient(total(q.at[largest].set(0)))
+    last = jnp.log(2 * LATE / jnp.maximum(waiting, NEVER))
+    step = (last - first) / (count - 1)
+    places = jnp.arange(count, dtype=q.dtype)
+    return Clock(jnp.exp(first + step * places), step)
 
 
 def start(n: int, clock: Clock) -> State:
     """Nobody has arrived."""
-    return jnp.zeros((n + 1, clock.times.size), clock.times.dtype).at[0].set(1)
+    nothing = jnp.zeros((n + 1, clock.times.size), clock.times.dtype)
+    return nothing.at[0].set(1)
 
 
 def arrive(state: State, q: Float[Array, "..."], clock: Clock) -> State:
     """One more token of rate q joins the race, in every row of the batch."""
-    moved = state[..., :-1, :] * -jnp.expm1(-q[..., None] * clock.times)[..., None, :]
-    return state.at[..., :-1, :].add(-moved).at[..., 1:, :].add(moved)
+    arrived = -jnp.expm1(-q[..., None] * clock.times)
+    moved = state[..., :-1, :] * arrived[..., None, :]
+    left = state.at[..., :-1, :].add(-moved)
+    return left.at[..., 1:, :].add(moved)
 
 
 def merge(one: State, other: State) -> State:
     """The state of two disjoint sets of tokens together."""
     n = one.shape[-2] - 1
-    few = [sum(one[..., j, :] * other[..., k - j, :] for j in range(k + 1)) for k in range(n)]
-    rest = [one[..., j, :] * jnp.sum(other[..., n - j :, :], -2) for j in range(n)]
-    return jnp.stack([*few, one[..., n, :] + sum(rest)], -2)
+    few = []
+    for k in range(n):
+        ways = [one[..., j, :] * other[..., k - j, :] for j in range(k + 1)]
+        few.append(sum(ways))
+    others = [one[..., j, :] * jnp.sum(other[..., n - j :, :], -2) for j in range(n)]
+    many = one[..., n, :] + sum(others)
+    return jnp.stack([*few, many], -2)
 
 
 def late(
     reached: Float[Array, "... K"], outside: Float[Array, "..."], clock: Clock
 ) -> Float[Array, "..."]:
-    """1 - integral a e^{-a t} reached(t) dt, reached = P(n or more of the set have arrived by t).
+    """P(the outside, of rate a, has a token among the drafts) = 1 - integral a e^{-a t} r(t) dt.
 
-    The integral is that of a e^{-a t} s(t) and, by the nodes, that of a e^{-a t} (reached(t) -
-    s(t)), s = (1 - e^{-b t})^2 being 1 at the last node: so that an outside that is slower than the
-    clock is no later than it.
+    Here r(t) is `reached`: P(n or more of the set have arrived by t). The nodes end at a time T. A
+    slower outside would lose what comes after T, so that a smooth part is integrated exactly:
+
+      s(t) = (1 - e^{-t/b})^2, b = T / LATE, which is 1 at T,
+      integral a e^{-a t} s(t) dt = 2 / ((1 + a b) (2 + a b)),
+
+    and the trapezoid rule sums a e^{-a t} (r(t) - s(t)) alone.
     """
-    rate, last = outside[..., None] * clock.times, clock.times[-1] / LATE
-    early = clock.step * jnp.sum(
-        rate * jnp.exp(-rate) * (reached - jnp.expm1(-clock.times / last) ** 2), -1
-    )
-    begun = 2 / ((1 + outside * last) * (2 + outside * last))  # the integral of a e^{-a t} s(t)
-    return jnp.where(outside > 0, jnp.clip(1 - begun - early, 0, 1), 0)
+    rate = outside[..., None] * clock.times
+    density = rate * jnp.exp(-rate)
+    b = clock.times[-1] / LATE
+    smooth = jnp.expm1(-clock.times / b) ** 2
+    by_nodes = clock.step * jnp.sum(density * (reached - smooth), -1)
+    exact = 2 / ((1 + outside * b) * (2 + outside * b))
+    missed = jnp.clip(1 - exact - by_nodes, 0, 1)
+    return jnp.where(outside > 0, missed, 0)
 
 
 def series(
@@ -98,14 +116,18 @@ def series(
     """
     nodes = clock.times
     mass = jnp.where(s1 > 0, s1, 1)[..., None]
-    a1 = jnp.minimum(s1[..., None] * nodes, LATE)  # what is beyond has arrived
-    a2 = a1 * jnp.minimum(s2[..., None] / mass * nodes, a1)
-    a3 = a1 * jnp.minimum(s3[..., None] / mass * nodes * nodes, a1**2)
-    c1, c2, c3 = a1 + a2 / 2 + a3 / 6, -a2 - a3, a3
-    few = [jnp.exp(-a1)]
+    second, third = s2[..., None] / mass * nodes, s3[..., None] / mass * nodes * nodes
+    # sums of y, y^2 and y^3; what is beyond LATE has arrived
+    y1 = jnp.minimum(s1[..., None] * nodes, LATE)
+    y2 = y1 * jnp.minimum(second, y1)
+    y3 = y1 * jnp.minimum(third, y1**2)
+    slopes = [y1 + y2 / 2 + y3 / 6, -y2 - y3, y3]  # k times the coefficient of z^k in the logarithm
+    few = [jnp.exp(-y1)]
     for k in range(1, n):
-        terms = [c * few[k - j] for j, c in enumerate((c1, c2, c3), 1) if j <= k]
-        few.append(sum(terms, jnp.zeros_like(a1)) / k)
+        grown = jnp.zeros_like(y1)
+        for j in range(1, min(k, 3) + 1):
+            grown = grown + slopes[j - 1] * few[k - j]
+        few.append(grown / k)
     return few
 
 
@@ -118,12 +140,15 @@ def remainder(q: Law, n: int) -> Scalar:
     1 - s, waits: integral (1 - s) e^-t t^4 sum_k<n (s t)^k / k! dt. Time is counted in the pace of
     all but the n - 1 largest. In tests it is 50 times the true error and more.
     """
-    inside, top = np.linspace(0, 1, 65), likeliest(q, min(HEAD, q.shape[0]))
-    delay = (1 - inside) * sum(inside**k * math.prod(range(k + 1, k + 5)) for k in range(n))
+    inside = np.linspace(0, 1, 65)
+    waits = [inside**k * math.prod(range(k + 1, k + 5)) for k in range(n)]
+    delay = (1 - inside) * sum(waits)
+    top = likeliest(q, min(HEAD, q.shape[0]))
     # a slice of a top_k is compiled to a sort of V
     largest = jnp.where(jnp.arange(len(top)) < n - 1, top, q.shape[0])
     pace = total(q.at[largest].set(0, mode="drop"))
-    return 26 / 24 * float(delay.max()) * total(divide(q.at[top].set(0), pace) ** 4)
+    small = divide(q.at[top].set(0), pace)
+    return 26 / 24 * float(delay.max()) * total(small**4)
 
 
 def together(head: State, tail: list[Float[Array, "... K"]]) -> Float[Array, "... K"]:
@@ -140,11 +165,15 @@ def missed_by(q: Law, inside: Bool[Array, " V"], n: int) -> Scalar:
     """P(a draft lies outside a set), differentiable in q for a fixed set. Cost: three passes over V
     and HEAD small steps.
     """
+    ticks = clock(q, n)
+
+    def join(state: State, rate: Scalar) -> tuple[State, None]:
+        return arrive(state, rate, ticks), None
+
     top = likeliest(q, min(HEAD, q.shape[0]))
-    held, ticks = jnp.where(inside, q, 0), clock(q, n)
-    head, _ = jax.lax.scan(
-        lambda state, rate: (arrive(state, rate, ticks), None), start(n, ticks), held[top]
-    )
+    held = jnp.where(inside, q, 0)
+    head, _ = jax.lax.scan(join, start(n, ticks), held[top])
     tail = held.at[top].set(0)
-    reached = together(head, series(total(tail), total(tail**2), total(tail**3), n, ticks))
-    return late(reached, total(jnp.where(inside, 0, q)), ticks)
+    few = series(total(tail), total(tail**2), total(tail**3), n, ticks)
+    outside = total(jnp.where(inside, 0, q))
+    return late(together(head, few), outside, ticks)

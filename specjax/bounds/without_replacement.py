@@ -48,59 +48,66 @@ def best_set(p: Law, q: Law, n: int) -> Found:
     """
     if p.shape[0] <= SORTED:
         return _sorted(p, q, n)
-    key = _prefix_search.keys(p, q)
+    key, clock = _prefix_search.keys(p, q), _race.clock(q, n)
     top = likeliest(q, _race.HEAD)
     head_key, rates = jax.lax.sort((key[top], q[top]), num_keys=1)
     prefix = jnp.pad(jnp.cumsum(rates), (1, 0))
     # sums of what remains: no digits are lost on peaked laws
     suffix = jnp.pad(jnp.cumsum(rates[::-1])[::-1], (0, 1))
-    clock = _race.clock(q, n)
-    start = _race.start(n, clock)
-    _, states = jax.lax.scan(
-        lambda state, rate: (_race.arrive(state, rate, clock),) * 2, start, rates
-    )
-    states = jnp.concatenate([start[None], states])
+
+    def join(state: _race.State, rate: Array) -> tuple[_race.State, _race.State]:
+        state = _race.arrive(state, rate, clock)
+        return state, state
+
+    nobody = _race.start(n, clock)
+    _, states = jax.lax.scan(join, nobody, rates)
+    states = jnp.concatenate([nobody[None], states])
     tail = q.at[top].set(0)
     scale = jnp.maximum(total(tail), tiny(q))
 
     def measure(below: Below) -> Edges:
         rank = jnp.searchsorted(head_key, below.edge)
         inside, outside = below.inside * scale, below.outside * scale
-        reached = _race.together(
-            states[rank],
-            _race.series(inside, below.moments[..., 0], below.moments[..., 1], n, clock),
-        )
+        few = _race.series(inside, below.moments[..., 0], below.moments[..., 1], n, clock)
+        reached = _race.together(states[rank], few)
         whole = outside + suffix[rank]
         return Edges(below.p, inside + prefix[rank], whole, _race.late(reached, whole, clock))
 
-    return _prefix_search.search(
-        p, key, tail / scale, jnp.stack([tail**2, tail**3], -1), measure, CELLS, ulps(12, p)
-    )
+    moments = jnp.stack([tail**2, tail**3], -1)
+    return _prefix_search.search(p, key, tail / scale, moments, measure, CELLS, ulps(12, p))
 
 
 def _sorted(p: Law, q: Law, n: int) -> Found:
     """Every prefix, the states of the race built in O(sqrt V) blocks of O(sqrt V) tokens."""
+    vocabulary = q.shape[0]
     ratio = jnp.where(p > 0, p / q, 0)
     order, p, q = jax.lax.sort((ratio, p / total(p), q), num_keys=1, is_stable=False)
-    size = 1 << math.ceil(math.log2(max(p.shape[0], 2)) / 2)
-    outside_p, outside = (jnp.cumsum(x[::-1])[::-1] for x in (p, q))
-    rows = jnp.pad(q, (0, -q.shape[0] % size)).reshape(-1, size)
+    outside_p = jnp.cumsum(p[::-1])[::-1]
+    outside_q = jnp.cumsum(q[::-1])[::-1]
     clock = _race.clock(q, n)
-    start = jnp.broadcast_to(_race.start(n, clock), (len(rows), n + 1, clock.times.size))
-    blocks, _ = jax.lax.scan(lambda state, x: (_race.arrive(state, x, clock), None), start, rows.T)
-    _, before = jax.lax.scan(
-        lambda state, block: (_race.merge(state, block), state), start[0], blocks
-    )
+
+    def join(state: _race.State, rate: Array) -> tuple[_race.State, None]:
+        return _race.arrive(state, rate, clock), None
+
+    def follow(state: _race.State, block: _race.State) -> tuple[_race.State, _race.State]:
+        return _race.merge(state, block), state
 
     def prefix(state: _race.State, x: tuple[Array, Array]) -> tuple[_race.State, Array]:
-        state = _race.arrive(state, x[0], clock)
-        return state, _race.late(state[..., -1, :], x[1], clock)
+        rate, outside = x
+        state = _race.arrive(state, rate, clock)
+        return state, _race.late(state[..., -1, :], outside, clock)
 
-    beyond = jnp.pad(outside[1:], (0, rows.size - q.shape[0] + 1)).reshape(rows.shape)
+    size = 1 << math.ceil(math.log2(max(vocabulary, 2)) / 2)
+    rows = jnp.pad(q, (0, -vocabulary % size)).reshape(-1, size)
+    nobody = _race.start(n, clock)
+    each = jnp.broadcast_to(nobody, (len(rows), *nobody.shape))
+    blocks, _ = jax.lax.scan(join, each, rows.T)
+    _, before = jax.lax.scan(follow, nobody, blocks)
+    beyond = jnp.pad(outside_q[1:], (0, rows.size - vocabulary + 1)).reshape(rows.shape)
     _, missed = jax.lax.scan(prefix, before, (rows.T, beyond.T))
-    values = jnp.append(1 - jnp.pad(outside_p[1:], (0, 1)) + missed.T.reshape(-1)[: q.shape[0]], 1)
+    inside_p = 1 - jnp.pad(outside_p[1:], (0, 1))
+    values = jnp.append(inside_p + missed.T.reshape(-1)[:vocabulary], 1)
     best = jnp.argmin(values)
     found = jnp.minimum(values[best], 1)
-    return Found(
-        found, found, (ratio <= order[jnp.minimum(best, q.shape[0] - 1)]) & (best < q.shape[0])
-    )
+    inside = (ratio <= order[jnp.minimum(best, vocabulary - 1)]) & (best < vocabulary)
+    return Found(found, found, inside)
