@@ -27,11 +27,13 @@ def made(text: str, package: str, held: dict[str, str]) -> str:
     """The text of an __init__ that imports these classes after the package's base, and lists them
     in __all__.
     """
-    line = re.compile(rf"from {re.escape(package)}\.([a-z]\w*) import ([A-Z]\w*)\n")
+    line = re.compile(
+        rf"from {re.escape(package)}\.([a-z]\w*) import (?:\(\s*)?([A-Z]\w*),?(?:\s*\))?\n"
+    )
     stale = {name for _, name in line.findall(text)}
     text = line.sub("", text)
     base = re.search(rf"from {re.escape(package)}\._base import (\([^)]*\)|.*)\n", text)
-    imports = "".join(f"from {package}.{file} import {name}\n" for file, name in held.items())
+    imports = "".join(imported(f"{package}.{file}", name) for file, name in held.items())
     private = list(re.finditer(rf"from {re.escape(package)}\._\w+ import (\([^)]*\)|.*)\n", text))
     end = private[-1].end() if private else base.end()
     text = text[:end] + imports + text[end:]
@@ -44,6 +46,12 @@ def made(text: str, package: str, held: dict[str, str]) -> str:
         + "]"
         + text[listed.end(1) :]
     )
+
+
+def imported(module: str, name: str) -> str:
+    """The import of a class, as the formatter breaks it."""
+    line = f"from {module} import {name}\n"
+    return line if len(line) <= 101 else f"from {module} import (\n    {name},\n)\n"
 
 
 def ordered(names: set[str]) -> list[str]:

@@ -18,7 +18,7 @@ from jaxtyping import Float, Int
 
 from specjax._types import Law, Scalar
 from specjax.numerics import divide
-from specjax.solvers.levels.grid import Nodes
+from specjax.solvers.levels.grid import Nodes, PerNode
 from specjax.solvers.levels.level_rule import Levels, capped
 
 
@@ -37,7 +37,7 @@ class Moves(NamedTuple):
     high: Int[Array, " S"]
     up: Float[Array, " S"]
     down: Float[Array, " S"]
-    stay: Float[Array, " B"]
+    stay: PerNode
 
     def apply(self, own: Float[Array, "B *rest"]) -> Float[Array, "B *rest"]:
         """The kernel times what holds for the nodes' own cells. Cost: S rows."""
@@ -92,9 +92,7 @@ def levels(p: Law, q: Law, nodes: Nodes, n: int, live: Scalar) -> Levels:
     )
 
 
-def swaps(
-    missing: Float[Array, " B"], supply: Float[Array, " B"], mass: Float[Array, " B"]
-) -> Moves:
+def swaps(missing: PerNode, supply: PerNode, mass: PerNode) -> Moves:
     """The moves by which what one node gets too much goes to one below it that gets too little.
 
     Node k starts in cells where a unit of its mass is given `supply[k]`, which rises with k. Excess
@@ -121,7 +119,7 @@ def swaps(
 
 
 def _matched(
-    short: Float[Array, " B"], over: Float[Array, " B"]
+    short: PerNode, over: PerNode
 ) -> tuple[Int[Array, " S"], Int[Array, " S"], Float[Array, " S"]]:
     """Two running sums in step: at each step the entry of either that grows, and by how much both
     do; 0 where one is spent.

@@ -28,6 +28,10 @@ CLOSEST = 1e-5  # the first step away from the edge
 SPAN = 16.0  # natural logarithms below the largest ratio that the even nodes cover
 
 
+PerNode = Float[Array, " B"]
+Kernel = Float[Array, "B C"]  # the law of the level cell of each node
+
+
 class Nodes(NamedTuple):
     """The nodes by ratio ascending, and where the tokens are.
 
@@ -38,8 +42,8 @@ class Nodes(NamedTuple):
       share: [V], the part of the token that is at the node above.
     """
 
-    ratio: Float[Array, " B"]
-    mass: Float[Array, " B"]
+    ratio: PerNode
+    mass: PerNode
     left: Int[Array, " V"]
     share: Law
 
@@ -78,7 +82,7 @@ def place(p: Law, q: Law, largest: Scalar, edge: Scalar) -> Nodes:
 
 def grid(
     largest: Scalar, edge: Scalar, even: Float[Array, " E"], near: int, closest: float
-) -> Float[Array, " B"]:
+) -> PerNode:
     """The nodes `even` and, on either side of `edge`, `near` more in geometric steps from `closest`
     on, in order.
     """
@@ -94,7 +98,7 @@ def even(largest: Scalar, count: int) -> Float[Array, " E"]:
     return largest * jnp.exp(jnp.linspace(-SPAN, 0, count, dtype=largest.dtype))
 
 
-def between(at_nodes: Float[Array, " B"], ratio: Law) -> tuple[Int[Array, " V"], Law]:
+def between(at_nodes: PerNode, ratio: Law) -> tuple[Int[Array, " V"], Law]:
     """The node at or below each ratio, and the share of the one above. Cost: log2(B) passes
     over V.
     """
@@ -103,7 +107,7 @@ def between(at_nodes: Float[Array, " B"], ratio: Law) -> tuple[Int[Array, " V"],
     return left, jnp.clip(divide(ratio - low, high - low), 0, 1)
 
 
-def _below(at_nodes: Float[Array, " B"], ratio: Law) -> Int[Array, " V"]:
+def _below(at_nodes: PerNode, ratio: Law) -> Int[Array, " V"]:
     """The last node at or below each ratio, or the first: `searchsorted` in half the passes, as the
     steps are the same for all.
     """
@@ -119,7 +123,7 @@ def _below(at_nodes: Float[Array, " B"], ratio: Law) -> Int[Array, " V"]:
     return jax.lax.fori_loop(0, steps, halve, jnp.zeros(ratio.shape, jnp.int32))
 
 
-def masses(weight: Law, left: Int[Array, " V"], share: Law, count: int) -> Float[Array, " B"]:
+def masses(weight: Law, left: Int[Array, " V"], share: Law, count: int) -> PerNode:
     """The weight at each node, summed exactly."""
     above = weight * share
     here, there = exact_sums.sums(left, count, weight - above, above)

@@ -17,7 +17,7 @@ from jaxtyping import Float
 
 from specjax._types import Certificate, Law, Mask, Scalar, Tokens
 from specjax.numerics import deposit, divide, normalise, rounding, total
-from specjax.solvers.levels.grid import Nodes
+from specjax.solvers.levels.grid import Kernel, Nodes
 
 
 class Levels(NamedTuple):
@@ -33,7 +33,7 @@ class Levels(NamedTuple):
     """
 
     nodes: Nodes
-    kernel: Float[Array, "B C"]
+    kernel: Kernel
     open_cell: Float[Array, " C"]
     kept: Law
     given: Law
@@ -48,7 +48,7 @@ def single(p: Law, q: Law) -> Levels:
 
 def capped(
     nodes: Nodes,
-    kernel: Float[Array, "B C"],
+    kernel: Kernel,
     open_cell: Float[Array, " C"],
     p: Law,
     given: Law,

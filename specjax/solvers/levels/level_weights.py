@@ -45,13 +45,11 @@ from jaxtyping import Bool, Float
 from specjax._types import Count, Law, Scalar
 from specjax.numerics import divide, total
 from specjax.solvers.levels import placement, race_masses
-from specjax.solvers.levels.grid import Nodes
+from specjax.solvers.levels.grid import Kernel, Nodes, PerNode
 from specjax.solvers.levels.level_rule import Levels, capped
 from specjax.solvers.levels.newton import kernel, least_slack, pull, weights
 from specjax.solvers.levels.race_masses import Field
 from specjax.solvers.levels.settings import SETTINGS
-
-Kernel = Float[Array, "B C"]
 
 
 class _Best(NamedTuple):
@@ -81,7 +79,7 @@ class _Refined(NamedTuple):
 
     effective: Law
     at_grid: Float[Array, " G"]
-    y: Float[Array, " B"]
+    y: PerNode
     best: _Best
     turns: Count
     short: Bool[Array, ""]
@@ -160,7 +158,7 @@ def _better(old: _Best, new: _Best) -> _Best:
     return jax.tree.map(lambda one, other: jnp.where(better, one, other), new, old)
 
 
-def _effective(field: Field, nodes: Nodes, y: Float[Array, " B"], given: Law, before: Law) -> Law:
+def _effective(field: Field, nodes: Nodes, y: PerNode, given: Law, before: Law) -> Law:
     """What each token of the tail would have had to weigh to be given its ratio."""
     missed = pull(y, least_slack(y.dtype))
     reached = nodes.ratio * (1 - missed) / jnp.maximum(1 + missed, SETTINGS.little)

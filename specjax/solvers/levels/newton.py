@@ -13,12 +13,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 
 from specjax._types import Count, Scalar
 from specjax.numerics import dot
 from specjax.solvers.levels import race_masses
-from specjax.solvers.levels.grid import Nodes
+from specjax.solvers.levels.grid import Kernel, Nodes, PerNode
 from specjax.solvers.levels.race_masses import Field, Moments
 from specjax.solvers.levels.settings import SETTINGS
 
@@ -36,10 +36,10 @@ class _State(NamedTuple):
       over: whether the least slack is reached and hardly any mass is wrong, or the steps are spent.
     """
 
-    y: Float[Array, " B"]
+    y: PerNode
     slack: Scalar
-    start: Float[Array, " B"]
-    step: Float[Array, " B"]
+    start: PerNode
+    step: PerNode
     wrong: Scalar
     steps: Count
     over: Bool[Array, ""]
@@ -49,11 +49,11 @@ def weights(
     field: Field,
     nodes: Nodes,
     moments: Moments,
-    cap: Float[Array, " B"],
-    y: Float[Array, " B"],
+    cap: PerNode,
+    y: PerNode,
     slack: Scalar,
     shared: int,
-) -> Float[Array, " B"]:
+) -> PerNode:
     """The logarithms of the weights by which the nodes are given their caps, but for the least
     slack.
 
@@ -111,7 +111,7 @@ def weights(
     return jax.lax.while_loop(lambda state: ~state.over, newton, begun).y
 
 
-def kernel(y: Float[Array, " B"]) -> Float[Array, "B C"]:
+def kernel(y: PerNode) -> Kernel:
     """The chance that a clock of rate e^y rings in each cell of time, the latest first."""
     reach = farthest(y.dtype)
     ends = np.exp(np.arange(reach + 2, -reach - 4, -SETTINGS.cell))
@@ -119,7 +119,7 @@ def kernel(y: Float[Array, " B"]) -> Float[Array, "B C"]:
     return jnp.diff(jnp.pad(later, ((0, 0), (1, 0))), axis=1, append=1)
 
 
-def pull(y: Float[Array, " B"], slack: Scalar | float) -> Float[Array, " B"]:
+def pull(y: PerNode, slack: Scalar | float) -> PerNode:
     """How far a node may miss, as a part of its cap and of what it is given."""
     return 2 * slack * jnp.sinh(y)
 
@@ -138,9 +138,7 @@ def farthest(dtype: jnp.dtype) -> float:
     return float(np.arcsinh(1 / (2 * least_slack(dtype))))
 
 
-def _exchange(
-    kernel: Float[Array, "B C"], worth: Float[Array, "B C"], live: Count, alone: Bool[Array, " B"]
-) -> Float[Array, "B C"]:
+def _exchange(kernel: Kernel, worth: Kernel, live: Count, alone: Bool[Array, " B"]) -> Kernel:
     """A matrix U; (U U^T)_ij is nearly how fast mass goes from node j to node i as the weight of i
     grows.
 
@@ -165,9 +163,7 @@ def _exchange(
     return kernel * worth * factor * jnp.where(whole > faint, over_whole, 0)
 
 
-def _solve(
-    own: Float[Array, " B"], exchange: Float[Array, "B C"], missing: Float[Array, " B"]
-) -> Float[Array, " B"]:
+def _solve(own: PerNode, exchange: Kernel, missing: PerNode) -> PerNode:
     """The solution of (diag(own) - exchange exchange^T) x = missing, by Woodbury's identity."""
     scale = jax.lax.rsqrt(jnp.maximum(own, SETTINGS.faint))
     rows = scale[:, None] * exchange
@@ -177,7 +173,7 @@ def _solve(
     return scale * (right + dot(rows, of_cells))
 
 
-def _stiffness(y: Float[Array, " B"], slack: Scalar, less: Scalar) -> Float[Array, " B"]:
+def _stiffness(y: PerNode, slack: Scalar, less: Scalar) -> PerNode:
     """The slope of the pull; where the slack falls, its mean slope up to where the pull would be as
     strong as before.
     """

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from specjax._types import Law, Scalar
 from specjax.numerics import divide, total
 from specjax.solvers.levels import low_race, race_masses
-from specjax.solvers.levels.grid import Nodes, between, even, masses
+from specjax.solvers.levels.grid import Kernel, Nodes, PerNode, between, even, masses
 from specjax.solvers.levels.low_race import Low
 from specjax.solvers.levels.newton import farthest
 from specjax.solvers.levels.race_masses import Field
@@ -40,7 +40,7 @@ def _sums(field: Field, chance: Law | float) -> Float[Array, " T"]:
     return jnp.stack([total(chance * field.tail**power) for power in powers])
 
 
-def natural(field: Field, kernel: Float[Array, "B C"]) -> Law:
+def natural(field: Field, kernel: Kernel) -> Law:
     """The tail's masses as they count where all levels have one law: what is given is not quite
     proportional to q.
     """
@@ -66,7 +66,7 @@ def first_grid(p: Law, field: Field, mass: Law, most: Scalar) -> Grid:
 
 def place(
     p: Law, field: Field, effective: Law, at_grid: Grid, most: Scalar
-) -> tuple[Nodes, Float[Array, " B"]]:
+) -> tuple[Nodes, PerNode]:
     """The nodes, the grid's and then the heads, and what each may be given."""
     count, heads = SETTINGS.grid, SETTINGS.heads
     left, share = between(at_grid, jnp.minimum(divide(p, effective), most))
@@ -83,9 +83,7 @@ def place(
     return nodes, jnp.append(at_grid * mass, p_top)
 
 
-def second_grid(
-    at_grid: Grid, nodes: Nodes, y: Float[Array, " B"]
-) -> tuple[Grid, Float[Array, " B"]]:
+def second_grid(at_grid: Grid, nodes: Nodes, y: PerNode) -> tuple[Grid, PerNode]:
     """A grid that parts the weights' logarithms evenly as well as the mass, half of it each, and
     the weights there.
     """

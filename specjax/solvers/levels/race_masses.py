@@ -20,7 +20,7 @@ from specjax import exact_sums
 from specjax._types import Count, Law, Scalar, Tokens
 from specjax.numerics import divide, dot, likeliest, total
 from specjax.solvers.levels import low_race
-from specjax.solvers.levels.grid import Nodes
+from specjax.solvers.levels.grid import Kernel, Nodes
 from specjax.solvers.levels.level_rule import gauss
 from specjax.solvers.levels.low_race import Low, Race
 
@@ -66,9 +66,7 @@ def field(q: Law, n: int, live: Count, heads: int, order: int) -> Field:
     return Field(top, tail, low_race.race(q[top] / unit, total(tail), n, live), order, n, live)
 
 
-def given(
-    nodes: Nodes, kernel: Float[Array, "B C"], q: Law, n: int, live: Count
-) -> tuple[Law, Scalar]:
+def given(nodes: Nodes, kernel: Kernel, q: Law, n: int, live: Count) -> tuple[Law, Scalar]:
     """What each token is given if every cell is open, and a bound of the errors of all of them
     together.
 
@@ -84,7 +82,7 @@ def given(
     return given / whole, left_out + jnp.abs(whole - 1)
 
 
-def masses(field: Field, nodes: Nodes, moments: Moments, kernel: Float[Array, "B C"]) -> Law:
+def masses(field: Field, nodes: Nodes, moments: Moments, kernel: Kernel) -> Law:
     """What each token is given if every cell is open, as far as the series tells."""
     paid = nodes.spread(kernel, field.top)
 
@@ -105,9 +103,7 @@ def masses(field: Field, nodes: Nodes, moments: Moments, kernel: Float[Array, "B
     return given.at[field.top].set(heads)
 
 
-def worth(
-    field: Field, nodes: Nodes, moments: Moments, kernel: Float[Array, "B C"]
-) -> Float[Array, "B C"]:
+def worth(field: Field, nodes: Nodes, moments: Moments, kernel: Kernel) -> Kernel:
     """What each node is given in each cell, were all of the node there."""
 
     def here(low: Array) -> Array:
@@ -134,7 +130,7 @@ def moments(field: Field, nodes: Nodes, count: int) -> Moments:
     )
 
 
-def _over_cells(kernel: Float[Array, "B C"], n: int, here: Callable[[Array], Sums]) -> Sums:
+def _over_cells(kernel: Kernel, n: int, here: Callable[[Array], Sums]) -> Sums:
     """The mean over each cell of what holds where the nodes' distribution functions are `low`."""
     before = dot(kernel, jnp.triu(jnp.ones_like(kernel, shape=(kernel.shape[1],) * 2), 1))
     places, weights = gauss(n, kernel.dtype)

@@ -113,7 +113,7 @@ def _split(text: str) -> tuple[str, str]:
 
 
 @functools.lru_cache
-def _from_file(path: str, changed: int) -> type[TreeDrafting]:
+def _from_file(path: str, changed: int) -> type:
     """The scheme in a file, loaded once for each time that it changed: trees of one name are equal,
     and share their programs.
 
