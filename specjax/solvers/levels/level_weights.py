@@ -1,38 +1,42 @@
 """Levels for drafts without replacement that come near the optimum, by weights of tokens.
 
 Token i has a weight e^(y_i) and is picked among the drafts with a probability proportional to it:
-its level is the time at which an exponential clock of that rate rings, and the first to ring wins.
+its clock rings after an exponential time of that rate. An earlier ring is a higher level, and the
+highest level wins.
 
 | symbol | is |
 | y_i | logarithm of the weight of token i |
 | m_i | the mass that it is given: P(i is a draft and is picked) |
-| H | the best set: 1 + p(H) - Q(H) = alpha* |
-| slack | how far m_i may miss p_i, as a part of p_i + m_i over 2 sinh(y_i) |
+| Q(H) | P(all drafts lie in H) |
+| H | the set that minimises 1 + p(H) - Q(H); the minimum is alpha* |
+| slack | the coefficient in p_i - m_i = 2 slack sinh(y_i) (p_i + m_i) |
+| kernel | P(token i's level lies in cell c), for each i and c |
 
-The weights minimise the convex
+Without slack, the weights would minimise the convex function
 
-    E[log sum of the drafts' e^(y_j)] - sum_i p_i y_i,    slope m_i - p_i,
+    E[log sum of the drafts' e^(y_j)] - sum_i p_i y_i,
 
-which has no minimum where alpha* < 1: there the best set H is given more than p and its complement
-less, and their weights part for ever. So each token may miss p by what pulls its weight back,
-m_i = p_i - 2 slack sinh(y_i) (p_i + m_i). As the slack falls, tokens out of H win ever more surely
-against those in H, sets that nearly tie with H part likewise, and the optimum is reached without a
-search for H.
+whose derivative in y_i is m_i - p_i. It has no minimum where alpha* < 1: there H is given more than
+p and its complement less, and their weights part for ever. So each token may miss p by what pulls
+its weight back. As the slack falls, tokens out of H win ever more surely against those in H, and
+sets that nearly tie with H part likewise. Acceptance approaches alpha* without a search for H; a
+solve may still stop short.
 
     slack = 0.1
     until the slack is an ulp and hardly any mass is wrong:
         m = what the weights give, by the race of the drafts      (race_masses)
         if less than a tenth of the mass is wrong: slack = slack / 6
-        step y by Newton's method                                 (newton)
+        step y by Newton's method, or take back part of a step    (newton)
+        after 120 steps: stop
 
-Up to V = 512 every token is a node of its own. Beyond, the tail's tokens lie between nodes of p
-over their effective mass (placement). If nodes are given their ratios then so are, to first order
-in q, the tokens between them. A refinement solves the nodes' weights; it then gives each token the
-effective mass that would have made it right. The second refinement's nodes part the first one's
-weights evenly as well as the mass, so that they crowd where sets end; the third moves tokens alone.
+Up to V = 512 every token is solved for: it is a node of its own. Beyond, only the 64 likeliest are.
+The weight of another token is interpolated between two nodes of a grid, by its ratio of p to its
+effective mass (placement). That mass is q at first. A refinement solves the nodes' weights. It then
+gives each token the effective mass with which it would have been given p. The second refinement
+moves the nodes to where weights change most, the third moves tokens only.
 
-Whatever the weights are, the masses of their kernel are known, so the rule is lossless; what is
-short of alpha* is measured.
+The rule refuses any mass above p. So it is lossless, whatever the weights are, up to the certified
+error of the computed masses. What is short of alpha* is measured.
 """
 
 from typing import NamedTuple

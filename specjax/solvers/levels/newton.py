@@ -1,10 +1,11 @@
-"""The weights of nodes that are given what they may be, by Newton's method while a slack falls.
+"""Newton's method finds log-weights y at which each node's mass m is its cap, up to a slack.
 
-A node of the weight e^y may miss its cap p by what pulls its weight back: it is to be given
-m = p - 2 slack sinh(y) (p + m). The matrix d m_i / d y_j is nearly the Laplacian of a graph on the
-nodes; the edge i, j weighs the chance that two picks from the same drafts are i and j. In each cell
-of levels that chance is nearly a product. So the matrix is diag - U U^T, where U has a column for
-each cell, and a step solves as many equations as cells.
+A node is a token, or a place between which tokens lie; its cap is the mass that it may be given. It
+may miss the cap by what pulls its weight back: m = cap - 2 slack sinh(y) (cap + m). The matrix
+d m_i / d y_j is nearly the Laplacian of a graph on the nodes: the edge i, j weighs the chance that
+two picks from the same drafts are i and j. In each cell of levels that chance is nearly a product.
+So the Newton matrix is approximated by a diagonal minus U U^T, where U has a column for each cell,
+and a step solves as many equations as cells.
 """
 
 from typing import NamedTuple
