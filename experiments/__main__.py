@@ -9,7 +9,6 @@ import importlib.metadata
 import importlib.util
 import io
 import itertools
-import pkgutil
 import re
 import sys
 import warnings
@@ -24,7 +23,6 @@ from experiments.cli import experiment, seeds, whole_files
 from experiments.cli.console import first_paragraph, say
 from experiments.cli.experiment import Draws, Ends, Experiment, Stores
 
-FOLDER = Path(__file__).parent
 WRONG_INPUT, INTERRUPTED = 2, 130
 
 
@@ -46,11 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def commands() -> dict[str, str]:
     """The name of every command and the first line of its help, without importing it."""
-    modules = [module for module in pkgutil.iter_modules([str(FOLDER)]) if not module.ispkg]
-    names = sorted(module.name for module in modules if module.name != "__main__")
-    documents = {
-        name: ast.get_docstring(ast.parse((FOLDER / f"{name}.py").read_text())) for name in names
-    }
+    sources = {name: (experiment.FOLDER / f"{name}.py").read_text() for name in experiment.names()}
+    documents = {name: ast.get_docstring(ast.parse(text)) for name, text in sources.items()}
     return {name: first_paragraph(text) for name, text in documents.items()}
 
 

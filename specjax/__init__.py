@@ -13,7 +13,10 @@ from specjax.numerics import Sampling
 from specjax.rules import Certificate, Claims, Rule, register
 from specjax.verifiers import Verifier
 
-__version__ = importlib.metadata.version("specjax")
+try:
+    __version__ = importlib.metadata.version("specjax")
+except importlib.metadata.PackageNotFoundError:  # a checkout that is not installed
+    __version__ = "0+unknown"
 __all__ = [
     "Bracket",
     "Certificate",

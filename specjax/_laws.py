@@ -13,7 +13,7 @@ import numpy as np
 from jax import Array
 
 from specjax import _registry
-from specjax._types import Claims
+from specjax._types import Claims, Solves
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -68,8 +68,9 @@ def register(cls: type[T]) -> type[T]:
     claims: Claims | None = getattr(cls, "claims", None)
     slots = claims is not None and "independent" in claims.drafting
     for name, place in LAWS.items():
-        if name in vars(cls):
-            setattr(cls, name, _checked(vars(cls)[name], place, slots))
+        method = getattr(cls, name, None)
+        if name in vars(cls) or method is Solves.law:
+            setattr(cls, name, _checked(getattr(cls, name), place, slots))
     return _registry.register(cls)
 
 

@@ -62,12 +62,13 @@ class Registry(Generic[T]):
 
     Attributes:
       kind: what an error calls them.
+      files: whether `get` takes the path of a file like those of the package.
       mark: the attribute by which a class is told to be one, so that a stranger's need not be
         derived from the package's base.
     """
 
-    def __init__(self, package: str, kind: str, mark: str) -> None:
-        self.kind, self.mark = kind, mark
+    def __init__(self, package: str, kind: str, mark: str, files: bool = False) -> None:
+        self.kind, self.mark, self.files = kind, mark, files
         self._classes: dict[str, type[T]] = {
             name: self.of(module) for name, module in discover(package).items()
         }
@@ -86,15 +87,16 @@ class Registry(Generic[T]):
         Raises:
           ValueError: there is no such class or file.
         """
-        if name not in self._classes and name.endswith(".py"):
+        if self.files and name not in self._classes and name.endswith(".py"):
             return self.of(load_file(name))
-        return find(self._classes, self.kind, name, "a path to a .py file or one of")
+        expected = "a path to a .py file or one of" if self.files else "one of"
+        return find(self._classes, self.kind, name, expected)
 
     def of(self, module: ModuleType) -> type[T]:
         """The one class that a module defines.
 
         Raises:
-          ValueError: there is none, or more than one.
+          ValueError: there is none, or more than one, or it lacks a part of what it derives from.
         """
         found = self._found(module)
         if len(found) != 1:
@@ -102,6 +104,8 @@ class Registry(Generic[T]):
                 f"{module.__file__}: expected one registered class with '{self.mark}', got "
                 f"{len(found)}"
             )
+        if lacking := sorted(getattr(found[0], "__abstractmethods__", ())):
+            raise ValueError(f"{module.__file__}: {found[0].__name__} lacks {', '.join(lacking)}")
         return found[0]
 
     def defined_in(self, module: ModuleType) -> bool:

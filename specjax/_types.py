@@ -2,8 +2,10 @@
 scheme are.
 """
 
+from abc import abstractmethod
 from typing import ClassVar, NamedTuple, Protocol, TypeVar, runtime_checkable
 
+import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Float, Int, Key
 
@@ -94,6 +96,7 @@ class Rule(Protocol):
     claims: ClassVar[Claims]
     name: ClassVar[str] = ""
 
+    @abstractmethod
     def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law: ...
 
 
@@ -103,17 +106,24 @@ S = TypeVar("S")
 @runtime_checkable
 class Solves(Rule, Protocol[S]):
     """A rule whose law comes out of a solve of (p, q), which its expectation and its certificate
-    share.
+    share. It derives from this class and has no `law` of its own.
     """
 
+    def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
+        """Out of a solve for the live drafts."""
+        return self.law_of(self.solve(p, q, len(tokens), jnp.sum(mask)), tokens, p, mask)
+
+    @abstractmethod
     def solve(self, p: Law, q: Law, n: int, live: Count) -> S:
         """What the law of `live` of n drafts is made of."""
         ...
 
+    @abstractmethod
     def law_of(self, solved: S, tokens: Tokens, p: Law, mask: Mask) -> Law:
         """The law of the emitted token given the drafts."""
         ...
 
+    @abstractmethod
     def accepted(self, solved: S) -> Scalar:
         """The exact acceptance."""
         ...
@@ -127,4 +137,5 @@ class Drafting(Protocol):
 
     name: ClassVar[str] = ""
 
+    @abstractmethod
     def sample(self, key: RandomKey, q: Law, n: int) -> tuple[Tokens, Mask]: ...

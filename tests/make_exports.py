@@ -32,10 +32,9 @@ def made(text: str, package: str, held: dict[str, str]) -> str:
     )
     stale = {name for _, name in line.findall(text)}
     text = line.sub("", text)
-    base = re.search(rf"from {re.escape(package)}\._base import (\([^)]*\)|.*)\n", text)
     imports = "".join(imported(f"{package}.{file}", name) for file, name in held.items())
     private = list(re.finditer(rf"from {re.escape(package)}\._\w+ import (\([^)]*\)|.*)\n", text))
-    end = private[-1].end() if private else base.end()
+    end = private[-1].end()
     text = text[:end] + imports + text[end:]
     listed = re.search(r"__all__ = (\[[^\]]*\])", text)
     names = (set(ast.literal_eval(listed[1])) - stale) | set(held.values())

@@ -16,7 +16,7 @@ from specjax.models import Pair, pairs
 from specjax.models.markov import Markov, random_tables
 from specjax.models.pairs.markov import Letters
 from specjax.numerics import AS_IS, Sampling
-from specjax.rules import Certificate, Claims, register
+from specjax.rules import Certificate, Claims, Solves, register
 from specjax.verifiers import Block, Traversal, node_report
 
 PROMPT = jnp.array([2, 0, 1, 0, 0], jnp.int32)
@@ -310,15 +310,12 @@ def test_the_history_holds_the_gap_of_the_certificate():
 
 
 @register
-class SolvesOnce:
+class SolvesOnce(Solves):
     """A rule that is solved for; whoever asks for its expectation or its certificate solves
     again.
     """
 
     claims = Claims(lossless=True, drafting=frozenset({"iid"}))
-
-    def law(self, tokens, p, q, mask):
-        raise AssertionError("a second solve")
 
     def expected_acceptance(self, p, q, n):
         raise AssertionError("a second solve")
@@ -327,13 +324,33 @@ class SolvesOnce:
         raise AssertionError("a second solve")
 
     def solve(self, p, q, n, live):
-        return jnp.sum(p) / 4
+        return q
 
     def law_of(self, solved, tokens, p, mask):
-        return rules.get("recursive_rejection")().law(tokens, p, p, mask)
+        return rules.get("recursive_rejection")().law(tokens, p, solved, mask)
 
     def accepted(self, solved):
-        return solved
+        return jnp.sum(solved) / 4
+
+
+class Overrides(SolvesOnce):
+    """Has a law of its own beside that of its solve."""
+
+    def law(self, tokens, p, q, mask):
+        return p
+
+
+def test_a_law_that_is_not_out_of_the_solve_is_the_one_that_is_walked():
+    tokens, p, q = jnp.array([2, 1]), jnp.array([0.6, 0.3, 0.1]), jnp.array([0.2, 0.3, 0.5])
+    mask = jnp.ones(2, bool)
+    law, accepted = rules.law_and_acceptance(register(Overrides)(), tokens, p, q, mask)
+    np.testing.assert_array_equal(law, p)
+    assert np.isnan(accepted)
+    law, accepted = rules.law_and_acceptance(SolvesOnce(), tokens, p, q, mask)
+    np.testing.assert_array_equal(law, SolvesOnce().law(tokens, p, q, mask))
+    assert abs(accepted - 0.25) < 1e-6
+    with pytest.raises(ValueError, match="p: expected a sum"):
+        SolvesOnce().law(tokens, 2 * p, q, mask)
 
 
 def test_no_node_is_solved_twice():

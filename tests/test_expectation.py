@@ -11,7 +11,7 @@ import pytest
 from solved import thorough
 from stats import DELTA
 
-from experiments.audits import rule_checks
+from experiments.audits import judged
 from experiments.enumeration import rule_laws
 from specjax import rules
 from theory import Problem, battery, closed_form, selection
@@ -130,7 +130,7 @@ def estimates(estimate, make, scheme, n, key):
     """
     cases, masks = rule_laws.cases(KNOWN, scheme, n), rule_laws.patterns(n)
     table = rule_laws.laws(make(), cases.p, cases.q, n, masks)
-    exact = rule_checks.acceptance(rule_checks.Judged(make(), cases, table, table, masks), table)
+    exact = judged.acceptance(judged.Judged(make(), cases, table, table, masks), table)
     keys = jax.random.split(key, len(exact))
     p, q = (jnp.asarray(x, jnp.float32) for x in (cases.p, cases.q))
     mean, error = jax.vmap(lambda key, p, q: estimate(key, make(), p, q, n, scheme, SAMPLES))(

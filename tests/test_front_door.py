@@ -78,6 +78,26 @@ def test_a_type_checker_knows_rules_by_name_and_by_registry(tmp_path):
     assert '"KSeq" has no attribute "nam"' in wrong
 
 
+@pytest.mark.parametrize(
+    ("registry", "base", "lacks"),
+    [(specjax.rules, "Rule", "law"), (specjax.verifiers, "Verifier", "claims, law, verify, walk")],
+)
+def test_a_class_that_lacks_a_part_of_its_base_is_refused_by_name(registry, base, lacks, tmp_path):
+    path = tmp_path / "lacking.py"
+    room = registry.__name__
+    marked = "claims = None" if base == "Rule" else "pass"
+    head = f"from {room} import {base}, register\n\n\n@register\n"
+    path.write_text(f"{head}class Lacking({base}):\n    {marked}\n")
+    with pytest.raises(ValueError, match=f"Lacking lacks {lacks}"):
+        registry.get(str(path))
+
+
+def test_what_has_no_file_of_its_own_takes_no_path():
+    for registry in (specjax.drafting, specjax.couplings, specjax.families, specjax.trees.growth):
+        with pytest.raises(ValueError, match=r"unknown .* 'mine.py': expected one of"):
+            registry.get("mine.py")
+
+
 def test_generate_takes_a_rule_a_verifier_or_a_grown_tree():
     pair = pairs.load("markov")
     for rule, tree in (

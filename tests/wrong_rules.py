@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from specjax.numerics import acceptance_probability, deposit, divide, normalise, residual, total
-from specjax.rules import Certificate, Claims, Law, Mask, Scalar, Tokens, get, register
+from specjax.rules import Certificate, Claims, Law, Mask, Scalar, Solves, Tokens, get, register
 from specjax.solvers.importance_weights import CELLS, cells
 
 RecursiveRejection, KSeq = get("recursive_rejection"), get("kseq")
@@ -212,6 +212,20 @@ class ClaimsTheOptimum:
 
     def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
         return RecursiveRejection().law(tokens, p, q, mask)
+
+
+@planted("accepted says")
+class MisstatesWhatItSolves(Solves):
+    """Recursive rejection whose solve says that half is accepted."""
+
+    def solve(self, p, q, n, live):
+        return q
+
+    def law_of(self, solved, tokens, p, mask):
+        return recursive(tokens, p, solved, mask)
+
+    def accepted(self, solved):
+        return jnp.sum(solved) / 2
 
 
 @planted("expected_acceptance says")

@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.audits.judged import Reason
 from experiments.audits.rule_audit import Row, check_claims, raised
-from experiments.audits.rule_checks import Reason
 from experiments.cli import seeds
 from experiments.enumeration import rule_laws
 from experiments.stats import frequencies

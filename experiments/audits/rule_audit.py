@@ -10,6 +10,7 @@ import numpy as np
 
 import theory
 from experiments.audits import rule_checks
+from experiments.audits.judged import Judged, acceptance, loss
 from experiments.cli import seeds
 from experiments.enumeration import rule_laws
 from specjax.rules import Rule
@@ -148,15 +149,15 @@ def _judge(make: type[Rule], cases: rule_laws.Cases, drawn: str) -> Row:
             f"returns shape {wide.shape[3:]}, expected ({cases.vocabulary},)",
             scope,
         )
-    judged = rule_checks.Judged(rule, cases, wide, single, masks)
+    judged = Judged(rule, cases, wide, single, masks)
     checks = rule_checks.OF_LAWS + (rule_checks.OF_CLAIMS if make.claims.lossless else ())
     verdict = next(filter(None, (check(judged) for check in checks)), "ok")
     warning = (
         rule_checks.flips_at_near_ties(judged) if make.claims.lossless and verdict == "ok" else ""
     )
     return row(
-        rule_checks.loss(judged),
-        float(rule_checks.acceptance(judged, wide).mean()),
+        loss(judged),
+        float(acceptance(judged, wide).mean()),
         float(cases.optimum.mean()),
         verdict,
         scope + warning,

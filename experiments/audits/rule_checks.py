@@ -3,32 +3,15 @@ an empty string.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
+from experiments.audits.judged import Judged, Reason, acceptance, drawn_mass, losses
 from experiments.audits.tolerances import EXACT, NEARBY, OPTIMUM, SINGLE, near, off
 from experiments.enumeration import rule_laws
-from experiments.enumeration.rule_laws import Array, Cases
-from specjax.rules import Rule
-
-Reason = str
-
-
-class Judged(NamedTuple):
-    """The laws of one rule on one set of cases.
-
-    Attributes:
-      wide: K [B, M, V^n, V] from float64 laws.
-      single: the same from float32 laws.
-      masks: [M, n], every mask; the full one alone for per-pair rules.
-    """
-
-    rule: Rule
-    cases: Cases
-    wide: Array
-    single: Array
-    masks: np.ndarray
+from experiments.enumeration.rule_laws import Array
+from specjax.rules import Law, Scalar, Solves
 
 
 def is_law(judged: Judged) -> Reason:
@@ -117,7 +100,7 @@ def is_that_of_the_live_slots(judged: Judged) -> Reason:
 
 def is_lossless(judged: Judged) -> Reason:
     """Under every mask that the scheme can leave, the emitted law is p."""
-    error, slots, b, token = max(_losses(judged, judged.wide))
+    error, slots, b, token = max(losses(judged, judged.wide))
     if error <= EXACT:
         return ""
     name = judged.cases.names[b]
@@ -125,66 +108,32 @@ def is_lossless(judged: Judged) -> Reason:
     return f"not lossless under {judged.cases.scheme}: total variation {error:.3g} from p {where}"
 
 
-def _losses(judged: Judged, laws: Array) -> list[tuple[float, int, int, int]]:
-    """Per mask: the largest total variation between the emitted law and p, live slots, the pair,
-    the token that is worst.
-    """
-    found = []
-    for row, mass in _masses(judged):
-        loss = np.einsum("bx,bxy->by", mass, laws[:, row]) - judged.cases.p * mass.sum(
-            axis=1, keepdims=True
-        )
-        error = np.abs(loss).sum(1) / 2
-        b = int(np.argmax(error))
-        found.append(
-            (float(error[b]), int(judged.masks[row].sum()), b, int(np.argmax(np.abs(loss[b]))))
-        )
-    return found
-
-
-def loss(judged: Judged) -> float:
-    """The largest total variation between the emitted law and p, over pairs and masks."""
-    return max(_losses(judged, judged.wide))[0]
-
-
-def _masses(judged: Judged) -> list[tuple[int, Array]]:
-    """Each mask's row in the table of laws, with Q [B, V^n]."""
-    if judged.rule.claims.per_pair:
-        return [(0, _natural(judged.cases))]
-    return list(enumerate(judged.cases.mass))
-
-
-def _natural(cases: Cases) -> Array:
-    return cases.mass[cases.natural, np.arange(len(cases.names))]
-
-
-def acceptance(judged: Judged, laws: Array) -> Array:
-    """P(Y is one of the drafts) at every pair, under the mask that the scheme itself leaves:
-    [B].
-    """
-    cases = judged.cases
-    drafts, every = rule_laws.tuples(cases.vocabulary, cases.n), rule_laws.patterns(cases.n)
-    values = np.empty(len(cases.names))
-    for b, (natural, mass) in enumerate(zip(cases.natural, _natural(cases), strict=True)):
-        law = laws[b, 0 if judged.rule.claims.per_pair else natural]
-        values[b] = mass @ np.where(
-            rule_laws.members(drafts, every[natural], cases.vocabulary), law, 0
-        ).sum(1)
-    return values
-
-
 def meets_its_expectation(judged: Judged) -> Reason:
-    """In either precision `expected_acceptance` is the enumerated acceptance."""
-    rule, cases = judged.rule, judged.cases
-    if not hasattr(rule, "expected_acceptance") or not rule.claims.stated_at(cases.scheme, cases.n):
-        return ""
+    """In either precision what the rule says of its acceptance is the enumerated one."""
+    reasons = (_off_what_is_said(judged, *said) for said in _said(judged))
+    return next(filter(None, reasons), "")
+
+
+def _said(judged: Judged) -> list[tuple[str, Callable[[Law, Law], Scalar]]]:
+    """What the rule says of its acceptance: by its expectation, and out of its solve."""
+    rule, n = judged.rule, judged.cases.n
+    said: list[tuple[str, Callable[[Law, Law], Scalar]]] = []
+    if not rule.claims.stated_at(judged.cases.scheme, n):
+        return said
+    if hasattr(rule, "expected_acceptance"):
+        said.append(("expected_acceptance", lambda p, q: rule.expected_acceptance(p, q, n)))
+    if isinstance(rule, Solves):
+        said.append(("accepted", lambda p, q: rule.accepted(rule.solve(p, q, n, jnp.asarray(n)))))
+    return said
+
+
+def _off_what_is_said(judged: Judged, name: str, stating: Callable[[Law, Law], Scalar]) -> Reason:
+    cases = judged.cases
     for laws, dtype, slack, precision in (
         (judged.wide, np.float64, OPTIMUM, ""),
         (judged.single, np.float32, SINGLE, "in float32 "),
     ):
-        stated = rule_laws.expectations(
-            lambda p, q: rule.expected_acceptance(p, q, cases.n), cases.p, cases.q, dtype
-        )
+        stated = rule_laws.expectations(stating, cases.p, cases.q, dtype)
         measured = acceptance(judged, laws)
         error = np.nan_to_num(np.abs(stated - measured), nan=np.inf)
         # near ties it may follow float64's other branch
@@ -193,7 +142,7 @@ def meets_its_expectation(judged: Judged) -> Reason:
         b = int(np.argmax(error))
         if error[b] > slack:
             return (
-                f"{precision}expected_acceptance says {stated[b]:.9g} on {cases.names[b]}, "
+                f"{precision}{name} says {stated[b]:.9g} on {cases.names[b]}, "
                 f"enumeration {measured[b]:.9g}"
             )
     return ""
@@ -215,7 +164,7 @@ def meets_its_certificate(judged: Judged) -> Reason:
         (judged.single, np.float32, SINGLE, "in float32 "),
     ):
         alpha, alpha_star, gap, tv_bound, solved = rule_laws.certificates(rule, cases, dtype).T
-        emitted = np.einsum("bx,bxy->by", _natural(cases), laws[rows, cases.natural])
+        emitted = np.einsum("bx,bxy->by", drawn_mass(cases), laws[rows, cases.natural])
         bias = np.abs(emitted - cases.p.astype(dtype)).sum(1) / 2
         faults = (
             (
@@ -272,7 +221,7 @@ def holds_in_single_precision(judged: Judged) -> Reason:
     Near a tie a rule that compares may take another branch in float32: then it is held to what
     float64 accepts of laws nearby.
     """
-    error, slots, b, _ = max(_losses(judged, judged.single))
+    error, slots, b, _ = max(losses(judged, judged.single))
     if error > SINGLE:
         return (
             f"in float32 not lossless: total variation {error:.3g} from p on "

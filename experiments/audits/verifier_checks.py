@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 import theory
-from experiments.audits.rule_checks import Reason
+from experiments.audits.judged import Reason
 from experiments.audits.tolerances import EXACT, NEARBY, OPTIMUM, SINGLE, near, off
 from experiments.enumeration import verifier_laws
 from experiments.enumeration.verifier_laws import Array, Cases, Instance, Rows

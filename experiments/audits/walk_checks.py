@@ -9,8 +9,8 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from experiments.audits.judged import Reason
 from experiments.audits.rule_audit import raised
-from experiments.audits.rule_checks import Reason
 from experiments.cli import seeds
 from experiments.enumeration import verifier_laws
 from experiments.enumeration.rule_laws import CELLS

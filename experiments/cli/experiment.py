@@ -3,7 +3,8 @@ or end with a code.
 """
 
 import importlib
-import importlib.util
+import pkgutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from rich.console import Console
@@ -11,6 +12,8 @@ from rich.console import Console
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
     from matplotlib.figure import Figure
+
+FOLDER = Path(__file__).parents[1]
 
 
 @runtime_checkable
@@ -69,8 +72,14 @@ def load(name: str) -> Experiment:
     Raises:
       ValueError: there is none.
     """
-    if importlib.util.find_spec(f"experiments.{name}") is None:
-        raise ValueError(f"unknown command {name!r}")
+    if name not in names():
+        raise ValueError(f"unknown command {name!r}: expected one of {', '.join(names())}")
     module = importlib.import_module(f"experiments.{name}")
     assert isinstance(module, Experiment), name
     return module
+
+
+def names() -> tuple[str, ...]:
+    """The names of all commands, sorted: those of the files beside the rooms."""
+    modules = [module for module in pkgutil.iter_modules([str(FOLDER)]) if not module.ispkg]
+    return tuple(sorted(module.name for module in modules if module.name != "__main__"))

@@ -31,6 +31,9 @@ def command(content: dict) -> str:
     if module is None:
         raise ValueError("expected rows with the provenance of an experiment")
     fields = {field.name: field for field in dataclasses.fields(module.Config)}
+    if unknown := content["provenance"]["config"].keys() - fields.keys():
+        name = content["provenance"]["command"]
+        raise ValueError(f"provenance: {name} has no option {min(unknown)!r}")
     asked = {
         name: value
         for name, value in content["provenance"]["config"].items()

@@ -1,5 +1,6 @@
 """What coupling files share."""
 
+from abc import abstractmethod
 from typing import ClassVar, Protocol, runtime_checkable
 
 from jax import Array
@@ -23,6 +24,7 @@ class Coupling(Protocol):
     n_range: ClassVar[tuple[int, int | None]]
     source: ClassVar[str]
 
+    @abstractmethod
     def couple(self, key: RandomKey, p: Law, q: Law, n: int) -> tuple[Tokens, Int[Array, ""]]: ...
 
 

@@ -1,6 +1,7 @@
 """What family files share."""
 
 import math
+from abc import abstractmethod
 from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from specjax._registry import register
@@ -25,8 +26,10 @@ class Family(Protocol):
     name: ClassVar[str] = ""
     limit: ClassVar[bool]
 
+    @abstractmethod
     def sample(self, key: RandomKey, vocabulary: int) -> Laws: ...
 
+    @abstractmethod
     def mean_tv(self, vocabulary: int) -> float: ...
 
 

@@ -1,6 +1,7 @@
 """Verification rules at one node, one per file; a file dropped in here is a rule everywhere."""
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -42,7 +43,7 @@ from specjax.rules.recursive_rejection_without_replacement import (
 from specjax.rules.single import Single
 from specjax.rules.transport import Transport
 
-RULES: Registry[Rule] = Registry(__name__, "rule", "claims")
+RULES: Registry[Rule] = Registry(__name__, "rule", "claims", files=True)
 names, get, all = RULES.names, RULES.get, RULES.all
 
 
@@ -62,7 +63,17 @@ def closed_form(rule: Rule, n: int, scheme: str) -> Callable[[Law, Law], Scalar]
     """
     if not hasattr(rule, "expected_acceptance") or not rule.claims.stated_at(scheme, n):
         return None
-    return lambda p, q: rule.expected_acceptance(p, q, n)
+
+    def acceptance(p: Law, q: Law) -> Scalar:
+        value: Scalar | None = rule.expected_acceptance(p, q, n)
+        if value is None:
+            raise ValueError(
+                f"rule {rule.name}: expected_acceptance gives None at n = {n}: say where it holds "
+                "by expectation_under and expectation_up_to"
+            )
+        return value
+
+    return acceptance
 
 
 def certificate(
@@ -86,11 +97,16 @@ class LawAndAcceptance(NamedTuple):
 
 
 def law_and_acceptance(rule: Rule, tokens: Tokens, p: Law, q: Law, mask: Mask) -> LawAndAcceptance:
-    """Both from one solve, where the rule has one (`solve`, `law_of`, `accepted`)."""
-    if not isinstance(rule, Solves):
+    """Both from one solve, where the rule's law is that of `Solves`."""
+    if not (isinstance(rule, Solves) and _unwrapped(type(rule)) is _unwrapped(Solves)):
         return LawAndAcceptance(rule.law(tokens, p, q, mask), jnp.full((), jnp.nan, p.dtype))
     solved = rule.solve(p, q, len(tokens), jnp.sum(mask))
     return LawAndAcceptance(rule.law_of(solved, tokens, p, mask), rule.accepted(solved))
+
+
+def _unwrapped(cls: type) -> object:
+    """Its law as it was written, without the checks around it."""
+    return inspect.unwrap(cls.law)  # type: ignore[attr-defined]
 
 
 class Estimate(NamedTuple):
@@ -201,6 +217,7 @@ __all__ = [
     "Rule",
     "Scalar",
     "Single",
+    "Solves",
     "Tokens",
     "Transport",
     "all",

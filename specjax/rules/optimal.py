@@ -12,8 +12,8 @@ from specjax.rules._base import (
     Count,
     Law,
     Mask,
-    Rule,
     Scalar,
+    Solves,
     Tokens,
     register,
 )
@@ -22,7 +22,7 @@ from specjax.solvers.levels.level_rule import Levels
 
 
 @register
-class Optimal(Rule):
+class Optimal(Solves[Levels]):
     """Lets every draft draw a level, high as its p/q is; the highest level wins and is accepted if
     it is high enough.
 
@@ -37,9 +37,6 @@ class Optimal(Rule):
     claims = Claims(
         lossless=True, drafting=frozenset({"iid"}), source="specjax2026", optimal_for=-1
     )
-
-    def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
-        return self.law_of(self.solve(p, q, len(tokens), jnp.sum(mask)), tokens, p, mask)
 
     def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:
         return level_rule.acceptance(

@@ -11,8 +11,8 @@ from specjax.rules._base import (
     Count,
     Law,
     Mask,
-    Rule,
     Scalar,
+    Solves,
     Tokens,
     register,
 )
@@ -21,7 +21,7 @@ from specjax.solvers.levels.level_rule import Levels
 
 
 @register
-class OptimalWithoutReplacement(Rule):
+class OptimalWithoutReplacement(Solves[Levels]):
     """Picks a draft with a probability proportional to its weight; Newton's method fits the weights
     to the race of the drafts.
 
@@ -38,9 +38,6 @@ class OptimalWithoutReplacement(Rule):
         source="specjax2026",
         searches=True,
     )
-
-    def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
-        return self.law_of(self.solve(p, q, len(tokens), jnp.sum(mask)), tokens, p, mask)
 
     def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:
         return level_rule.acceptance(

@@ -11,7 +11,7 @@ class Transport(Rule):
     """Reads the law of the emitted token off an optimal plan that was solved for this (p, q, n,
     scheme).
 
-    `plan` [V, ..., V, V] holds the law for every tuple of drafts, as `theory.plan` computes it.
+    `plan` [V, ..., V, V] holds the law for every tuple of drafts, as `theory.lp.plan` computes it.
     Attains the optimum; n is the plan's, so no slot may be masked. Cost: one row of V; the plan
     itself needs V^n <= 1e5. Source: sun2023spectr, section 4.
     """

@@ -14,7 +14,7 @@ from specjax.verifiers.traversal import Traversal
 # tokens to trace a verifier with: not as many as a uniform has words, so that one is not taken for
 # the other
 SOME = 3
-VERIFIERS: Registry[Verifier] = Registry(__name__, "verifier", "verify")
+VERIFIERS: Registry[Verifier] = Registry(__name__, "verifier", "verify", files=True)
 names, get, all = VERIFIERS.names, VERIFIERS.get, VERIFIERS.all
 
 

@@ -1,5 +1,6 @@
 """What a verifier is: it sees a whole draft tree, where a rule sees one node."""
 
+from abc import abstractmethod
 from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from jax import Array
@@ -20,7 +21,7 @@ class Walk(NamedTuple):
         the drafts. nan where the verifier has no node rule: what it does at a node then hangs on
         what it saw elsewhere.
       acceptance: [D + 1], the exact acceptance of a node rule that states it with its law, nan
-        elsewhere; None is nan everywhere.
+        elsewhere. None if the walk states none.
     """
 
     verdict: Verdict
@@ -40,16 +41,19 @@ class Verifier(Protocol):
     name: ClassVar[str] = ""
 
     @property
+    @abstractmethod
     def claims(self) -> Claims:
         """What it promises, at every tree that its law does not refuse."""
         ...
 
+    @abstractmethod
     def law(self, draft: Draft, p: Float[Array, "N V"]) -> Float[Array, "N V"]:
         """[i, y]: probability that the walk ends at node i and emits y next; sums to 1 over
         both.
         """
         ...
 
+    @abstractmethod
     def walk(self, uniforms: Float[Array, "U 2"], draft: Draft, p: Float[Array, "N V"]) -> Walk:
         """The walk that N + 1 uniforms of two words select, of which it may leave some unread.
 
@@ -58,6 +62,7 @@ class Verifier(Protocol):
         """
         ...
 
+    @abstractmethod
     def verify(self, key: RandomKey, draft: Draft, p: Float[Array, "N V"]) -> Verdict:
         """One walk, drawn."""
         ...

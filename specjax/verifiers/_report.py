@@ -135,7 +135,7 @@ def _report(
         unknown = jnp.full(path.shape, jnp.nan, p.dtype)
         return NodeReport(proposed, hit, unknown, unknown, unknown, unknown)
     value, upper = (jnp.where(proposed > 0, ends[path], jnp.nan) for ends in best)
-    if isinstance(rule, Solves) and walk.acceptance is not None:
+    if walk.acceptance is not None and isinstance(rule, Solves):
         stated = [rule.claims.stated_at(draft.scheme, n) for n in _arities(draft)]
         expected = jnp.where(
             (proposed > 0) & _per_arity(draft, path, stated), walk.acceptance, jnp.nan

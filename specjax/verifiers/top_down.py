@@ -75,7 +75,7 @@ class TopDown(Verifier):
                 verdict,
                 proposed.at[depth].set(jnp.sum(view.mask, dtype=jnp.int32)),
                 mass.at[depth].set(jnp.sum(draft_mass(view, law))),
-                acceptance.at[depth].set(accepted),
+                acceptance.at[depth].set(jnp.where(jnp.any(view.mask), accepted, jnp.nan)),
             )
             return _State(walk, jnp.where(hit, view.children[slot], node), hit)
 

@@ -1,6 +1,7 @@
 """What a tree that is grown while drafting is, and how its levels become a `Topology`."""
 
 import dataclasses
+from abc import abstractmethod
 from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import jax.numpy as jnp
@@ -57,18 +58,23 @@ class TreeDrafting(Protocol):
     name: ClassVar[str] = ""
 
     @property
+    @abstractmethod
     def scheme(self) -> str: ...
 
     @property
+    @abstractmethod
     def widths(self) -> tuple[int, ...]: ...
 
     @property
+    @abstractmethod
     def topology(self) -> Topology: ...
 
+    @abstractmethod
     def start(self) -> PyTree:
         """What is known at the root."""
         ...
 
+    @abstractmethod
     def expand(
         self, key: RandomKey, depth: int, state: PyTree, q: Float[Array, "M V"]
     ) -> tuple[PyTree, Level]:
@@ -77,6 +83,7 @@ class TreeDrafting(Protocol):
         """
         ...
 
+    @abstractmethod
     def finish(
         self, state: PyTree, parents: Int[AnyArray, " M"], active: Bool[AnyArray, " M"]
     ) -> Grown:
