@@ -1,6 +1,8 @@
 """How the pages are built: from these notebooks, sections of README and CONTRIBUTING, stored results, and docstrings."""
 
 import importlib.metadata
+import inspect
+import itertools
 import json
 import os
 from pathlib import Path
@@ -74,7 +76,16 @@ def _shorten(
 def _skip(
     app: Sphinx, what: str, name: str, member: object, skip: bool, options: object
 ) -> bool | None:
-    return isinstance(member, TUPLE_FIELD) or None
+    return isinstance(member, TUPLE_FIELD) or _shown_elsewhere(app, what, member) or None
+
+
+def _shown_elsewhere(app: Sphinx, what: str, member: object) -> bool:
+    """Whether a package passes on what has a page of its own."""
+    here, home = app.env.temp_data.get("autodoc:module"), getattr(member, "__module__", None)
+    if what != "module" or not isinstance(home, str) or home == here:
+        return inspect.ismodule(member)
+    owner = ".".join(itertools.takewhile(lambda part: part[0] != "_", home.split(".")))
+    return owner == home or owner not in ("specjax", here)
 
 
 def figures() -> str:

@@ -22,8 +22,12 @@ class Config:
     """The shape of a decoder.
 
     Attributes:
-      vocabulary, width, layers, heads, kv_heads, hidden: V, residual width, number of blocks, query
-        heads, key heads, MLP width.
+      vocabulary: V.
+      width: of the residual stream.
+      layers: number of blocks.
+      heads: of queries.
+      kv_heads: of keys and values.
+      hidden: width of the MLP.
       window: how many positions, itself included, each position attends to in a block; keep it to
         what was trained on.
       adapter: an affine map acts on the last block's output, before the final norm (early exits).

@@ -4,13 +4,14 @@ Token i has a weight e^(y_i) and is picked among the drafts with a probability p
 its clock rings after an exponential time of that rate. An earlier ring is a higher level, and the
 highest level wins.
 
-| symbol | is |
-| y_i | logarithm of the weight of token i |
-| m_i | the mass that it is given: P(i is a draft and is picked) |
-| Q(H) | P(all drafts lie in H) |
-| H | the set that minimises 1 + p(H) - Q(H); the minimum is alpha* |
-| slack | the coefficient in p_i - m_i = 2 slack sinh(y_i) (p_i + m_i) |
-| kernel | P(token i's level lies in cell c), for each i and c |
+Symbols::
+
+    y_i     logarithm of the weight of token i
+    m_i     the mass that it is given: P(i is a draft and is picked)
+    Q(H)    P(all drafts lie in H)
+    H       the set that minimises 1 + p(H) - Q(H); the minimum is alpha*
+    slack   the coefficient in p_i - m_i = 2 slack sinh(y_i) (p_i + m_i)
+    kernel  P(token i's level lies in cell c), for each i and c
 
 Without slack, the weights would minimise the convex function
 
@@ -20,7 +21,7 @@ whose derivative in y_i is m_i - p_i. It has no minimum where alpha* < 1: there 
 p and its complement less, and their weights part for ever. So each token may miss p by what pulls
 its weight back. As the slack falls, tokens out of H win ever more surely against those in H, and
 sets that nearly tie with H part likewise. Acceptance approaches alpha* without a search for H; a
-solve may still stop short.
+solve may still stop short::
 
     slack = 0.1
     until the slack is an ulp and hardly any mass is wrong:
