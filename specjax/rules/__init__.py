@@ -64,7 +64,7 @@ def closed_form(rule: Rule, n: int, scheme: str) -> Callable[[Law, Law], Scalar]
     if not hasattr(rule, "expected_acceptance") or not rule.claims.stated_at(scheme, n):
         return None
 
-    def acceptance(p: Law, q: Law) -> Scalar:
+    def acceptance(p: Law, q: Float[Array, "*slots V"]) -> Scalar:
         value: Scalar | None = rule.expected_acceptance(p, q, n)
         if value is None:
             raise ValueError(
