@@ -13,7 +13,7 @@ import numpy as np
 from jax import Array
 
 from specjax import _registry
-from specjax._types import Claims, Solves
+from specjax._types import Claims
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -69,8 +69,8 @@ def register(cls: type[T]) -> type[T]:
     slots = claims is not None and "independent" in claims.drafting
     for name, place in LAWS.items():
         method = getattr(cls, name, None)
-        if name in vars(cls) or method is Solves.law:
-            setattr(cls, name, _checked(getattr(cls, name), place, slots))
+        if method and not getattr(method, "__isabstractmethod__", False):
+            setattr(cls, name, _checked(method, place, slots))
     return _registry.register(cls)
 
 

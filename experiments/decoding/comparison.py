@@ -26,7 +26,8 @@ from specjax.verifiers import Verifier, node_rule
 
 DELTA = 3e-5  # chance that a sound row is inconsistent; it is the same in every company of rules
 DECODED = 4  # a rule's own decode makes one target call for so many contexts
-SMALL, MANY, FEW = 1024, 2048, 256  # contexts where V is at most SMALL; else
+SMALL = 1024  # up to this V, MANY contexts are looked at if not said otherwise; beyond, FEW
+MANY, FEW = 2048, 256
 
 
 class Asked(NamedTuple):

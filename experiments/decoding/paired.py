@@ -21,7 +21,7 @@ from specjax.verifiers import NodeReport, Verifier, Walk, node_reports
 
 STREAM = 0  # who leads: the target's own text, then the verifiers in turn
 
-Record = Callable[
+Recorder = Callable[
     [tuple[Verifier, ...], Draft, Float[Array, "N V"], list[Walk], list[Verdict]], PyTree
 ]
 
@@ -149,7 +149,7 @@ def lead(
     start: Start,
     leader: int,
     calls: int,
-    record: Record | None,
+    record: Recorder | None,
     recording: bool,
 ) -> tuple[NDArray[np.bool_], tuple[NDArray[np.int32], PyTree]]:
     """A decode that STREAM or a verifier leads: which calls ran [B, T], what each walk emitted [B,
@@ -182,7 +182,7 @@ def check_status(status: Int[Array, " B"]) -> None:
 @functools.partial(jax.jit, static_argnames=("decoder", "record"))
 def _run(
     decoder: Decoder,
-    record: Record | None,
+    record: Recorder | None,
     verifiers: tuple[Verifier, ...],
     leader: Int[Array, ""],
     calls: Int[Array, ""],

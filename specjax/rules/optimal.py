@@ -3,26 +3,15 @@
 import jax
 import jax.numpy as jnp
 
-from specjax import bounds
 from specjax.bounds import iid
 from specjax.numerics import rounding, total
-from specjax.rules._base import (
-    Certificate,
-    Claims,
-    Count,
-    Law,
-    Mask,
-    Scalar,
-    Solves,
-    Tokens,
-    register,
-)
+from specjax.rules._base import Claims, Count, Law, register
 from specjax.solvers.levels import exchange, grid, level_rule
-from specjax.solvers.levels.level_rule import Levels
+from specjax.solvers.levels.level_rule import LevelRule, Levels
 
 
 @register
-class Optimal(Solves[Levels]):
+class Optimal(LevelRule):
     """Lets every draft draw a level, high as its p/q is; the highest level wins and is accepted if
     it is high enough.
 
@@ -38,16 +27,6 @@ class Optimal(Solves[Levels]):
         lossless=True, drafting=frozenset({"iid"}), source="specjax2026", optimal_for=-1
     )
 
-    def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:
-        return level_rule.acceptance(
-            self.solve(p, q, n, jnp.asarray(n)), bounds.optimal_acceptance(p, q, n, "iid")
-        )
-
-    def certificate(self, p: Law, q: Law, n: int) -> Certificate:
-        return level_rule.certificate(
-            self.solve(p, q, n, jnp.asarray(n)), bounds.bracket(p, q, n, "iid").upper, n
-        )
-
     def solve(self, p: Law, q: Law, n: int, live: Count) -> Levels:
         """The levels of `live` of n drafts."""
         p, q = jax.lax.stop_gradient((p, q))
@@ -59,11 +38,3 @@ class Optimal(Solves[Levels]):
         return exchange.levels(
             p, q, grid.place(p, q, slots, slots * inside ** (slots - 1)), n, slots
         )
-
-    def law_of(self, solved: Levels, tokens: Tokens, p: Law, mask: Mask) -> Law:
-        """The law of the emitted token given the drafts."""
-        return level_rule.law(solved, tokens, p, mask)
-
-    def accepted(self, solved: Levels) -> Scalar:
-        """The acceptance of the solved levels."""
-        return total(solved.given)

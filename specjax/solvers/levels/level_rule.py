@@ -15,7 +15,8 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
-from specjax._types import Certificate, Law, Mask, Scalar, Tokens
+from specjax import bounds
+from specjax._types import Certificate, Law, Mask, Scalar, Solves, Tokens
 from specjax.numerics import deposit, divide, normalise, rounding, total
 from specjax.solvers.levels.grid import Kernel, Nodes
 
@@ -118,3 +119,27 @@ def wins(levels: Levels, tokens: Tokens, mask: Mask) -> Float[Array, " n"]:
         lower = jnp.prod(jnp.where(others[:, :, None], reached, 1), 1)
         won = won + weight * jnp.sum(paid * lower, 1)
     return jnp.where(mask, won, 0)
+
+
+class LevelRule(Solves[Levels]):
+    """A rule of levels: all but how it solves for them, and its claims, which name one scheme."""
+
+    def law_of(self, solved: Levels, tokens: Tokens, p: Law, mask: Mask) -> Law:
+        """The law of the emitted token given the drafts."""
+        return law(solved, tokens, p, mask)
+
+    def accepted(self, solved: Levels) -> Scalar:
+        """The acceptance of the solved levels."""
+        return total(solved.given)
+
+    def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:
+        """What the solved levels accept, with the gradient of the optimum."""
+        (scheme,) = self.claims.drafting
+        best = bounds.optimal_acceptance(p, q, n, scheme)
+        return acceptance(self.solve(p, q, n, jnp.asarray(n)), best)
+
+    def certificate(self, p: Law, q: Law, n: int) -> Certificate:
+        """How far the solved levels may be from the optimum."""
+        (scheme,) = self.claims.drafting
+        upper = bounds.bracket(p, q, n, scheme).upper
+        return certificate(self.solve(p, q, n, jnp.asarray(n)), upper, n)
