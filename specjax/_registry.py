@@ -30,9 +30,8 @@ def register(cls: type[T]) -> type[T]:
     def flatten(value: T) -> tuple[list[object], tuple[object, ...]]:
         held = vars(value)
         # The class is part of the structure. `register_dataclass` leaves it out of the comparison
-        # (seen in jax 0.10.2): two rules with
-        # equal fields then compare equal, and once in some hundred calls jit runs the program of
-        # the wrong one.
+        # (seen in jax 0.10.2): two rules with equal fields then compare equal, and once in some
+        # hundred calls jit runs the program of the wrong one.
         static = tuple(held[field.name] for field in fields if field.metadata.get("static"))
         return [held[field.name] for field in fields if not field.metadata.get("static")], (
             cls,

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from grown import ONE_OF_EACH, PROMPT, RULE, TREES, VOCABULARY, tree
 from stats import DELTA, allowance, assert_drawn_from
 
 import theory.growth
@@ -19,9 +20,7 @@ from experiments.audit import battery
 from experiments.enumeration import rule_laws
 from specjax import decode, rules, trees
 from specjax.drafters import ModelDrafter
-from specjax.models import Pair
-from specjax.models.markov import Markov, random_tables
-from specjax.models.pairs.markov import Letters
+from specjax.models.markov import Markov
 from specjax.rules import Claims, register
 from specjax.trees import NO_NODE, Draft, growth
 from specjax.trees.growth import STOPPED, beam, sampled_best_first
@@ -30,26 +29,7 @@ from specjax.verifiers import TopDown, Traversal
 
 pytestmark = pytest.mark.thorough
 
-VOCABULARY, DRAWS, PROMPT = 3, 40_000, jnp.array([2, 0, 1, 0, 0], jnp.int32)
-TREES = {
-    "beam:1x2": "without_replacement",
-    "beam:2x2": "without_replacement",
-    "beam:4x2": "without_replacement",
-    "paths:2x2": "iid",
-    "best_first:5x3x2": "top_n",
-    "sampled_best_first:5x4x2": "without_replacement",
-    "sampled_best_first:4x2x2": "without_replacement",
-}
-ONE_OF_EACH = ["beam:2x2", "paths:2x2", "best_first:5x3x2", "sampled_best_first:4x2x2"]
-RULE = {
-    "without_replacement": "recursive_rejection_without_replacement",
-    "iid": "recursive_rejection",
-    "top_n": "one_hot",
-}
-
-
-def tree(text):
-    return growth.parse(text, TREES.get(text, "without_replacement"))
+DRAWS = 40_000
 
 
 def world(make):
@@ -413,68 +393,6 @@ def test_rules_outside_their_proof_are_refused():
         decode.verifier(rules.get("kseq")(), "top_n", tree("best_first:5x3x2").topology)
     with pytest.raises(ValueError, match="takes n from 1 to 1, got n = 2"):
         decode.verifier(rules.get("single")(), "iid", tree("paths:2x2").topology)
-
-
-@functools.cache
-def small_pair():
-    model = Markov(VOCABULARY, 1)
-    target, draft = random_tables(VOCABULARY, 1, entropy=0.8, distance=0.25, seed=1)
-    return Pair(model, target, model, draft, Letters(), -1, ())
-
-
-def setting(text):
-    pair, grown = small_pair(), tree(text)
-    verifier = decode.verifier(rules.get(RULE[TREES[text]])(), grown.scheme, grown.topology)
-    return (
-        decode.decoder(pair, grown, grown.scheme),
-        verifier,
-        decode.Params(pair.target_params, pair.draft_params),
-    )
-
-
-@pytest.mark.key_reuse
-@pytest.mark.parametrize("text", ONE_OF_EACH)
-def test_decoded_text_has_the_law_of_the_target(text, key):
-    """Over several steps, so that what was accepted has to be found again in the caches."""
-    decoder, verifier, params = setting(text)
-    run = jax.vmap(
-        lambda key: decode.decode(decoder, verifier, key, params, PROMPT, jnp.int32(3), 4)
-    )
-    decoded = run(jax.random.split(key, 20_000))
-    texts = np.asarray(decoded.tokens)[:, 3:7]
-    p = np.asarray(jax.nn.softmax(params.target, -1), np.float64)
-    law = np.einsum("a,ab,bc,cd->abcd", p[1], p, p, p)
-    assert np.asarray(decoded.steps).mean() < 3
-    assert_drawn_from(np.ravel_multi_index(texts.T, law.shape), law.ravel())
-
-
-@pytest.mark.parametrize("text", ONE_OF_EACH)
-def test_equal_keys_draw_equal_trees(text):
-    decoder, verifier, params = setting(text)
-    chex.clear_trace_counter()
-    counted = jax.jit(
-        chex.assert_max_traces(decode.decode.__wrapped__, n=1),
-        static_argnames=("decoder", "budget"),
-    )
-    runs = [
-        counted(
-            setting(text)[0],
-            verifier,
-            jax.random.key(seed),
-            params,
-            PROMPT,
-            jnp.int32(length),
-            budget=6,
-        )
-        for seed, length in ((0, 3), (0, 3), (1, 2))
-    ]
-    np.testing.assert_array_equal(runs[0].tokens, runs[1].tokens)
-    program = str(
-        decode.decode.trace(
-            decoder, verifier, jax.random.key(0), params, PROMPT, jnp.int32(3), 4
-        ).jaxpr
-    )
-    assert "callback" not in program
 
 
 @pytest.mark.parametrize("text", ONE_OF_EACH)

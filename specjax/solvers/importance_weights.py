@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int
 
 from specjax import exact_sums
 from specjax._types import Count, Law, Scalar
-from specjax.numerics import tiny
+from specjax.numerics import tiny, total
 
 STEPS = 64  # cells for a factor e of p/q
 FARTHEST = 22  # factors e on either side of p = q; ratios beyond are tied
@@ -114,3 +114,35 @@ def _weight(p: Law, q: Law, largest: Law) -> Scalar:
     inside = (high >= 2.0 ** (1 - HALVINGS)) & ~rises(one)
     weight = jnp.clip((p - q)[turn] / jnp.where(inside, change[turn], 1), 0, 1)
     return jnp.where(inside, weight, jnp.where(rises(one), 1, 0))
+
+
+def refused_and_unseen(selection: Selection, p: Law, q: Law, n: int) -> Law:
+    """P(the pick is refused and y is not among the n drafts), for each token y."""
+    r, weight = selection.law, selection.weight
+    # the gradient divides by r^2, and less than that is never drawn
+    held = r > math.sqrt(tiny(r))
+    refused = jnp.where(held, jnp.maximum(r - p, 0) / jnp.where(held, r, 1), 0) * q
+    by_cell = exact_sums.sums(selection.cell, CELLS, refused)[0]
+    by_pick = jnp.stack(_unseen(selection, by_cell, n), 1)[selection.cell]
+    # y was not drafted, and the first draft was refused
+    unseen = (1 - weight) * total(refused) * (1 - q) ** (n - 1)
+    unseen += weight * sum(by_pick[:, k] * (-q) ** k for k in range(n))
+    return unseen
+
+
+def _unseen(
+    selection: Selection, refused: Float[Array, " cells"], n: int
+) -> list[Float[Array, " cells"]]:
+    """P(the pick is refused and y is not drafted), by powers of -q_y and the cell of y; y itself is
+    never refused.
+
+    y is not drafted if the pick is of a lower cell; else T and U, or in its own cell T, are without
+    q_y.
+    """
+    chances = pick_chances(selection.onward, selection.after, n)
+    own = [refused * part for part in chances[-1]]
+    higher = [jnp.cumsum(refused * of_m[0]) - refused * of_m[0] for of_m in chances]
+    lower = jnp.sum(own[0]) - jnp.cumsum(own[0])
+    # (T - q)^n - (U - q)^n
+    unseen = [own[k] + math.comb(n, k) * higher[n - 1 - k] for k in range(n)]
+    return [unseen[0] + lower, *unseen[1:]]

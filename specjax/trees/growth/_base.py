@@ -13,8 +13,8 @@ from specjax._types import RandomKey
 from specjax.trees.topology import NO_NODE, ROOT, AnyArray, Topology
 
 # Children drawn without replacement, one after the other, for as long as the rest of the tree
-# leaves room. Whether there is a next one
-# is settled before it is drawn; but how many there are tells something of which they are.
+# leaves room. Whether there is a next one is settled before it is drawn; but how many there are
+# tells something of which they are.
 STOPPED = "stopped"
 
 
