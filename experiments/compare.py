@@ -75,7 +75,13 @@ def run(config: Config) -> dict:
     sampling = Sampling(config.temperature, top_p=config.top_p)
     plan = comparison.plan(
         Asked(
-            config.pair, config.rules, trees, sampling, config.contexts, config.prompts, config.seed
+            pair=config.pair,
+            rules=config.rules,
+            trees=trees,
+            sampling=sampling,
+            contexts=config.contexts,
+            prompts=config.prompts,
+            seed=config.seed,
         )
     )
     audits = file_audit.findings(config.rules)

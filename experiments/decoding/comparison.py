@@ -47,9 +47,9 @@ class Asked(NamedTuple):
     rules: tuple[str, ...]
     trees: tuple[str, ...]
     sampling: Sampling
-    contexts: int | None
-    prompts: Path | None
-    seed: int
+    contexts: int | None = None
+    prompts: Path | None = None
+    seed: int = 0
 
 
 class Plan(NamedTuple):
@@ -92,14 +92,14 @@ def plan(asked: Asked) -> Plan:
     )
     contexts = asked.contexts or (MANY if pair.target.vocabulary <= SMALL else FEW)
     return Plan(
-        asked.pair,
-        pair,
-        asked.sampling,
-        asked.seed,
-        found,
-        prompts,
-        lengths,
-        math.ceil(contexts / len(prompts)),
+        name=asked.pair,
+        pair=pair,
+        sampling=asked.sampling,
+        seed=asked.seed,
+        programs=found,
+        prompts=prompts,
+        lengths=lengths,
+        each=math.ceil(contexts / len(prompts)),
     )
 
 

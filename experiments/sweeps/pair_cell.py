@@ -31,7 +31,14 @@ def measure(cell: Cell) -> Measured:
     """
     assert cell.pair is not None
     sampling = Sampling(cell.temperature, top_p=cell.top_p)
-    asked = Asked(cell.pair, (cell.rule,), (cell.tree,), sampling, cell.contexts, None, cell.seed)
+    asked = Asked(
+        pair=cell.pair,
+        rules=(cell.rule,),
+        trees=(cell.tree,),
+        sampling=sampling,
+        contexts=cell.contexts,
+        seed=cell.seed,
+    )
     (found,) = comparison.rows(comparison.plan(asked))
     row = {
         name: value
