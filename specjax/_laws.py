@@ -69,9 +69,15 @@ def register(cls: type[T]) -> type[T]:
     slots = claims is not None and "independent" in claims.drafting
     for name, place in LAWS.items():
         method = getattr(cls, name, None)
-        if method and not getattr(method, "__isabstractmethod__", False):
+        if method and _takes_both(method, place):
             setattr(cls, name, _checked(method, place, slots))
     return _registry.register(cls)
+
+
+def _takes_both(method: Callable[..., object], place: int) -> bool:
+    """Whether a method is there to be called, and with both laws: a verifier's takes no q."""
+    there = not getattr(method, "__isabstractmethod__", False)
+    return there and len(inspect.signature(method).parameters) >= place + 2
 
 
 def _checked(method: Callable[..., R], place: int, slots: bool) -> Callable[..., R]:
