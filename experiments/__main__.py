@@ -51,7 +51,8 @@ def commands() -> dict[str, str]:
 
 def usage(name: str) -> str:
     """The help of a command, as `specjax NAME --help` prints it, without colours."""
-    module, text = experiment.load(name), io.StringIO()
+    module = experiment.load(name)
+    text = io.StringIO()
     with contextlib.redirect_stdout(text), contextlib.suppress(SystemExit):
         _parse(module, name, _default_figure(module, name), ["--help"])
     return text.getvalue().strip()

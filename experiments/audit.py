@@ -1,13 +1,13 @@
-"""Judge rules and verifiers by enumeration: a rule at every tuple of drafts and under every mask, a
+"""Audit rules and verifiers by enumeration: a rule at every tuple of drafts and under every mask, a
 verifier on every tree of drafts.
 
-Without arguments all rules and verifiers are judged: rules on the battery (thirty pairs of laws:
+Without arguments all rules and verifiers are audited: rules on the battery (thirty pairs of laws:
 zeros, ties, peaks, tails, equal, disjoint, one-hot; and 64 that each run draws anew, with peaks of
 every height), verifiers on small trees whose laws are random, the battery's in random order, and
 each of its pairs. All drafts are enumerated where V = 5, four of them where V = 3; where V = 600,
 5000 and 70000 they are drawn. What a verifier draws, and trees of a scheme from a file, are held to
 their laws by frequencies. Each row states its scope, with what may be chance. Exit code 0: all are
-what they claim; 1: one is not, the reason is in its row; 2: one could not be judged.
+what they claim; 1: one is not, the reason is in its row; 2: one could not be audited.
 """
 
 import dataclasses
@@ -39,17 +39,17 @@ from specjax.verifiers import Verifier
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """What to judge.
+    """What to audit.
 
     Attributes:
       names: rules and verifiers by name, `top_down:RULE` for a rule on trees, or paths of Python
         files; everything if none is named.
-      n: numbers of drafts; each rule is judged at those that it takes. If not given 1, 2 and 3; 4
+      n: numbers of drafts; each rule is audited at those that it takes. If not given 1, 2 and 3; 4
         at V = 3; and large vocabularies.
-      tree: shapes of draft trees, each verifier is judged on those that it takes: chain:3, star:2,
+      tree: shapes of draft trees, each verifier is audited on those that it takes: chain:3, star:2,
         full:2,2, beam:2x2, or the path of a file with a tree scheme, and its sizes: my_tree.py:2x2,
         whose trees are drawn and counted.
-      target: a .npy file with p, to judge on one pair of laws in place of the battery, after every
+      target: a .npy file with p, to audit on one pair of laws in place of the battery, after every
         context of a tree.
       draft: a .npy file with q.
       seed: of the pairs, drafts and walks that are drawn; a new one each time if not given. The
@@ -66,14 +66,14 @@ class Config:
 
 DRAFTS = (1, 2, 3)  # where no number of drafts is asked for
 BEYOND, FEWER = 4, 3  # and one draft more, with fewer tokens
-NOBODY = "tree: expected a verifier to judge on {}, e.g. top_down:kseq"
+NOBODY = "tree: expected a verifier to audit on {}, e.g. top_down:kseq"
 
 Row = rule_audit.Row | verifier_audit.Row
 Pair = theory.battery.Pair
 
 
 class Chosen(NamedTuple):
-    """What to judge; verifiers in one list for each name."""
+    """What to audit; verifiers in one list for each name."""
 
     rules: list[type[Rule]]
     verifiers: list[list[Candidate]]
@@ -83,7 +83,7 @@ def run(config: Config) -> list[Row]:
     """The rows of all rules, schemes and n, then those of all verifiers, schemes and trees.
 
     Raises:
-      ValueError: a name, file, n or tree with which nothing can be judged.
+      ValueError: a name, file, n or tree with which nothing can be audited.
     """
     if config.n is not None and min(config.n, default=0) < 1:
         raise ValueError(f"n: expected numbers >= 1, got {list(config.n)}")
@@ -142,7 +142,8 @@ def _candidates(make: type, lifts: list[type[Rule]]) -> list[Candidate]:
 def _rule_jobs(
     makes: list[type[Rule]], config: Config, pair: Pair | None
 ) -> list[Callable[[], Sequence[Row]]]:
-    numbers, seed = config.n or DRAFTS, config.seed or 0
+    numbers = config.n or DRAFTS
+    seed = config.seed or 0
     jobs: list[Callable[[], Sequence[Row]]] = []
     for make in makes:
         rule_audit.check_claims(make)
@@ -197,17 +198,20 @@ def _refusal(group: list[Candidate], trees: tuple[str, ...], reasons: list[str])
     """Why nobody of a group takes the trees: what a decode says; where nobody decodes, or no tree
     is named, what the claims leave out.
     """
-    judge = group[0].verifier
+    verifier = group[0].verifier
     return (
-        scheme_choice.refusal(judge, trees) if trees and isinstance(judge, Verifier) else reasons[0]
+        scheme_choice.refusal(verifier, trees)
+        if trees and isinstance(verifier, Verifier)
+        else reasons[0]
     )
 
 
 def _covered(
     group: list[Candidate], trees: tuple[str, ...]
 ) -> tuple[list[tuple[Candidate, str, str]], list[str]]:
-    """Which verifier is judged under which scheme on which tree, and why the others are not."""
-    held, reasons = [], []
+    """Which verifier is audited under which scheme on which tree, and why the others are not."""
+    held = []
+    reasons = []
     for one, tree in itertools.product(group, trees):
         for scheme in sorted(one.claims.drafting):
             try:
@@ -219,7 +223,7 @@ def _covered(
 
 
 def _rows(one: Candidate, scheme: str, tree: str, pair: Pair | None, seed: int) -> list[Row]:
-    return [verifier_audit.judge(one, scheme, tree, pair, seed)]
+    return [verifier_audit.audit(one, scheme, tree, pair, seed)]
 
 
 def document(rows: list[Row]) -> list[dict[str, object]]:

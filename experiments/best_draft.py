@@ -121,8 +121,10 @@ def run(config: Config) -> dict:
         ("top_k", k, Sampling(top_k=k)) for k in config.top_k
     ]
     contexts = read(config)
-    p, q = _laws(contexts.target), _laws(contexts.draft)
-    cells, rows = list(itertools.product(SCHEMES, config.n)), []
+    p = _laws(contexts.target)
+    q = _laws(contexts.draft)
+    cells = list(itertools.product(SCHEMES, config.n))
+    rows = []
     plain = {cell: _optimum(p, q, cell[1], cell[0]) for cell in cells}
     for study, value, sampling in track(variants, config.pair):
         changed = _laws(contexts.draft, sampling)
@@ -167,21 +169,17 @@ def read(config: Config) -> Contexts:
     """
     pair = pairs.load(config.pair)
     prompts, lengths = prompt_files.padded([pair.tokenizer.encode(text) for text in pair.prompts])
-    decoder, judge = (
-        decode.decoder(pair, chain(1), "iid"),
-        decode.verifier(rules.get("single")(), "iid", chain(1)),
-    )
-    params, size = (
-        decode.Params(pair.target_params, pair.draft_params),
-        prompts.shape[1] + config.contexts,
-    )
+    decoder = decode.decoder(pair, chain(1), "iid")
+    verifier = decode.verifier(rules.get("single")(), "iid", chain(1))
+    params = decode.Params(pair.target_params, pair.draft_params)
+    size = prompts.shape[1] + config.contexts
     models = ((pair.target, pair.target_params), (pair.draft, pair.draft_params))
     target: list[Array] = []
     draft: list[Array] = []
     used: list[Array] = []
     for index, (prompt, length) in enumerate(zip(prompts, lengths, strict=True)):
         key = jax.random.fold_in(seeds.key(config.seed), index)
-        text = decode.decode(decoder, judge, key, params, prompt, length, config.contexts)
+        text = decode.decode(decoder, verifier, key, params, prompt, length, config.contexts)
         positions = length - 1 + jnp.arange(config.contexts)
         for model, rows in zip(models, (target, draft), strict=True):
             rows.append(_logits(*model, text.tokens[:size], positions))
@@ -269,7 +267,8 @@ def _row(
     """Means over contexts with their 95 % intervals, the contexts of one text taken as one cluster;
     the gain is paired.
     """
-    mean, gain = clustered_mean(values, used), clustered_mean(values - as_is, used)
+    mean = clustered_mean(values, used)
+    gain = clustered_mean(values - as_is, used)
     width = means.reach(1, max(len(used), 2))
     name = "distance" if study == "distance" else "alpha_star"
     return {

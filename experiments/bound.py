@@ -77,7 +77,8 @@ def _study(config: Config) -> Study:
     if min(config.n, default=0) < 1:
         raise ValueError(f"n: expected numbers >= 1, got {config.n}")
     sampling = Sampling(config.temperature, top_p=config.top_p)
-    target, draft = logit_files.find(config.target), logit_files.find(config.draft)
+    target = logit_files.find(config.target)
+    draft = logit_files.find(config.draft)
     for file in (target, draft):
         if len(file.shape) not in (1, 2, 3):
             raise ValueError(
@@ -107,10 +108,8 @@ def _part(file: logit_files.FloatArray, config: Config, first: int) -> logit_fil
     """What counts of a file: the rows of every text from the first on, as many as have a partner,
     and the tokens without padding.
     """
-    contexts, tokens = (
-        max(file.shape[-2] - config.shift, 0),
-        config.vocabulary if config.vocabulary is not None else file.shape[-1],
-    )
+    contexts = max(file.shape[-2] - config.shift, 0)
+    tokens = config.vocabulary if config.vocabulary is not None else file.shape[-1]
     if config.vocabulary is not None and not 1 <= tokens <= file.shape[-1]:
         raise ValueError(
             f"vocabulary: {file.path} has from 1 to {file.shape[-1]} tokens, got {tokens}"
@@ -187,7 +186,8 @@ def plot(study: Study) -> "Figure":
     from experiments.figures import style  # needs the extra `plots`
 
     figure, (left, right) = style.panels(2, f"{study.contexts} contexts, V = {study.vocabulary}")
-    ladders, last = study.ladders, study.ladders[-1]
+    ladders = study.ladders
+    last = study.ladders[-1]
 
     def line(label: str, values: list[Values | None], look: str, colour: str) -> None:
         points = [
@@ -226,7 +226,8 @@ def plot(study: Study) -> "Figure":
                 f"{mark}-",
                 colour,
             )
-            best, attained = last.alpha_star[scheme], last.acceptance[name]
+            best = last.alpha_star[scheme]
+            attained = last.acceptance[name]
             if best is not None and attained is not None and name in last.lossless - last.estimated:
                 right.plot(
                     study.entropy.ravel(),

@@ -73,19 +73,17 @@ def run(config: Config) -> dict:
         raise ValueError("stop: expected strings that are not empty")
     if not config.text or config.tokens < 1:
         raise ValueError("expected a text to continue and tokens >= 1")
-    judge, sampling = (
-        named_verifiers.made(config.rule),
-        Sampling(config.temperature, top_p=config.top_p),
-    )
+    named = named_verifiers.made(config.rule)
+    sampling = Sampling(config.temperature, top_p=config.top_p)
     pair = pairs.load(config.pair) if sequoia.check((config.tree,)) else None
     name = sequoia.resolved((config.tree,), pair, sampling, config.seed)[0] if pair else config.tree
-    scheme = config.scheme or scheme_choice.taken(judge, name)
+    scheme = config.scheme or scheme_choice.taken(named, name)
     tree = growth.parse(name, scheme)
     try:
-        verifier = decode.verifier(judge, tree.scheme, tree.topology)
+        verifier = decode.verifier(named, tree.scheme, tree.topology)
     except ValueError as error:
         raise ValueError(
-            str(error) if config.scheme else scheme_choice.refusal(judge, (name,))
+            str(error) if config.scheme else scheme_choice.refusal(named, (name,))
         ) from error
     pair = pair or pairs.load(config.pair)
     audits = file_audit.findings([config.rule])
@@ -112,8 +110,8 @@ def run(config: Config) -> dict:
         "tokens": emitted,
         "accepted": accepted,
         "spans": stop_strings.spans(_spans(emitted, accepted, pair.tokenizer.decode), tail),
-        "rule": judge.name,
-        "audit": audits[judge.name].words if audits else None,
+        "rule": named.name,
+        "audit": audits[named.name].words if audits else None,
         "refuted": file_audit.refuted(audits),
         "scheme": scheme,
         "block_efficiency": float(np.mean([step["emitted"] for step in steps])),

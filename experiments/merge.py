@@ -102,7 +102,8 @@ def run(config: Config) -> dict:
 
 def _row(name: str, header: dict, arrays: Arrays) -> dict:
     """A cell's row with every column; None where one does not apply."""
-    cell, row = header["config"], header["row"]
+    cell = header["config"]
+    row = header["row"]
     family, _, parameters = (cell["family"] or "").partition(":")
     named = {
         "cell": name,

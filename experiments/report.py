@@ -84,7 +84,8 @@ def _page(config: Config, rows: list[stored_rows.Row], figures: list[str]) -> st
 
 def _figure(name: str, points: list[stored_rows.Row]) -> str:
     """A figure with its caption, as HTML."""
-    kind, image = kinds.get(name), io.BytesIO()
+    kind = kinds.get(name)
+    image = io.BytesIO()
     kind.draw(points).savefig(image, format="png", dpi=DPI)
     caption = html.escape(first_paragraph(kind.__doc__))
     data = base64.b64encode(image.getvalue()).decode()

@@ -33,7 +33,8 @@ def run(config: Config) -> dict:
     """
     folder = Folder(config.folder)
     planned = folder.plan().cells
-    finished, failures = folder.finished(), folder.failed()
+    finished = folder.finished()
+    failures = folder.failed()
     done = [cell for cell in planned if cell in finished]
     failed = [cell for cell in planned if cell in failures - finished]
     seconds = [folder.header(cell)["seconds"] for cell in done]
@@ -66,7 +67,8 @@ def show(content: dict, console: Console) -> None:
     if content["of_other_plans"]:
         say(f"{content['of_other_plans']} cells of other grids or of other code lie beside them")
     if content["seconds_a_cell"] is not None:
-        each, left = content["seconds_a_cell"], content["seconds_left"]
+        each = content["seconds_a_cell"]
+        left = content["seconds_left"]
         say(
             f"{each:.3g} s a cell, {1 / max(each, 1e-9):.3g} a second; {left:.0f} s left for one "
             "process"

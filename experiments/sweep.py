@@ -63,7 +63,8 @@ def run(config: Config) -> dict:
     if config.distributed:
         sharding.connect()
     asked = grids.read(config.config)
-    cells, code = grids.cells(asked), code_version.version(__name__)
+    cells = grids.cells(asked)
+    code = code_version.version(__name__)
     named = {cell.identity(code): cell for cell in cells}
     audits = file_audit.findings(cell.rule for cell in cells)
     folder = Folder(config.out)

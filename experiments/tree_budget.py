@@ -82,11 +82,9 @@ def run(config: Config) -> dict:
       ValueError: a number out of its range, or an unknown name.
     """
     _check(config)
-    pair, sampling, key = (
-        pairs.load(config.pair),
-        Sampling(config.temperature),
-        seeds.key(config.seed),
-    )
+    pair = pairs.load(config.pair)
+    sampling = Sampling(config.temperature)
+    key = seeds.key(config.seed)
     prompts = prompt_files.padded(
         [pair.tokenizer.encode(text) for text in pair.prompts[: config.prompts]]
     )
@@ -157,11 +155,11 @@ def _budgets(config: Config, seen: Profile) -> dict[Cell, list[int]]:
 def _prepared(cell: Cell, pair: Pair, sampling: Sampling) -> tuple[Decoder, tuple[Verifier, ...]]:
     method = METHODS[cell.method]
     tree = growth.parse(cell.tree, method.scheme)
-    judges = tuple(
+    verifiers = tuple(
         decode.verifier(named_verifiers.made(name), tree.scheme, tree.topology)
-        for name in method.judges
+        for name in method.verifiers
     )
-    return decode.decoder(pair, tree, method.scheme, sampling), judges
+    return decode.decoder(pair, tree, method.scheme, sampling), verifiers
 
 
 def _rows(config: Config, cell: Cell, budgets: list[int], led: list[Calls]) -> list[dict]:
@@ -174,7 +172,7 @@ def _rows(config: Config, cell: Cell, budgets: list[int], led: list[Calls]) -> l
             "tree": cell.tree,
             "drafts": growth.parse(cell.tree, method.scheme).topology.nodes - 1,
             "scheme": method.scheme,
-            "verifier": judge,
+            "verifier": verifier,
             "calls": int(calls.ran.sum()),
             "block_efficiency": emitted.value,
             "block_efficiency_se": emitted.error,
@@ -182,7 +180,7 @@ def _rows(config: Config, cell: Cell, budgets: list[int], led: list[Calls]) -> l
                 float(row[used].mean()) for row, used in zip(calls.emitted, calls.ran, strict=True)
             ],
         }
-        for judge, calls in zip(method.judges, led, strict=True)
+        for verifier, calls in zip(method.verifiers, led, strict=True)
         for emitted in [clustered_mean(calls.emitted.astype(float), calls.ran)]
         for budget in budgets
     ]
@@ -203,7 +201,8 @@ def _limits(content: dict) -> dict[int, float]:
 
 def show(content: dict, console: Console) -> None:
     """Block efficiency by method, verifier and budget; the chosen trees; the claims."""
-    rows, limits = content["rows"], _limits(content)
+    rows = content["rows"]
+    limits = _limits(content)
     table = Table(
         ("method", "verifier", *map(str, limits)),
         2,
@@ -238,21 +237,17 @@ def summary(content: dict) -> str:
     """One paragraph: what each method emits at the largest budget by its better verifier, how deep
     it goes, and how the claims end.
     """
-    rows, judged = (
-        content["rows"],
-        [row for row in content["claims"] if row["reproduced"] is not None],
-    )
-    budget, methods = (
-        max(row["budget"] for row in rows),
-        dict.fromkeys(row["method"] for row in rows),
-    )
+    rows = content["rows"]
+    claims = [row for row in content["claims"] if row["reproduced"] is not None]
+    budget = max(row["budget"] for row in rows)
+    methods = dict.fromkeys(row["method"] for row in rows)
     lines = filter(None, (_best(rows, method, budget) for method in methods))
-    failed = collections.Counter(row["budget"] for row in judged if not row["reproduced"])
+    failed = collections.Counter(row["budget"] for row in claims if not row["reproduced"])
     drafts = ", ".join(f"{count} with {budget} drafts" for budget, count in sorted(failed.items()))
     return (
         f"{rows[0]['pair']}, {budget} drafts: {'; '.join(lines)}; {MEANING} over prompts. More "
         "than a single draft of the same budget in "
-        f"{sum(row['reproduced'] for row in judged)} of {len(judged)} "
+        f"{sum(row['reproduced'] for row in claims)} of {len(claims)} "
         f"comparisons{drafts and f', not in {drafts}'}."
     )
 
@@ -283,9 +278,8 @@ def _deep(rows: list[dict], trees: list[str]) -> str:
 
 
 def _trees(rows: list[dict], method: str, budget: int) -> str:
-    return (
-        f"{budget} {' or '.join(chosen(rows, method, METHODS[method].judges[0], budget)[1]) or '-'}"
-    )
+    trees = chosen(rows, method, METHODS[method].verifiers[0], budget)[1]
+    return f"{budget} {' or '.join(trees) or '-'}"
 
 
 def _claims_table(rows: list[dict]) -> Table:
@@ -308,17 +302,18 @@ def plot(content: dict) -> "Figure":
     """
     from experiments.figures import style  # needs the extra `plots`
 
-    rows, limits = content["rows"], _limits(content)
+    rows = content["rows"]
+    limits = _limits(content)
     budgets = list(limits)
     figure, (own, other) = style.panels(
         2, f"{rows[0]['pair']}: emitted tokens per target call (± 2 se)"
     )
     for method, verifier in _lines(rows):
-        place = METHODS[method].judges.index(verifier)
+        place = METHODS[method].verifiers.index(verifier)
         look = f"C{list(METHODS).index(method)}", ("-", "--", ":")[place]
         if place == 0:
             _plot_line(own, rows, (method, verifier), look, method)
-        if len(METHODS[method].judges) > 1:
+        if len(METHODS[method].verifiers) > 1:
             _plot_line(other, rows, (method, verifier), look, f"{method}, {verifier}")
     # far above what a poor draft model comes to
     reach = f"{min(limits.values()):.1f} to {max(limits.values()):.1f}"

@@ -23,7 +23,7 @@ from experiments.cli.console import track
 from experiments.cli.provenance import provenance
 from experiments.cli.tables import MEANING, Table, with_error
 from experiments.enumeration import worlds
-from experiments.enumeration.padded_trees import Judged, Size, judged
+from experiments.enumeration.padded_trees import PaddedVerifier, Size, padded_verifiers
 from experiments.stats.means import Mean, mean
 from specjax import trees
 from specjax.trees import Topology
@@ -32,10 +32,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-LEADER, FOLLOWER = (
-    "traversal",
-    {"iid": "top_down:optimal", "without_replacement": "top_down:transport"},
-)
+LEADER = "traversal"
+FOLLOWER = {"iid": "top_down:optimal", "without_replacement": "top_down:transport"}
 SHORT = {  # a scheme has but one recursive rejection
     "recursive_rejection": "recursive rejection",
     "recursive_rejection_without_replacement": "recursive rejection",
@@ -113,7 +111,8 @@ def run(config: Config) -> dict:
         max(config.vocabulary),
     )
     verifiers = {
-        scheme: judged(scheme, _node_rules(config, scheme), size) for scheme in config.scheme
+        scheme: padded_verifiers(scheme, _node_rules(config, scheme), size)
+        for scheme in config.scheme
     }
     with jax.enable_x64(True):
         rows = [
@@ -155,7 +154,7 @@ def _ways(topology: Topology, scheme: str, vocabulary: int) -> int:
     return math.prod(each(vocabulary, arity) for arity in arities)
 
 
-def _rows(case: Case, verifiers: list[Judged], seeds: int) -> list[dict]:
+def _rows(case: Case, verifiers: list[PaddedVerifier], seeds: int) -> list[dict]:
     topology = case.topology
     covering = [verifier for verifier in verifiers if verifier.covers(topology)]
     problems = [
@@ -213,7 +212,8 @@ def excess(rows: list[dict]) -> tuple[float, float]:
     """By what share the optimum beats the verifier: the least and the largest over all problems of
     the rows.
     """
-    low, high = min(row["gap_min"] for row in rows), max(row["gap_max"] for row in rows)
+    low = min(row["gap_min"] for row in rows)
+    high = max(row["gap_max"] for row in rows)
     return low / (1 - low), high / (1 - high)
 
 
@@ -325,7 +325,9 @@ def _plot_gaps(panel: "Axes", rows: list[dict]) -> None:
     for name in distinct(rows, "verifier"):
         cells = [(shown.index(tree), chosen(rows, tree=tree, verifier=name)) for tree in shown]
         points = np.array([(x, *pooled(group, "gap")) for x, group in cells if group])
-        x, gaps, errors = points[:, 0], 100 * points[:, 1], 200 * points[:, 2]
+        x = points[:, 0]
+        gaps = 100 * points[:, 1]
+        errors = 200 * points[:, 2]
         label = SHORT.get(_rule(name), _rule(name))
         panel.errorbar(
             x, gaps, yerr=errors, fmt="o", color=style.colour(name), capsize=2, label=label

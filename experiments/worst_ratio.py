@@ -178,10 +178,8 @@ def _search(case: Case, steps: int) -> Callable[[Array], tuple[Array, Array, Arr
         logits, moments, best, least = state
         value, gradient = slope(logits)
         better = value < least
-        best, least = (
-            jnp.where(better[:, None, None], logits, best),
-            jnp.where(better, value, least),
-        )
+        best = jnp.where(better[:, None, None], logits, best)
+        least = jnp.where(better, value, least)
         change, moments = optimiser.update(jnp.nan_to_num(gradient, posinf=0, neginf=0), moments)
         return (logits + change, moments, best, least), None
 
@@ -205,7 +203,8 @@ def _row(
     worst = int(np.argmin(values))
     problem = theory.Problem(p[worst], q[worst], case.n, case.scheme)
     alpha, alpha_star = referee(case.rule, problem)
-    ratio, found = alpha / alpha_star, float(np.exp(values[worst]))
+    ratio = alpha / alpha_star
+    found = float(np.exp(values[worst]))
     if abs(ratio - found) > 1e-6:
         raise RuntimeError(
             f"rule {case.rule.name}, n = {case.n}, V = {vocabulary}: specjax has the ratio "
@@ -287,7 +286,8 @@ def plot(content: dict) -> "Figure":
     """The worst ratio against n; and against V at the largest n. Lines without marks are proven."""
     from experiments.figures import style  # needs the extra `plots`
 
-    rows, worst = content["rows"], _worst(content["rows"])
+    rows = content["rows"]
+    worst = _worst(content["rows"])
     figure, (left, right) = style.panels(2, "worst pair of laws found; lines: proven minimum")
     for rule in dict.fromkeys(row["rule"] for row in rows):
         colour = style.colour(rule)

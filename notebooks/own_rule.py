@@ -30,7 +30,7 @@ folder = Path(tempfile.mkdtemp())
 
 RULE = '''
 import jax.numpy as jnp
-from specjax.numerics import acceptance_probability, deposit, residual
+from specjax.numerics import acceptance_probability, add_at, residual
 from specjax.rules import Claims, register
 
 
@@ -43,11 +43,11 @@ class AnyDraft:
     def law(self, tokens, p, q, mask):
         pick = mask / jnp.maximum(mask.sum(), 1)
         accepted = pick * acceptance_probability(p[tokens], q[tokens])
-        return jnp.where(mask.any(), deposit(residual(p, q) * (1 - accepted.sum()), tokens, accepted), p)
+        return jnp.where(mask.any(), add_at(residual(p, q) * (1 - accepted.sum()), tokens, accepted), p)
 '''
 
 
-def judge(name, text):
+def try_rule(name, text):
     path = folder / f"{name}.py"
     path.write_text(text)
     audit.show(audit.run(audit.Config((str(path),), n=(1, 2))), Console(width=110))
@@ -58,7 +58,7 @@ def judge(name, text):
 # is emitted from p.
 
 # %%
-judge("any_draft", RULE)
+try_rule("any_draft", RULE)
 
 # %% [markdown]
 # ## Break it
@@ -68,25 +68,25 @@ judge("any_draft", RULE)
 
 # %%
 BEST = "pick = jnp.zeros(len(tokens), p.dtype).at[jnp.argmax(jnp.where(mask, p[tokens] / q[tokens], -1))].set(1)"
-judge("best_draft", RULE.replace("pick = mask / jnp.maximum(mask.sum(), 1)", BEST))
+try_rule("best_draft", RULE.replace("pick = mask / jnp.maximum(mask.sum(), 1)", BEST))
 
 # %% [markdown]
 # The commonest slip of released decoders: after a rejection the token comes from p, not from the residual (p - q)+.
 
 # %%
-judge("from_p", RULE.replace("residual(p, q)", "p"))
+try_rule("from_p", RULE.replace("residual(p, q)", "p"))
 
 # %% [markdown]
 # And a rule that is right for independent drafts, run on drafts without replacement: the second draft does not have law q.
 
 # %%
-judge("wrong_scheme", RULE.replace('{"iid"}', '{"without_replacement"}'))
+try_rule("wrong_scheme", RULE.replace('{"iid"}', '{"without_replacement"}'))
 
 # %% [markdown]
 # A mask that is ignored does harm only where a slot was not drawn; the audit masks every slot in turn.
 
 # %%
-judge(
+try_rule(
     "blind",
     RULE.replace(
         "pick = mask / jnp.maximum(mask.sum(), 1)", "pick = jnp.ones(len(tokens)) / len(tokens)"

@@ -51,7 +51,7 @@ print(
     f"linear program {program.value:.6f}, gap {program.gap:.1e}, H = {np.flatnonzero(program.subset)}"
 )
 print(
-    f"formula        {formula.value:.6f}, specjax {fast:.6f}, one draft {bounds.first_try(jnp.asarray(p), jnp.asarray(q)):.6f}"
+    f"formula        {formula.value:.6f}, specjax {fast:.6f}, one draft {bounds.overlap(jnp.asarray(p), jnp.asarray(q)):.6f}"
 )
 
 # %% [markdown]

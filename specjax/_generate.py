@@ -13,7 +13,8 @@ from specjax.rules import KSeq
 from specjax.trees import Topology, TreeDrafting, full, growth
 from specjax.verifiers import Verifier
 
-RULE, TREE = KSeq(), full(2, 2)
+RULE = KSeq()
+TREE = full(2, 2)
 
 
 class Generated(NamedTuple):
@@ -68,10 +69,8 @@ def generate(
         raise ValueError("expected a text to continue and tokens >= 1")
     scheme = _scheme(rule.claims, tree)
     grown = growth.parse(tree, scheme) if isinstance(tree, str) else growth.drafting(tree, scheme)
-    decoder, verifier = (
-        decode.decoder(pair, grown, scheme, sampling),
-        decode.verifier(rule, grown.scheme, grown.topology),
-    )
+    decoder = decode.decoder(pair, grown, scheme, sampling)
+    verifier = decode.verifier(rule, grown.scheme, grown.topology)
     padded = jnp.pad(jnp.asarray(prompt, jnp.int32), (0, -len(prompt) % decode.ROWS))
     params = decode.Params(pair.target_params, pair.draft_params)
     found = decode.decode(decoder, verifier, key, params, padded, jnp.int32(len(prompt)), tokens)

@@ -39,7 +39,9 @@ def register(cls: type[T]) -> type[T]:
         )
 
     def unflatten(structure: tuple[object, ...], leaves: Iterable[object]) -> T:
-        value, parts, static = object.__new__(cls), iter(leaves), iter(structure[1:])
+        value = object.__new__(cls)
+        parts = iter(leaves)
+        static = iter(structure[1:])
         vars(value).update(
             {
                 field.name: next(static if field.metadata.get("static") else parts)
@@ -66,7 +68,13 @@ class Registry(Generic[T]):
         derived from the package's base.
     """
 
-    def __init__(self, package: str, kind: str, mark: str, files: bool = False) -> None:
+    def __init__(
+        self,
+        package: str,
+        kind: str,
+        mark: str,
+        files: bool = False,
+    ) -> None:
         self.kind, self.mark, self.files = kind, mark, files
         self._classes: dict[str, type[T]] = {
             name: self.of(module) for name, module in discover(package).items()
@@ -146,7 +154,12 @@ def public(path: Iterable[str]) -> tuple[str, ...]:
     )
 
 
-def find(held: Mapping[str, T], what: str, name: str, expected: str = "one of") -> T:
+def find(
+    held: Mapping[str, T],
+    what: str,
+    name: str,
+    expected: str = "one of",
+) -> T:
     """What is held under a name.
 
     Raises:

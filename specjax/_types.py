@@ -97,7 +97,13 @@ class Rule(Protocol):
     name: ClassVar[str] = ""
 
     @abstractmethod
-    def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law: ...
+    def law(
+        self,
+        tokens: Tokens,
+        p: Law,
+        q: Law,
+        mask: Mask,
+    ) -> Law: ...
 
 
 S = TypeVar("S")
@@ -109,17 +115,35 @@ class Solves(Rule, Protocol[S]):
     share. It derives from this class and has no `law` of its own.
     """
 
-    def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
+    def law(
+        self,
+        tokens: Tokens,
+        p: Law,
+        q: Law,
+        mask: Mask,
+    ) -> Law:
         """Out of a solve for the live drafts."""
         return self.law_of(self.solve(p, q, len(tokens), jnp.sum(mask)), tokens, p, mask)
 
     @abstractmethod
-    def solve(self, p: Law, q: Law, n: int, live: Count) -> S:
+    def solve(
+        self,
+        p: Law,
+        q: Law,
+        n: int,
+        live: Count,
+    ) -> S:
         """What the law of `live` of n drafts is made of."""
         ...
 
     @abstractmethod
-    def law_of(self, solved: S, tokens: Tokens, p: Law, mask: Mask) -> Law:
+    def law_of(
+        self,
+        solved: S,
+        tokens: Tokens,
+        p: Law,
+        mask: Mask,
+    ) -> Law:
         """The law of the emitted token given the drafts."""
         ...
 

@@ -111,7 +111,10 @@ class Decoded(NamedTuple):
 
 
 def decoder(
-    pair: Pair, tree: Topology | TreeDrafting, scheme: str, sampling: Sampling = AS_IS
+    pair: Pair,
+    tree: Topology | TreeDrafting,
+    scheme: str,
+    sampling: Sampling = AS_IS,
 ) -> Decoder:
     """The decoder in which the pair's draft model grows a tree by a drafting scheme.
 
@@ -126,7 +129,7 @@ def decoder(
     )
 
 
-def verifier(judge: Rule | Verifier, scheme: str, topology: Topology) -> Verifier:
+def verifier(chosen: Rule | Verifier, scheme: str, topology: Topology) -> Verifier:
     """Who accepts the tree, once the proof is seen to cover it: a verifier of whole paths as it is,
     a node rule from the root down.
 
@@ -134,7 +137,7 @@ def verifier(judge: Rule | Verifier, scheme: str, topology: Topology) -> Verifie
       ValueError: the scheme, or an n of the tree, is not covered; the rule holds the plan of one
         pair (p, q).
     """
-    made: Verifier = judge if isinstance(judge, Verifier) else TopDown(judge)
+    made: Verifier = chosen if isinstance(chosen, Verifier) else TopDown(chosen)
     rule = node_rule(made)
     if rule is None:
         check_covers(made, scheme, topology)
@@ -148,7 +151,11 @@ def verifier(judge: Rule | Verifier, scheme: str, topology: Topology) -> Verifie
 
 
 def init(
-    decoder: Decoder, params: Params, prompt: Int[Array, " P"], length: Count, budget: int
+    decoder: Decoder,
+    params: Params,
+    prompt: Int[Array, " P"],
+    length: Count,
+    budget: int,
 ) -> DecodeState:
     """The state after the first `length` >= 1 tokens of a padded prompt; `budget` more may follow.
 
@@ -169,7 +176,10 @@ def init(
 
 
 def propose(
-    decoder: Decoder, key: RandomKey, params: Params, state: DecodeState
+    decoder: Decoder,
+    key: RandomKey,
+    params: Params,
+    state: DecodeState,
 ) -> tuple[Draft, Float[Array, "N V"], DecodeState]:
     """Draft a tree and score it: the draft, the target's laws p after each node, and the state to
     hand to `commit`.
@@ -238,7 +248,8 @@ def _is_end(decoder: Decoder, tokens: Int[Array, " T"]) -> Bool[Array, " T"]:
 def commit(decoder: Decoder, state: DecodeState, verdict: Verdict) -> DecodeState:
     """Append what is `emitted` of a verdict, and let both models keep its path."""
     verdict = emitted(decoder, state, verdict)
-    rows, length = jnp.arange(verdict.tokens.shape[0]), state.length + verdict.length
+    rows = jnp.arange(verdict.tokens.shape[0])
+    length = state.length + verdict.length
     slots = jnp.where(rows < verdict.length, state.length + rows, state.tokens.shape[0])
     ended = jnp.any(_is_end(decoder, verdict.tokens) & (rows < verdict.length))
     return DecodeState(

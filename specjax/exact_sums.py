@@ -78,7 +78,10 @@ def _sums_slope(
 
 
 def value(
-    high: Int[Array, "..."], low: Int[Array, "..."], count: int, dtype: jnp.dtype
+    high: Int[Array, "..."],
+    low: Int[Array, "..."],
+    count: int,
+    dtype: jnp.dtype,
 ) -> Float[Array, "..."]:
     """The mass that sums of words stand for, `count` the V that they were made for."""
     return high.astype(dtype) * 2.0**-HIGH + low.astype(dtype) * 2.0 ** -(HIGH + _low(count, dtype))

@@ -69,14 +69,14 @@ def normalise(weights: Law, fallback: Law, floor: float = 0.0) -> Law:
     return jnp.where(mass > floor, weights / _divisor(mass), fallback)
 
 
-def rounding(law: Law) -> float:
+def rounding_error(law: Law) -> float:
     """4 ulp of 1: what is left of a difference of laws below this mass is rounding, not law."""
     return 4 * float(jnp.finfo(law.dtype).eps)
 
 
 def residual(p: Law, q: Law) -> Law:
     """The law proportional to (p - q)+; p itself where nothing is left (p = q)."""
-    return normalise(jnp.maximum(p - q, 0), p, rounding(p))
+    return normalise(jnp.maximum(p - q, 0), p, rounding_error(p))
 
 
 def acceptance_probability(p: Array, q: Array) -> Array:
@@ -86,13 +86,13 @@ def acceptance_probability(p: Array, q: Array) -> Array:
     return jnp.where(q > 0, jnp.minimum(1, p / _divisor(q)), jnp.where(p > 0, 1, 0).astype(p.dtype))
 
 
-def repeated(tokens: Int[Array, " n"], mask: Bool[Array, " n"]) -> Bool[Array, " n"]:
+def is_duplicate(tokens: Int[Array, " n"], mask: Bool[Array, " n"]) -> Bool[Array, " n"]:
     """Which slots hold a token that an earlier live slot holds."""
     slots = jnp.arange(tokens.shape[0])
     return jnp.any((tokens[:, None] == tokens) & mask & (slots < slots[:, None]), 1)
 
 
-def deposit(base: Law, tokens: Int[Array, " n"], mass: Float[Array, " n"]) -> Law:
+def add_at(base: Law, tokens: Int[Array, " n"], mass: Float[Array, " n"]) -> Law:
     """`base` with mass[i] added at tokens[i]; equal tokens add up."""
     return base.at[tokens].add(mass, mode="drop")
 
@@ -224,7 +224,7 @@ def _amount(words: Int[Array, " 2"], dtype: jnp.dtype) -> Scalar:
     return words[0].astype(dtype) * 2.0 ** _bits(dtype)[1] + words[1].astype(dtype)
 
 
-def likeliest(q: Law, n: int) -> Int[Array, " n"]:
+def top_tokens(q: Law, n: int) -> Int[Array, " n"]:
     """The n <= V most likely tokens, likeliest first, of equals that of lowest index. Cost: a
     top_k, or n passes in float64.
     """

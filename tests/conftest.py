@@ -2,12 +2,11 @@
 
 import hashlib
 import os
-from pathlib import Path
+
+from tests.helpers.places import ROOT
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-os.environ.setdefault(
-    "JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".cache" / "jax")
-)
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".cache" / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 
 from beartype import BeartypeConf, beartype
@@ -15,7 +14,7 @@ from jaxtyping import install_import_hook
 
 # an int is a float, as for any type checker
 checked = beartype(conf=BeartypeConf(is_pep484_tower=True))
-install_import_hook("specjax", "conftest.checked")
+install_import_hook("specjax", "tests.conftest.checked")
 
 import jax  # noqa: E402
 import pytest  # noqa: E402
@@ -23,8 +22,9 @@ import pytest  # noqa: E402
 
 @pytest.fixture
 def seed(request) -> int:
-    """The hash of the test's id: fixed, and no test shares another's."""
-    return int.from_bytes(hashlib.sha256(request.node.nodeid.encode()).digest()[:4], "big")
+    """The hash of the test's file and name: fixed, and no test shares another's."""
+    name = f"tests/{request.path.name}::{request.node.nodeid.partition('::')[2]}"
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.helpers.places import ROOT
+
 FLOORS = [
     {"_types", "_registry", "_laws", "numerics", "exact_sums"},
     {"bounds"},

@@ -4,11 +4,12 @@ notebooks` stores that anew.
 
 import os
 import runpy
-from pathlib import Path
 
 import pytest
 
-NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+from tests.helpers.places import ROOT
+
+NOTEBOOKS = ROOT / "notebooks"
 SCRIPTS = sorted(path for path in NOTEBOOKS.glob("*.py") if path.name not in ("conf.py", "_run.py"))
 
 LARGEST = 250_000  # bytes

@@ -3,13 +3,13 @@
 import contextlib
 import io
 import re
-from pathlib import Path
 
 import pytest
 
 from experiments.__main__ import main
+from tests.helpers.places import ROOT
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
+README = (ROOT / "README.md").read_text()
 QUICKSTART, GENERATE, OWN_RULE = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 

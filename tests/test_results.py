@@ -2,14 +2,13 @@
 
 import io
 import json
-from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from experiments import compare, tree_budget, tree_gap
+from tests.helpers.places import ROOT
 
-ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "notebooks" / "results.md").read_text()
 RESULTS = " ".join(PAGE.split())
 REJECTION = "recursive_rejection_without_replacement"

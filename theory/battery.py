@@ -36,9 +36,12 @@ def laws(vocabulary: int, seed: int) -> list[Pair]:
         raise ValueError(f"vocabulary: expected at least 2 tokens, got {vocabulary}")
     rng = np.random.default_rng((seed, vocabulary))
     rank = rng.permutation(vocabulary).astype(np.float64)
-    half, all_but_one = rank < vocabulary // 2, rank > 0
-    hot, other = (rank == 0).astype(np.float64), (rank == 1).astype(np.float64)
-    flat, zipf = np.full(vocabulary, 1.0 / vocabulary), _law(1.0 / (1.0 + rank))
+    half = rank < vocabulary // 2
+    all_but_one = rank > 0
+    hot = (rank == 0).astype(np.float64)
+    other = (rank == 1).astype(np.float64)
+    flat = np.full(vocabulary, 1.0 / vocabulary)
+    zipf = _law(1.0 / (1.0 + rank))
     tail = _law(10.0 ** (-30.0 * rank / (vocabulary - 1)))
 
     def draw(concentration: float = 1.0) -> Law:
@@ -114,7 +117,8 @@ def drawn(vocabulary: int, seed: int) -> list[Pair]:
 
     pairs = list(zip(peaks(), peaks(), strict=True))
     for _ in range(NEAR):
-        q, share = dirichlet(vocabulary), 10.0 ** rng.uniform(-3, 0)
+        q = dirichlet(vocabulary)
+        share = 10.0 ** rng.uniform(-3, 0)
         pairs.append((_law((1.0 - share) * q + share * dirichlet(vocabulary)), q))
     return [Pair(f"drawn_{place}", p, q) for place, (p, q) in enumerate(pairs)]
 

@@ -44,7 +44,10 @@ def is_law(x: ArrayLike, tolerance: float = TOLERANCE) -> Check:
 
 
 def is_coupling(
-    coupling: ArrayLike, rows: ArrayLike, columns: ArrayLike, tolerance: float = TOLERANCE
+    coupling: ArrayLike,
+    rows: ArrayLike,
+    columns: ArrayLike,
+    tolerance: float = TOLERANCE,
 ) -> Check:
     """Whether a joint mass is nonnegative and has the two marginals.
 
@@ -69,7 +72,10 @@ def is_coupling(
 
 
 def is_lossless(
-    laws: ArrayLike, mass: ArrayLike, p: ArrayLike, tolerance: float = TOLERANCE
+    laws: ArrayLike,
+    mass: ArrayLike,
+    p: ArrayLike,
+    tolerance: float = TOLERANCE,
 ) -> Check:
     """Whether a rule emits p: sum_x Q(x) K[x, :] = p, in total variation, with every K[x, :] and Q
     a law.
@@ -95,7 +101,8 @@ def is_lossless(
         if not check:
             return Check(check.error, tolerance, f"{name} is not a law: {check.reason}")
     loss = weight @ kernel - target
-    token, error = int(np.abs(loss).argmax()), float(np.abs(loss).sum() / 2)
+    token = int(np.abs(loss).argmax())
+    error = float(np.abs(loss).sum() / 2)
     return _worst(
         tolerance,
         (

@@ -23,7 +23,12 @@ def _under(*schemes: str) -> Callable[[Callable[[Problem], float]], Acceptance]:
     """
 
     def wrap(formula: Callable[[Problem], float]) -> Acceptance:
-        def acceptance(p: Law, q: Law, n: int, scheme: str) -> float:
+        def acceptance(
+            p: Law,
+            q: Law,
+            n: int,
+            scheme: str,
+        ) -> float:
             if schemes and scheme not in schemes:
                 raise ValueError(
                     f"scheme: {formula.__name__} has a closed form under {', '.join(schemes)}, got "
@@ -192,7 +197,8 @@ def total_variation(p: ArrayLike, q: ArrayLike) -> float:
     Raises:
       ValueError: p or q is not a law, or their shapes differ.
     """
-    first, second = as_law("p", p), as_law("q", q)
+    first = as_law("p", p)
+    second = as_law("q", q)
     if first.shape != second.shape:
         raise ValueError(f"q: expected the shape of p, {first.shape}, got {second.shape}")
     return float(np.abs(first - second).sum() / 2.0)
@@ -208,7 +214,8 @@ def _recursion(p: Law, laws: Law) -> float:
         stay = float(residual.sum())
         if stay == 0.0:
             return 1.0
-        residual, rejected = residual / stay, rejected * stay
+        residual = residual / stay
+        rejected = rejected * stay
     return 1.0 - rejected
 
 
@@ -243,5 +250,6 @@ def _root(p: Law, q: Law, n: int) -> float:
     step = np.finfo(float).eps
     rho = brentq(slack, 1.0, n, xtol=1e-15, rtol=4 * step)
     while slack(rho) < 0.0:
-        rho, step = min(rho + step, float(n)), 2 * step
+        rho = min(rho + step, float(n))
+        step = 2 * step
     return float(rho)

@@ -32,10 +32,13 @@ def gumbel_list(p: ArrayLike, q: ArrayLike, n: int) -> float:
         raise ValueError(f"n: expected at least 1, got {n}")
     first, second = _pair(p, q)
     shared = (first > 0) & (second > 0)
-    only_target, only_draft = first[second == 0].sum(), second[first == 0].sum()
-    first, second = first[shared], second[shared]
+    only_target = first[second == 0].sum()
+    only_draft = second[first == 0].sum()
+    first = first[shared]
+    second = second[shared]
     order = np.argsort(-(first / second), kind="stable")
-    first, second = first[order], second[order]
+    first = first[order]
+    second = second[order]
     before = only_target + np.cumsum(first) - first
     onward = only_draft + np.cumsum(second[::-1])[::-1]
     return float(np.sum(n / ((before + n - 1) / first + onward / second)))
@@ -50,12 +53,14 @@ def minhash(p: ArrayLike, q: ArrayLike) -> float:
     daliri2024coupling, whose sum min / sum max counts points.
     """
     first, second = _pair(p, q)
-    low, high = np.minimum(first, second), np.maximum(first, second)
+    low = np.minimum(first, second)
+    high = np.maximum(first, second)
     return float((low.sum() + ((high - low) * low).sum()) / high.sum())
 
 
 def _pair(p: ArrayLike, q: ArrayLike) -> tuple[Law, Law]:
-    first, second = as_law("p", p), as_law("q", q)
+    first = as_law("p", p)
+    second = as_law("q", q)
     if first.shape != second.shape or first.ndim != 1:
         raise ValueError(f"q: expected the shape of p, (V,) = {first.shape}, got {second.shape}")
     return first, second

@@ -45,7 +45,8 @@ def plan(problem: Problem) -> NDArray[np.float64]:
       RuntimeError: the solver failed.
     Cost: the LP, and V^(n+1) numbers. Source: sun2023spectr.
     """
-    vocabulary, n = len(problem.p), problem.n
+    vocabulary = len(problem.p)
+    n = problem.n
     if vocabulary**n > PLAN_CELLS:
         raise ValueError(f"plan: expected V^n of at most {PLAN_CELLS}, got {vocabulary}^{n}")
     coupling, _ = _transport(problem)
@@ -81,7 +82,10 @@ def _transport(problem: Problem) -> tuple[Coupling, NDArray[np.bool_]]:
 
 
 def _incidence(
-    rows: NDArray[np.int64], tokens: NDArray[np.int64], sets: int, vocabulary: int
+    rows: NDArray[np.int64],
+    tokens: NDArray[np.int64],
+    sets: int,
+    vocabulary: int,
 ) -> coo_array:
     """The arcs' incidence with sets (first) and tokens (after them): one constraint per row."""
     arcs = np.arange(len(rows))

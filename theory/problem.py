@@ -37,7 +37,8 @@ class Problem:
     drafting: str
 
     def __post_init__(self) -> None:
-        p, q = as_law("p", self.p), as_law("q", self.q)
+        p = as_law("p", self.p)
+        q = as_law("q", self.q)
         if p.ndim != 1:
             raise ValueError(f"p: expected shape (V,), got {p.shape}")
         if q.shape[-1] != len(p):

@@ -13,7 +13,10 @@ from scipy.optimize import linprog
 
 Law = NDArray[np.float64]
 
-STEPS, FARTHEST, OFFSET, SLOPE = 64, 22, math.sqrt(0.5), 1e-5
+STEPS = 64
+FARTHEST = 22
+OFFSET = math.sqrt(0.5)
+SLOPE = 1e-5
 
 
 class Picks(NamedTuple):
@@ -94,7 +97,8 @@ def selection_weight(p: Law, q: Law, largest: Law) -> float:
     """
     change = largest - q
     moving = change != 0
-    change, gap = change[moving], (p - q)[moving]
+    change = change[moving]
+    gap = (p - q)[moving]
     turns = np.clip(gap / change, 0.0, 1.0)
     slope = float(change[(gap > 0) | ((gap == 0) & (change < 0))].sum())
     order = np.argsort(turns, kind="stable")
@@ -115,7 +119,8 @@ def pairs_without_replacement(p: Law, q: Law) -> float:
     Tokens by (p - q)+ / q, so that the inner sum is a suffix. Cost: O(V log V). Source:
     jeon2024recursive.
     """
-    excess, refused = np.maximum(p - q, 0.0), np.maximum(q - p, 0.0)
+    excess = np.maximum(p - q, 0.0)
+    refused = np.maximum(q - p, 0.0)
     z = excess.sum()
     if z == 0.0:
         return 1.0
@@ -145,7 +150,12 @@ class Truncated(NamedTuple):
     guarantee: float
 
 
-def truncated_linear(p: Law, q: Law, kept: int, optimum: float) -> Truncated:
+def truncated_linear(
+    p: Law,
+    q: Law,
+    kept: int,
+    optimum: float,
+) -> Truncated:
     """Selection between two iid drafts with a weight for each pair of the `kept` tokens of largest
     p - q^2, set by a linear program.
 
@@ -161,7 +171,8 @@ def truncated_linear(p: Law, q: Law, kept: int, optimum: float) -> Truncated:
     Cost: O(V log V) and the program. Source: khisti2024multidraft, section 4.
     """
     order = np.argsort(-(p - q**2), kind="stable")
-    law, top = picks(q, np.argsort(order), 2).law, order[:kept]
+    law = picks(q, np.argsort(order), 2).law
+    top = order[:kept]
     first, second = np.triu_indices(len(top), 1)
     pairs = np.arange(len(first))
     # minus what the picked law gains, plus z, its part below p

@@ -23,7 +23,8 @@ def cost_curve(tokens: ArrayLike, costs: ArrayLike) -> Callable[[int], float]:
       ValueError: the shapes differ, or the tokens are not ascending and above 1. The curve raises
         beyond its last point.
     """
-    points, values = np.asarray(tokens, np.float64), np.asarray(costs, np.float64)
+    points = np.asarray(tokens, np.float64)
+    values = np.asarray(costs, np.float64)
     if points.ndim != 1 or points.shape != values.shape or len(points) == 0:
         raise ValueError(
             f"costs: expected one per entry of tokens, got shapes {points.shape} and {values.shape}"
@@ -60,7 +61,10 @@ def expected_tokens(alpha: float, length: int) -> float:
 
 
 def speedup(
-    alpha: float, length: int, draft_cost: float, scoring_cost: Callable[[int], float] = flat
+    alpha: float,
+    length: int,
+    draft_cost: float,
+    scoring_cost: Callable[[int], float] = flat,
 ) -> float:
     """Tokens per unit of time against plain decoding: expected tokens over (g c + c(g + 1)).
 

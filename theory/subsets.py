@@ -36,7 +36,8 @@ def brute_force(problem: Problem) -> Bound:
         raise ValueError(
             f"brute_force: expected at most {BRUTE_FORCE_TOKENS} tokens, got {vocabulary}"
         )
-    joint, bits = problem.joint(), 1 << np.arange(vocabulary)
+    joint = problem.joint()
+    bits = 1 << np.arange(vocabulary)
     drafts = np.bitwise_or.reduce(bits[joint.tokens], axis=1)
     slack = _over_subsets(bits, problem.p, vocabulary) - _over_subsets(
         drafts, joint.mass, vocabulary

@@ -65,7 +65,8 @@ class Coupling:
 
         Cost: O(M V) in memory.
         """
-        sets, law = self.sets, normalised(self.residual)
+        sets = self.sets
+        law = normalised(self.residual)
         accept = np.divide(
             self.flow,
             sets.mass[:, None],

@@ -152,7 +152,12 @@ class _Solution(NamedTuple):
     ends: Law
 
 
-def _dual(sets: PathSets, target: Law, rows: Indices, contexts: Indices) -> _Solution:
+def _dual(
+    sets: PathSets,
+    target: Law,
+    rows: Indices,
+    contexts: Indices,
+) -> _Solution:
     """min Q u over u[G], c[S], v[S] >= 0 with u_g >= c(s) for s in g, and c = depth - v excess; v
     in units that suit rare contexts.
     """
@@ -217,7 +222,8 @@ def _excess(target: Law) -> Law:
     """[S, S]: what a walk that ends at s adds to F(t) - p(t | above t) F(above t); 0 for t the
     root.
     """
-    below, excess = _below(target), np.zeros((len(target), len(target)))
+    below = _below(target)
+    excess = np.zeros((len(target), len(target)))
     above = np.arange(len(target) - 1) // target.shape[1]
     excess[1:] = below[1:] - target.ravel()[: len(above), None] * below[above]
     return excess
@@ -235,10 +241,8 @@ def _feasible(ends: Law, sets: PathSets, target: Law) -> Law:
     below = _below(target) > 0
     for context in range(1, len(target)):
         above, token = divmod(context - 1, target.shape[1])
-        passed, limit = (
-            ends[:, below[context]].sum(),
-            target[above, token] * ends[:, below[above]].sum(),
-        )
+        passed = ends[:, below[context]].sum()
+        limit = target[above, token] * ends[:, below[above]].sum()
         if passed > limit:
             kept = ends[:, below[context]] * (limit / passed)
             ends[:, above] += (ends[:, below[context]] - kept).sum(axis=1)

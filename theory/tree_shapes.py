@@ -66,7 +66,8 @@ class Positional:
         below: Nested = ()
         for slot in range(int(self.arity[depth, nodes]), 0, -1):
             size = int(self.size[depth, slot, nodes])
-            below, nodes = (self._tree(size, depth - 1), *below), nodes - size
+            below = (self._tree(size, depth - 1), *below)
+            nodes = nodes - size
         return below
 
 
@@ -84,10 +85,8 @@ def sequoia(acceptance: ArrayLike, nodes: int, depth: int) -> Positional:
     if nodes < 1 or depth < 0:
         raise ValueError(f"nodes, depth: expected at least 1 and 0, got {nodes} and {depth}")
     accepted = np.zeros((depth + 1, nodes + 1))
-    arity, size = (
-        np.zeros(accepted.shape, np.int64),
-        np.zeros((depth + 1, len(chances) + 1, nodes + 1), np.int64),
-    )
+    arity = np.zeros(accepted.shape, np.int64)
+    size = np.zeros((depth + 1, len(chances) + 1, nodes + 1), np.int64)
     accepted[:, 0] = -np.inf
     # m - k; where it is not positive, T is -inf
     rest = np.arange(nodes + 1)[:, None] - np.arange(nodes + 1)
@@ -109,7 +108,8 @@ def best_first(acceptance: ArrayLike, nodes: int) -> Parents:
 
     Cost: O(nodes log nodes). Source: chen2024sequoia.
     """
-    chances, reach = _chances(acceptance), [1.0]
+    chances = _chances(acceptance)
+    reach = [1.0]
     below: list[list[int]] = [[]]
     queue: list[tuple[float, int, int]] = []  # minus the path product, the parent, the slot
 
@@ -176,7 +176,10 @@ def joint_optimum(target: Values, draft: Values, scheme: str) -> Callable[[Paren
 
 
 def accepted_by(
-    verifier: Verifier, target: Values, draft: Values, scheme: str
+    verifier: Verifier,
+    target: Values,
+    draft: Values,
+    scheme: str,
 ) -> Callable[[Parents], float]:
     """E[ell] of a verifier on a shape, by enumeration, for `search`. The tables [S, V] reach to
     depth nodes - 1.
@@ -240,7 +243,8 @@ def _forests(nodes: int) -> Iterator[Nested]:
 
 def _level_order(root: Node, below: Callable[[Node], Sequence[Node]]) -> Parents:
     """The parents of a tree's nodes, level by level."""
-    parents, queue = [ABSENT], [root]
+    parents = [ABSENT]
+    queue = [root]
     for place, node in enumerate(queue):  # grows while it is read
         parents += [place] * len(below(node))
         queue += below(node)

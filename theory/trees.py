@@ -51,7 +51,8 @@ class TreeProblem:
     def __post_init__(self) -> None:
         parents = tuple(int(parent) for parent in self.parents)
         depth = depths(parents)
-        target, draft = as_law("target", self.target), as_law("draft", self.draft)
+        target = as_law("target", self.target)
+        draft = as_law("draft", self.draft)
         if target.ndim != 2 or draft.ndim != 2 or target.shape[1] != draft.shape[1]:
             raise ValueError(
                 f"target, draft: expected two tables [S, V] over one vocabulary, got "
@@ -85,16 +86,27 @@ class TreeProblem:
         return max(depths(self.parents))
 
 
-def everywhere(parents: Sequence[int], p: ArrayLike, q: ArrayLike, scheme: str) -> TreeProblem:
+def everywhere(
+    parents: Sequence[int],
+    p: ArrayLike,
+    q: ArrayLike,
+    scheme: str,
+) -> TreeProblem:
     """The problem with one pair of laws after every context."""
-    target, draft = as_law("p", p), as_law("q", q)
+    target = as_law("p", p)
+    draft = as_law("q", q)
     rows = contexts_within(target.shape[-1], max(depths(parents)))
     return TreeProblem(
         tuple(parents), np.tile(target, (rows, 1)), np.tile(draft, (rows, 1)), scheme
     )
 
 
-def random(parents: Sequence[int], vocabulary: int, scheme: str, seed: int) -> TreeProblem:
+def random(
+    parents: Sequence[int],
+    vocabulary: int,
+    scheme: str,
+    seed: int,
+) -> TreeProblem:
     """The problem whose laws are all drawn evenly from the simplex; the same seed gives the same
     laws after a context.
     """
@@ -108,11 +120,17 @@ def random(parents: Sequence[int], vocabulary: int, scheme: str, seed: int) -> T
     return TreeProblem(tuple(parents), pairs[:, 0], pairs[:, 1], scheme)
 
 
-def mixed(parents: Sequence[int], vocabulary: int, scheme: str, seed: int) -> TreeProblem:
+def mixed(
+    parents: Sequence[int],
+    vocabulary: int,
+    scheme: str,
+    seed: int,
+) -> TreeProblem:
     """The problem whose contexts take the pairs of the battery in random order: zeros, ties, peaks,
     equal and disjoint laws.
     """
-    pairs, rng = battery.laws(vocabulary, seed), np.random.default_rng(seed)
+    pairs = battery.laws(vocabulary, seed)
+    rng = np.random.default_rng(seed)
     rows = contexts_within(vocabulary, max(depths(parents)))
     order = np.concatenate([rng.permutation(len(pairs)) for _ in range(-(-rows // len(pairs)))])[
         :rows
@@ -202,7 +220,8 @@ def drawn(problem: TreeProblem) -> Drawn:
       ValueError: there are more than 5e5 trees.
     Cost: O(T N) memory; T = V^(N-1) for independent draws.
     """
-    contexts, mass = np.full((1, len(problem.parents)), ABSENT), np.ones(1)
+    contexts = np.full((1, len(problem.parents)), ABSENT)
+    mass = np.ones(1)
     contexts[0, ROOT] = ROOT
     for node, below in enumerate(children(problem.parents)):
         if below:
@@ -212,7 +231,11 @@ def drawn(problem: TreeProblem) -> Drawn:
 
 
 def _grown(
-    problem: TreeProblem, contexts: Indices, mass: Law, node: int, below: list[int]
+    problem: TreeProblem,
+    contexts: Indices,
+    mass: Law,
+    node: int,
+    below: list[int],
 ) -> tuple[Indices, Law]:
     """The trees with the children of one node drawn."""
     found, rows = np.unique(contexts[:, node], return_counts=True)
@@ -344,7 +367,8 @@ def _continued(target: Law, ends: Law) -> Law:
     """The law [V] * (D + 1) of sequences that stop at a context with mass ends[context], continued
     by the target.
     """
-    mass, vocabulary = ends[:1], target.shape[1]
+    mass = ends[:1]
+    vocabulary = target.shape[1]
     for level in levels(target):
         below = slice(level.start * vocabulary + 1, level.stop * vocabulary + 1)
         mass = (mass[:, None] * target[level]).ravel() + ends[below]

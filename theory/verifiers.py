@@ -25,7 +25,8 @@ def top_down(rule: NodeRule) -> Verifier:
     """
 
     def verify(tree: Tree) -> Law:
-        law, reach = np.zeros_like(tree.p), np.zeros(len(tree.p))
+        law = np.zeros_like(tree.p)
+        reach = np.zeros(len(tree.p))
         reach[ROOT] = 1.0
         for node in np.flatnonzero(tree.active):
             below = tree.below(int(node))
@@ -86,7 +87,9 @@ def block(tree: Tree) -> Law:
     The longest i that is accepted counts: i < D with probability S/(S + 1 - w_i), S = sum (w_i p -
     q)+ after node i, and D with w_D.
     """
-    law, last, missed = np.zeros_like(tree.p), len(tree.p) - 1, 1.0
+    law = np.zeros_like(tree.p)
+    last = len(tree.p) - 1
+    missed = 1.0
     weights = [1.0]
     for node in range(1, last + 1):
         weights.append(
@@ -129,7 +132,8 @@ def token_by_token_accepted(problem: TreeProblem) -> float:
       ValueError: the tree is not one path.
     Cost: O(V^D). Source: leviathan2023fast.
     """
-    passed, total = np.ones(1), 0.0
+    passed = np.ones(1)
+    total = 0.0
     for level in _chain_levels(problem):
         passed = (passed[:, None] * np.minimum(problem.target[level], problem.draft[level])).ravel()
         total += float(passed.sum())
@@ -146,7 +150,8 @@ def expected_rejections(problem: TreeProblem) -> float:
       ValueError: the tree is not one path.
     Cost: O(V^D).
     """
-    mass, total = np.ones(1), 0.0
+    mass = np.ones(1)
+    total = 0.0
     for level in _chain_levels(problem):
         total += float(mass @ np.abs(problem.target[level] - problem.draft[level]).sum(axis=1)) / 2
         mass = (mass[:, None] * problem.target[level]).ravel()
@@ -186,11 +191,18 @@ def _chain_levels(problem: TreeProblem) -> list[slice]:
     return levels(problem.target)[:-1]
 
 
-def _traverse(tree: Tree, node: int, weight: float, reached: float, law: Law) -> float:
+def _traverse(
+    tree: Tree,
+    node: int,
+    weight: float,
+    reached: float,
+    law: Law,
+) -> float:
     """Fills in `law` at and below a node; returns the probability that all of it is reached and
     fails.
     """
-    r, d = tree.p[node], tree.q[node]
+    r = tree.p[node]
+    d = tree.q[node]
     for child in tree.below(node):
         token = int(tree.tokens[child])
         reached = _traverse(tree, int(child), _weight(weight, r, d, token), reached, law)
@@ -200,7 +212,12 @@ def _traverse(tree: Tree, node: int, weight: float, reached: float, law: Law) ->
     return reached * (1.0 - weight)
 
 
-def _weight(weight: float, r: Law, d: Law, token: int) -> float:
+def _weight(
+    weight: float,
+    r: Law,
+    d: Law,
+    token: int,
+) -> float:
     """min(1, w r(x) / d(x)); 1 where d(x) is too small to divide by."""
     above = weight * float(r[token])
     return 1.0 if above >= d[token] else above / float(d[token])
@@ -223,11 +240,19 @@ def _removed(q: Law, token: int) -> Law:
     return rest / rest.sum() if rest.any() else q
 
 
-def _reject(tokens: Tokens, p: Law, q: Law, after: Callable[[Law, int], Law]) -> Law:
-    law, r, reached = np.zeros_like(p), p, 1.0
+def _reject(
+    tokens: Tokens,
+    p: Law,
+    q: Law,
+    after: Callable[[Law, int], Law],
+) -> Law:
+    law = np.zeros_like(p)
+    r = p
+    reached = 1.0
     for token in tokens:
         accept = _weight(1.0, r, q, int(token))
         law[token] += reached * accept
         reached *= 1.0 - accept
-        r, q = normalised(np.maximum(r - q, 0.0)), after(q, int(token))
+        r = normalised(np.maximum(r - q, 0.0))
+        q = after(q, int(token))
     return law + reached * r

@@ -49,7 +49,8 @@ def recursive_rejection(n: int) -> Problem:
 
 def multi_drafter(n: int) -> Problem:
     """For n >= 2."""
-    sure, even = np.array([1.0, 0.0]), np.array([0.5, 0.5])
+    sure = np.array([1.0, 0.0])
+    even = np.array([0.5, 0.5])
     return Problem(even, np.stack([sure, even, *[sure] * (n - 2)]), n, "independent")
 
 

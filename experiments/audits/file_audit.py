@@ -44,7 +44,7 @@ def findings(names: Iterable[str]) -> Findings:
     one is read from the cache.
 
     Raises:
-      ValueError: a file holds nothing that can be judged.
+      ValueError: a file holds nothing that can be audited.
     """
     files = [Path(name) for name in dict.fromkeys(names) if name.endswith(".py")]
     return {path.stem: _finding(path) for path in files}
@@ -60,13 +60,13 @@ def _finding(path: Path) -> Finding:
     kept = cache_folder() / "audits" / f"{path.stem}-{digest}.json"
     if kept.is_file():
         return Finding(**json.loads(kept.read_text("utf-8")))
-    say(f"note: auditing {path} for one and two drafts; specjax audit {path} judges more")
-    finding = _judged(named_verifiers.find(str(path)))
+    say(f"note: auditing {path} for one and two drafts; specjax audit {path} audits more")
+    finding = _audited(named_verifiers.find(str(path)))
     whole_files.write_json(kept, finding._asdict())
     return finding
 
 
-def _judged(make: type) -> Finding:
+def _audited(make: type) -> Finding:
     claims, rows = _of_verifier(make) if named_verifiers.is_verifier(make) else _of_rule(make)
     lost = max((row.tv or 0 for row in rows), default=0)
     lossy = f"not lossless (TV {lost:.2g})"
@@ -84,7 +84,8 @@ def _of_rule(make: type[Rule]) -> tuple[Claims, list[rule_audit.Row]]:
 
 def _of_verifier(make: type[Verifier]) -> tuple[Claims, list[verifier_audit.Row]]:
     """On the last usual tree that it takes under each scheme; no row if it takes none of them."""
-    one, rows = verifier_audit.candidate(make), []
+    one = verifier_audit.candidate(make)
+    rows = []
     for scheme in sorted(one.claims.drafting):
         for tree in reversed(verifier_audit.TREES):
             with contextlib.suppress(ValueError):  # not covered

@@ -1,4 +1,4 @@
-"""A rule judged at large vocabularies: drafts are drawn, its laws at them averaged over groups of
+"""A rule audited at large vocabularies: drafts are drawn, its laws at them averaged over groups of
 tokens and held to p.
 
 No token is drawn: what varies is the drafts alone (Rao-Blackwell). All is computed in float32, as a
@@ -12,14 +12,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.audits.judged import Reason
 from experiments.audits.rule_audit import Row, check_claims, raised
+from experiments.audits.rule_under_audit import Reason
 from experiments.cli import seeds
 from experiments.enumeration import rule_laws
 from experiments.stats import frequencies
 from specjax import bounds, drafting, rules
 from specjax._types import RandomKey
-from specjax.numerics import repeated
+from specjax.numerics import is_duplicate
 from specjax.rules import Claims, Rule
 
 GROUPS = 8  # of the tokens by p/q, and as many by lot
@@ -76,7 +76,7 @@ class Stated(NamedTuple):
 
 
 def sizes(claims: Claims) -> list[tuple[str, Size]]:
-    """Where a rule is judged under each scheme: the sizes with the nearest number of drafts below
+    """Where a rule is audited under each scheme: the sizes with the nearest number of drafts below
     that both take.
     """
     found: dict[tuple[str, int, int], tuple[str, Size]] = {}
@@ -95,7 +95,7 @@ def audit_large(make: type[Rule], scheme: str, size: Size, seed: int = 0) -> lis
     with a peak and zeros.
 
     Raises:
-      ValueError: the rule cannot be judged.
+      ValueError: the rule cannot be audited.
     """
     check_claims(make)
     draws = size.searched if make.claims.searches else size.draws
@@ -108,7 +108,7 @@ def audit_large(make: type[Rule], scheme: str, size: Size, seed: int = 0) -> lis
     found = []
     for p, q in _laws(size, scheme, seed):
         try:
-            found.append(_judged(make(), scheme, size.n, draws, p, q, seed))
+            found.append(_audited(make(), scheme, size.n, draws, p, q, seed))
         except Exception as error:  # whatever a stranger's rule raises is a finding, not a crash
             return [row(None, None, None, raised(error), scope)]
     verdict = next(filter(None, (reason for reason, *_ in found)), "ok")
@@ -118,7 +118,8 @@ def audit_large(make: type[Rule], scheme: str, size: Size, seed: int = 0) -> lis
 
 def _laws(size: Size, scheme: str, seed: int) -> list[tuple[jax.Array, jax.Array]]:
     """Pairs p, q; of independent drafters one q for each slot."""
-    rng, pairs = np.random.default_rng((seeds.natural(seed), size.vocabulary)), []
+    rng = np.random.default_rng((seeds.natural(seed), size.vocabulary))
+    pairs = []
     for spread, peak in ((1.0, 0.0), (3.0, 8.0)):
         logits = rng.normal(0, spread, size.vocabulary)
         logits[0] += peak
@@ -136,14 +137,15 @@ def _laws(size: Size, scheme: str, seed: int) -> list[tuple[jax.Array, jax.Array
     return pairs
 
 
-def _judged(
+def _audited(
     rule: Rule, scheme: str, n: int, draws: int, p: jax.Array, q: jax.Array, seed: int
 ) -> tuple[Reason, float, float, float]:
     """The reason of a fault, the total variation over groups, the acceptance and the optimum."""
     groups = _groups(
         np.asarray(p, np.float64), np.asarray(q if q.ndim == 1 else q[0], np.float64), seed
     )
-    batch, key = max(1, min(draws, CELLS // len(p))), seeds.key(seed)
+    batch = max(1, min(draws, CELLS // len(p)))
+    key = seeds.key(seed)
     seen = jax.tree.map(
         np.asarray,
         _seen(rule, key, p, q, jnp.asarray(groups, jnp.float32), n, scheme, draws, batch),
@@ -152,7 +154,8 @@ def _judged(
     wanted = np.asarray(p, np.float64) @ groups
     error = np.abs(seen.groups.mean(0, dtype=np.float64) - wanted).reshape(2, GROUPS).sum(1) / 2
     allowed = [frequencies.allowance(law, draws) for law in wanted.reshape(2, GROUPS)]
-    loss, accepted = float(error.max()), float(seen.hits.mean(dtype=np.float64))
+    loss = float(error.max())
+    accepted = float(seen.hits.mean(dtype=np.float64))
     reason = _fault(seen, len(p)) or _loss_fault(
         rule.claims, scheme, error, np.array(allowed), len(p)
     )
@@ -192,7 +195,7 @@ def _seen(
     def at(key: RandomKey) -> Seen:
         tokens, mask = drafting.get(scheme)().sample(key, q, n)
         law = rule.law(tokens, p, q, mask)
-        hits = jnp.where(mask & ~repeated(tokens, mask), law[tokens], 0)
+        hits = jnp.where(mask & ~is_duplicate(tokens, mask), law[tokens], 0)
         sums = jnp.dot(law, groups, precision=jax.lax.Precision.HIGHEST)
         return Seen(sums, jnp.sum(hits), jnp.sum(sums[:GROUPS]), jnp.min(law))
 
@@ -202,10 +205,8 @@ def _seen(
 @functools.partial(jax.jit, static_argnames=("n", "scheme"))
 def _stated(rule: Rule, p: jax.Array, q: jax.Array, n: int, scheme: str) -> Stated:
     bracket = bounds.bracket(p, q, n, scheme)
-    expected, made = (
-        rules.expected_acceptance(rule, p, q, n, scheme),
-        rules.certificate(rule, p, q, n, scheme),
-    )
+    expected = rules.expected_acceptance(rule, p, q, n, scheme)
+    made = rules.certificate(rule, p, q, n, scheme)
     unsaid = jnp.float32(jnp.nan)
     return Stated(
         bracket.lower,

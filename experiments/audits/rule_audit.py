@@ -1,6 +1,4 @@
-"""A rule judged at one node: every claim, at every tuple of drafts and under every mask, on laws of
-few tokens.
-"""
+"""A rule audited at one node: every claim, at every tuple of drafts, under every mask."""
 
 import functools
 import inspect
@@ -10,12 +8,12 @@ import numpy as np
 
 import theory
 from experiments.audits import rule_checks
-from experiments.audits.judged import Judged, acceptance, loss
+from experiments.audits.rule_under_audit import RuleUnderAudit, acceptance, loss
 from experiments.cli import seeds
 from experiments.enumeration import rule_laws
 from specjax.rules import Rule
 
-SEARCHED = 8  # a rule that searches is judged on every 8th of the drawn pairs
+SEARCHED = 8  # a rule that searches is audited on every 8th of the drawn pairs
 VOCABULARY = 5  # the smallest V at which half of the tokens can be zero and two still differ
 
 
@@ -47,7 +45,7 @@ Pairs = tuple[theory.battery.Pair, ...]
 
 @functools.cache
 def battery(vocabulary: int = VOCABULARY, seed: int = 0) -> Pairs:
-    """The pairs of laws by which every rule is judged: those that have broken one, and those that
+    """The pairs of laws by which every rule is audited: those that have broken one, and those that
     the seed draws.
     """
     return (
@@ -60,7 +58,8 @@ def battery(vocabulary: int = VOCABULARY, seed: int = 0) -> Pairs:
 def _battery_cases(
     scheme: str, n: int, vocabulary: int, seed: int, searches: bool
 ) -> rule_laws.Cases:
-    pairs, known = battery(vocabulary, seed), len(theory.battery.laws(vocabulary, seed=0))
+    pairs = battery(vocabulary, seed)
+    known = len(theory.battery.laws(vocabulary, seed=0))
     return rule_laws.cases(
         (*pairs[:known], *pairs[known::SEARCHED]) if searches else pairs, scheme, n
     )
@@ -83,8 +82,8 @@ def audit(
       seed, vocabulary: of the battery.
 
     Raises:
-      ValueError: the rule cannot be judged: it claims an unknown scheme, does not take n, or V^n is
-        too large.
+      ValueError: the rule cannot be audited: it claims an unknown scheme, does not take n, or V^n
+        is too large.
     """
     check_claims(make)
     if not make.claims.admits(n):
@@ -100,7 +99,7 @@ def audit(
 
 
 def check_claims(make: type[Rule]) -> None:
-    """Refuse a rule that cannot be judged.
+    """Refuse a rule that cannot be audited.
 
     Raises:
       ValueError: it claims an unknown scheme, or has a field without a default.
@@ -120,12 +119,13 @@ def check_claims(make: type[Rule]) -> None:
     ]
     if needed and not claims.per_pair:
         raise ValueError(
-            f"rule {make.name}: {needed[0]} needs a default, so that the rule can be judged"
+            f"rule {make.name}: {needed[0]} needs a default, so that the rule can be audited"
         )
 
 
 def _judge(make: type[Rule], cases: rule_laws.Cases, drawn: str) -> Row:
-    per_pair, where = make.claims.per_pair, "" if make.claims.per_pair else ", every mask"
+    per_pair = make.claims.per_pair
+    where = "" if make.claims.per_pair else ", every mask"
     scope = (
         f"V = {cases.vocabulary}, {len(cases.names)} pairs: every tuple of drafts{where}, float64 "
         f"and float32{drawn}"
@@ -149,15 +149,15 @@ def _judge(make: type[Rule], cases: rule_laws.Cases, drawn: str) -> Row:
             f"returns shape {wide.shape[3:]}, expected ({cases.vocabulary},)",
             scope,
         )
-    judged = Judged(rule, cases, wide, single, masks)
+    audited = RuleUnderAudit(rule, cases, wide, single, masks)
     checks = rule_checks.OF_LAWS + (rule_checks.OF_CLAIMS if make.claims.lossless else ())
-    verdict = next(filter(None, (check(judged) for check in checks)), "ok")
+    verdict = next(filter(None, (check(audited) for check in checks)), "ok")
     warning = (
-        rule_checks.flips_at_near_ties(judged) if make.claims.lossless and verdict == "ok" else ""
+        rule_checks.flips_at_near_ties(audited) if make.claims.lossless and verdict == "ok" else ""
     )
     return row(
-        loss(judged),
-        float(acceptance(judged, wide).mean()),
+        loss(audited),
+        float(acceptance(audited, wide).mean()),
         float(cases.optimum.mean()),
         verdict,
         scope + warning,

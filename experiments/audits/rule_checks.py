@@ -7,23 +7,29 @@ from collections.abc import Callable
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.audits.judged import Judged, Reason, acceptance, drawn_mass, losses
+from experiments.audits.rule_under_audit import (
+    Reason,
+    RuleUnderAudit,
+    acceptance,
+    drawn_mass,
+    losses,
+)
 from experiments.audits.tolerances import EXACT, NEARBY, OPTIMUM, SINGLE, near, off
 from experiments.enumeration import rule_laws
 from experiments.enumeration.rule_laws import Array
 from specjax.rules import Law, Scalar, Solves
 
 
-def is_law(judged: Judged) -> Reason:
+def is_law(audited: RuleUnderAudit) -> Reason:
     """Every row is finite, non-negative and sums to 1: for every tuple, off the support of q too,
     and under every mask.
     """
-    return _row_reason(judged, judged.wide, EXACT, "") or _row_reason(
-        judged, judged.single, SINGLE, "in float32 "
+    return _row_reason(audited, audited.wide, EXACT, "") or _row_reason(
+        audited, audited.single, SINGLE, "in float32 "
     )
 
 
-def _row_reason(judged: Judged, laws: Array, tolerance: float, precision: str) -> Reason:
+def _row_reason(audited: RuleUnderAudit, laws: Array, tolerance: float, precision: str) -> Reason:
     sums = laws.sum(-1)
     faults = (
         (np.where(np.isfinite(laws).all(-1), 0, 1), "holds a number that is not finite"),
@@ -33,19 +39,20 @@ def _row_reason(judged: Judged, laws: Array, tolerance: float, precision: str) -
     for error, words in faults:
         b, mask, x = np.unravel_index(np.argmax(error), error.shape)
         if error[b, mask, x] > tolerance:
-            drafts = _drafts(judged, mask, x)
+            drafts = _drafts(audited, mask, x)
             return (
                 f"no law: {precision}it {words} (sum {sums[b, mask, x]:.6g}) for drafts {drafts} "
-                f"on {judged.cases.names[b]}"
+                f"on {audited.cases.names[b]}"
             )
     return ""
 
 
-def ignores_masked_slots(judged: Judged) -> Reason:
+def ignores_masked_slots(audited: RuleUnderAudit) -> Reason:
     """What masked slots hold is never read."""
-    n, vocabulary = judged.cases.n, judged.cases.vocabulary
-    for row, mask in enumerate(judged.masks):
-        grid = judged.wide[:, row].reshape(-1, *(vocabulary,) * n, vocabulary)
+    n = audited.cases.n
+    vocabulary = audited.cases.vocabulary
+    for row, mask in enumerate(audited.masks):
+        grid = audited.wide[:, row].reshape(-1, *(vocabulary,) * n, vocabulary)
         spread = max(
             (np.ptp(grid, axis=1 + slot).max() for slot in np.flatnonzero(~mask)), default=0
         )
@@ -57,39 +64,40 @@ def ignores_masked_slots(judged: Judged) -> Reason:
     return ""
 
 
-def emits_p_without_drafts(judged: Judged) -> Reason:
+def emits_p_without_drafts(audited: RuleUnderAudit) -> Reason:
     """With every slot masked the law is p."""
-    if judged.masks[0].any():
+    if audited.masks[0].any():
         return ""
-    error = np.abs(judged.wide[:, 0] - judged.cases.p[:, None]).max((1, 2))
-    return _worst(judged, error, EXACT, "with every slot masked it does not emit p")
+    error = np.abs(audited.wide[:, 0] - audited.cases.p[:, None]).max((1, 2))
+    return _worst(audited, error, EXACT, "with every slot masked it does not emit p")
 
 
-def is_that_of_the_live_slots(judged: Judged) -> Reason:
+def is_that_of_the_live_slots(audited: RuleUnderAudit) -> Reason:
     """Under a mask with m live slots, wherever they lie, the law is that of m drafts.
 
     Rules that search are weighed by the chance of the drafts: at drafts that are never seen
     rounding decides where the search ends.
     """
-    cases, n = judged.cases, judged.cases.n
-    for row, mask in enumerate(judged.masks):
+    cases = audited.cases
+    n = audited.cases.n
+    for row, mask in enumerate(audited.masks):
         live = int(mask.sum())
-        if live in (0, n) or not judged.rule.claims.admits(live):
+        if live in (0, n) or not audited.rule.claims.admits(live):
             continue
         q = cases.q[:, mask] if cases.q.ndim == 3 else cases.q
-        alone = rule_laws.laws(judged.rule, cases.p, q, live, rule_laws.patterns(live))[:, -1]
+        alone = rule_laws.laws(audited.rule, cases.p, q, live, rule_laws.patterns(live))[:, -1]
         index = np.ravel_multi_index(
             tuple(rule_laws.tuples(cases.vocabulary, n)[:, mask].T), (cases.vocabulary,) * live
         )
-        difference = np.abs(judged.wide[:, row] - alone[:, index])
+        difference = np.abs(audited.wide[:, row] - alone[:, index])
         error = (
             np.einsum("bx,bxy->b", cases.mass[row], difference)
-            if judged.rule.claims.searches
+            if audited.rule.claims.searches
             else difference.max((1, 2))
         )
         if error.max() > EXACT:
             return _worst(
-                judged,
+                audited,
                 error,
                 EXACT,
                 f"with mask {_bits(mask)} the law is not that of {live} drafts: the mask is "
@@ -98,27 +106,28 @@ def is_that_of_the_live_slots(judged: Judged) -> Reason:
     return ""
 
 
-def is_lossless(judged: Judged) -> Reason:
+def is_lossless(audited: RuleUnderAudit) -> Reason:
     """Under every mask that the scheme can leave, the emitted law is p."""
-    error, slots, b, token = max(losses(judged, judged.wide))
+    error, slots, b, token = max(losses(audited, audited.wide))
     if error <= EXACT:
         return ""
-    name = judged.cases.names[b]
+    name = audited.cases.names[b]
     where = f"on {name} with {slots} drafts, worst at token {token}"
-    return f"not lossless under {judged.cases.scheme}: total variation {error:.3g} from p {where}"
+    return f"not lossless under {audited.cases.scheme}: total variation {error:.3g} from p {where}"
 
 
-def meets_its_expectation(judged: Judged) -> Reason:
+def meets_its_expectation(audited: RuleUnderAudit) -> Reason:
     """In either precision what the rule says of its acceptance is the enumerated one."""
-    reasons = (_off_what_is_said(judged, *said) for said in _said(judged))
+    reasons = (_off_what_is_said(audited, *said) for said in _said(audited))
     return next(filter(None, reasons), "")
 
 
-def _said(judged: Judged) -> list[tuple[str, Callable[[Law, Law], Scalar]]]:
+def _said(audited: RuleUnderAudit) -> list[tuple[str, Callable[[Law, Law], Scalar]]]:
     """What the rule says of its acceptance: by its expectation, and out of its solve."""
-    rule, n = judged.rule, judged.cases.n
+    rule = audited.rule
+    n = audited.cases.n
     said: list[tuple[str, Callable[[Law, Law], Scalar]]] = []
-    if not rule.claims.stated_at(judged.cases.scheme, n):
+    if not rule.claims.stated_at(audited.cases.scheme, n):
         return said
     if hasattr(rule, "expected_acceptance"):
         said.append(("expected_acceptance", lambda p, q: rule.expected_acceptance(p, q, n)))
@@ -127,18 +136,20 @@ def _said(judged: Judged) -> list[tuple[str, Callable[[Law, Law], Scalar]]]:
     return said
 
 
-def _off_what_is_said(judged: Judged, name: str, stating: Callable[[Law, Law], Scalar]) -> Reason:
-    cases = judged.cases
+def _off_what_is_said(
+    audited: RuleUnderAudit, name: str, stating: Callable[[Law, Law], Scalar]
+) -> Reason:
+    cases = audited.cases
     for laws, dtype, slack, precision in (
-        (judged.wide, np.float64, OPTIMUM, ""),
-        (judged.single, np.float32, SINGLE, "in float32 "),
+        (audited.wide, np.float64, OPTIMUM, ""),
+        (audited.single, np.float32, SINGLE, "in float32 "),
     ):
         stated = rule_laws.expectations(stating, cases.p, cases.q, dtype)
-        measured = acceptance(judged, laws)
+        measured = acceptance(audited, laws)
         error = np.nan_to_num(np.abs(stated - measured), nan=np.inf)
         # near ties it may follow float64's other branch
         if dtype is np.float32 and error.max() > slack:
-            error = off(stated, *_acceptances_nearby(judged))
+            error = off(stated, *_acceptances_nearby(audited))
         b = int(np.argmax(error))
         if error[b] > slack:
             return (
@@ -148,27 +159,27 @@ def _off_what_is_said(judged: Judged, name: str, stating: Callable[[Law, Law], S
     return ""
 
 
-def meets_its_certificate(judged: Judged) -> Reason:
+def meets_its_certificate(audited: RuleUnderAudit) -> Reason:
     """In either precision `certificate` states the enumerated acceptance, an upper end of alpha*,
     their gap and a bound on the bias.
 
     Where it says that the solve failed, the acceptance is not compared: another program may have
     got further.
     """
-    rule, cases = judged.rule, judged.cases
+    rule, cases = audited.rule, audited.cases
     if not hasattr(rule, "certificate"):
         return ""
     rows = np.arange(len(cases.names))
     for laws, dtype, slack, precision in (
-        (judged.wide, np.float64, OPTIMUM, ""),
-        (judged.single, np.float32, SINGLE, "in float32 "),
+        (audited.wide, np.float64, OPTIMUM, ""),
+        (audited.single, np.float32, SINGLE, "in float32 "),
     ):
         alpha, alpha_star, gap, tv_bound, solved = rule_laws.certificates(rule, cases, dtype).T
         emitted = np.einsum("bx,bxy->by", drawn_mass(cases), laws[rows, cases.natural])
         bias = np.abs(emitted - cases.p.astype(dtype)).sum(1) / 2
         faults = (
             (
-                solved * np.abs(alpha - acceptance(judged, laws)),
+                solved * np.abs(alpha - acceptance(audited, laws)),
                 "alpha is not the enumerated acceptance",
             ),
             (cases.optimum - alpha_star, "alpha_star is below the optimum"),
@@ -177,7 +188,7 @@ def meets_its_certificate(judged: Judged) -> Reason:
         )
         for (error, words), allowed in zip(faults, (slack, slack, slack, EXACT), strict=True):
             reason = _worst(
-                judged,
+                audited,
                 np.nan_to_num(error, nan=np.inf),
                 allowed,
                 f"{precision}its certificate's {words}",
@@ -187,111 +198,116 @@ def meets_its_certificate(judged: Judged) -> Reason:
     return ""
 
 
-def is_no_better_than_the_optimum(judged: Judged) -> Reason:
+def is_no_better_than_the_optimum(audited: RuleUnderAudit) -> Reason:
     """A lossless rule is a coupling: it cannot beat alpha*."""
     return _against_optimum(
-        judged, lambda value, best: value - best, "accepts more than the optimum"
+        audited, lambda value, best: value - best, "accepts more than the optimum"
     )
 
 
-def attains_the_optimum(judged: Judged) -> Reason:
+def attains_the_optimum(audited: RuleUnderAudit) -> Reason:
     """A rule that claims the optimum for this n accepts as much."""
-    if not judged.rule.claims.optimal_at(judged.cases.n):
+    if not audited.rule.claims.optimal_at(audited.cases.n):
         return ""
     return _against_optimum(
-        judged,
+        audited,
         lambda value, best: best - value,
-        f"claims the optimum for n = {judged.cases.n} and misses it",
+        f"claims the optimum for n = {audited.cases.n} and misses it",
     )
 
 
-def _against_optimum(judged: Judged, excess: Callable[[Array, Array], Array], words: str) -> Reason:
-    value, best = acceptance(judged, judged.wide), judged.cases.optimum
+def _against_optimum(
+    audited: RuleUnderAudit, excess: Callable[[Array, Array], Array], words: str
+) -> Reason:
+    value = acceptance(audited, audited.wide)
+    best = audited.cases.optimum
     over = excess(value, best)
     b = int(np.argmax(over))
     if over[b] <= OPTIMUM:
         return ""
-    return f"{words}: {value[b]:.9g} on {judged.cases.names[b]}, the optimum is {best[b]:.9g}"
+    return f"{words}: {value[b]:.9g} on {audited.cases.names[b]}, the optimum is {best[b]:.9g}"
 
 
-def holds_in_single_precision(judged: Judged) -> Reason:
+def holds_in_single_precision(audited: RuleUnderAudit) -> Reason:
     """Laws computed in float32 emit p, and accept as much as those of float64, within 1e-6, where
     no solve says that it failed.
 
     Near a tie a rule that compares may take another branch in float32: then it is held to what
     float64 accepts of laws nearby.
     """
-    error, slots, b, _ = max(losses(judged, judged.single))
+    error, slots, b, _ = max(losses(audited, audited.single))
     if error > SINGLE:
         return (
             f"in float32 not lossless: total variation {error:.3g} from p on "
-            f"{judged.cases.names[b]} with {slots} drafts"
+            f"{audited.cases.names[b]} with {slots} drafts"
         )
-    shift = _shift(judged)
+    shift = _shift(audited)
     if shift.max() > SINGLE:
         shift = np.where(
             shift > SINGLE,
-            off(acceptance(judged, judged.single), *_acceptances_nearby(judged)),
+            off(acceptance(audited, audited.single), *_acceptances_nearby(audited)),
             shift,
         )
-    return _worst(judged, shift, SINGLE, "in float32 the acceptance differs from float64's")
+    return _worst(audited, shift, SINGLE, "in float32 the acceptance differs from float64's")
 
 
-def flips_at_near_ties(judged: Judged) -> str:
+def flips_at_near_ties(audited: RuleUnderAudit) -> str:
     """A warning where float32 accepts more or less than float64, as float64 itself does of laws
     that float32 cannot tell apart.
     """
     return _worst(
-        judged,
-        _shift(judged),
+        audited,
+        _shift(audited),
         SINGLE,
         "; beware: at near ties float32 accepts otherwise than float64",
     )
 
 
-def _shift(judged: Judged) -> Array:
+def _shift(audited: RuleUnderAudit) -> Array:
     """How far the acceptance in float32 lies from that in float64, where no solve says that it
     failed: [B].
     """
-    shift = np.abs(acceptance(judged, judged.single) - acceptance(judged, judged.wide))
-    if hasattr(judged.rule, "certificate"):
-        shift *= rule_laws.certificates(judged.rule, judged.cases, np.float32)[:, -1]
+    shift = np.abs(acceptance(audited, audited.single) - acceptance(audited, audited.wide))
+    if hasattr(audited.rule, "certificate"):
+        shift *= rule_laws.certificates(audited.rule, audited.cases, np.float32)[:, -1]
     return shift
 
 
-def _acceptances_nearby(judged: Judged) -> tuple[Array, Array]:
+def _acceptances_nearby(audited: RuleUnderAudit) -> tuple[Array, Array]:
     """The least and the most that float64 accepts of laws which differ from the case's by roundings
     of float32: two arrays [B].
     """
-    cases, rng = judged.cases, np.random.default_rng(0)
+    cases = audited.cases
+    rng = np.random.default_rng(0)
 
     pairs = ((near(cases.p, rng), near(cases.q, rng)) for _ in range(NEARBY))
-    laws = (rule_laws.laws(judged.rule, p, q, cases.n, judged.masks) for p, q in pairs)
-    values = np.stack([acceptance(judged, judged.wide), *(acceptance(judged, law) for law in laws)])
+    laws = (rule_laws.laws(audited.rule, p, q, cases.n, audited.masks) for p, q in pairs)
+    values = np.stack(
+        [acceptance(audited, audited.wide), *(acceptance(audited, law) for law in laws)]
+    )
     return values.min(0), values.max(0)
 
 
-def takes_drafts_one_by_one(judged: Judged) -> Reason:
+def takes_drafts_one_by_one(audited: RuleUnderAudit) -> Reason:
     """A rule that claims to be sequential: given the drafts so far, the emitted law is the same
     whether one more is drawn or not.
     """
-    cases, n, vocabulary, claims = (
-        judged.cases,
-        judged.cases.n,
-        judged.cases.vocabulary,
-        judged.rule.claims,
-    )
+    cases = audited.cases
+    n = audited.cases.n
+    vocabulary = audited.cases.vocabulary
+    claims = audited.rule.claims
     if not claims.sequential or claims.per_pair:
         return ""
     for live in filter(claims.admits, range(1, n)):
-        few, many = rule_laws.prefix(n, live), rule_laws.prefix(n, live + 1)
+        few = rule_laws.prefix(n, live)
+        many = rule_laws.prefix(n, live + 1)
         shape = (len(cases.names), vocabulary**live, -1)
         mass = cases.mass[many].reshape(shape)  # where masked slots hold 0
-        laws = judged.wide[:, many].reshape(*shape[:2], mass.shape[2], vocabulary)
-        alone = judged.wide[:, few].reshape(laws.shape)[:, :, 0]
+        laws = audited.wide[:, many].reshape(*shape[:2], mass.shape[2], vocabulary)
+        alone = audited.wide[:, few].reshape(laws.shape)[:, :, 0]
         moved = np.einsum("bxz,bxzy->bxy", mass, laws) - mass.sum(2, keepdims=True) * alone
         reason = _worst(
-            judged,
+            audited,
             np.abs(moved).sum((1, 2)) / 2,
             EXACT,
             f"not sequential: with {live} drafts known one more moves the emitted law",
@@ -318,17 +334,18 @@ OF_CLAIMS = (
 )
 
 
-def _worst(judged: Judged, error: Array, tolerance: float, words: str) -> Reason:
+def _worst(audited: RuleUnderAudit, error: Array, tolerance: float, words: str) -> Reason:
     b = int(np.argmax(error))
-    return f"{words}, by {error[b]:.3g} on {judged.cases.names[b]}" if error[b] > tolerance else ""
+    return f"{words}, by {error[b]:.3g} on {audited.cases.names[b]}" if error[b] > tolerance else ""
 
 
-def _drafts(judged: Judged, mask: np.intp, x: np.intp) -> str:
-    tokens = rule_laws.tuples(judged.cases.vocabulary, judged.cases.n)[x]
+def _drafts(audited: RuleUnderAudit, mask: np.intp, x: np.intp) -> str:
+    tokens = rule_laws.tuples(audited.cases.vocabulary, audited.cases.n)[x]
     return (
         "("
         + ", ".join(
-            str(t) if live else "masked" for t, live in zip(tokens, judged.masks[mask], strict=True)
+            str(t) if live else "masked"
+            for t, live in zip(tokens, audited.masks[mask], strict=True)
         )
         + ")"
     )

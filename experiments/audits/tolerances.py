@@ -14,7 +14,8 @@ OPTIMUM = 1e-9
 # 8 ulp of 1.
 SINGLE = 1e-6
 # Two roundings of float32 at the most, and how many laws nearby are looked at.
-ULP, NEARBY = 2.0**-22, 16
+ULP = 2.0**-22
+NEARBY = 16
 
 
 def near(law: Array, rng: np.random.Generator) -> Array:

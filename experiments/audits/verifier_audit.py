@@ -1,4 +1,4 @@
-"""A verifier judged on a draft tree: its law on every tree that can be drawn, and the sequences
+"""A verifier audited on a draft tree: its law on every tree that can be drawn, and the sequences
 that it emits.
 """
 
@@ -51,7 +51,7 @@ class Row(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """A verifier to judge; of one that lifts a rule to a tree, the claims are the rule's."""
+    """A verifier to audit; of one that lifts a rule to a tree, the claims are the rule's."""
 
     name: str
     verifier: Verifier
@@ -72,10 +72,10 @@ def candidate(make: type[Verifier]) -> Candidate:
     ]
     if needed:
         raise ValueError(
-            f"verifier {make.name}: {needed[0]} needs a default, so that the verifier can be judged"
+            f"verifier {make.name}: {needed[0]} needs a default, for the audit makes one without"
         )
     if not hasattr(make, "claims"):
-        raise ValueError(f"verifier {make.name}: expected claims, to judge it by")
+        raise ValueError(f"verifier {make.name}: expected claims, to audit it by")
     verifier = make()
     known = theory.drafting.names()
     unknown = sorted(verifier.claims.drafting - set(known))
@@ -91,7 +91,7 @@ def lifted(make: Callable[[Rule], Verifier], rule: type[Rule]) -> Candidate:
     """A verifier that takes a rule to every node, with this rule.
 
     Raises:
-      ValueError: the rule cannot be judged, or holds the plan of one pair of laws.
+      ValueError: the rule cannot be audited, or holds the plan of one pair of laws.
     """
     check_claims(rule)
     rules.check_decodes(rule)
@@ -178,10 +178,10 @@ def audit_verifier(
       ValueError: the verifier's claims do not cover the tree, or there is too much to enumerate.
     """
     check(one, scheme, tree)
-    return judge(one, scheme, tree, pair)
+    return audit(one, scheme, tree, pair)
 
 
-def judge(
+def audit(
     one: Candidate, scheme: str, tree: str, pair: theory.battery.Pair | None, seed: int = 0
 ) -> Row:
     """`audit_verifier`, once the claims are known to cover the tree."""
@@ -194,30 +194,30 @@ def judge(
         )
     except NoTreeError as finding:
         return row(None, None, None, str(finding), f"{sampled_trees.DRAWS} trees: drawn")
-    judged = verifier_checks.Judged(
+    audited = verifier_checks.VerifierUnderAudit(
         cases, verifier_laws.rows(cases), functools.partial(_laws, one.verifier, cases)
     )
     checks = verifier_checks.OF_LOSSLESS if one.claims.lossless else verifier_checks.OF_ALL
     if one.claims.sequential:
         checks = (*checks, verifier_checks.is_sequential)
     try:
-        verdict = next(filter(None, (check(judged) for check in checks)), "")
+        verdict = next(filter(None, (check(audited) for check in checks)), "")
         verdict = (
             verdict
-            or walk_checks.draws_its_law(one.verifier, cases, judged.rows, judged.wide, seed)
+            or walk_checks.draws_its_law(one.verifier, cases, audited.rows, audited.wide, seed)
             or "ok"
         )
     except _NoLaws as finding:
         return row(None, None, cases.optimum, str(finding), scope(cases, seed))
-    accepted = verifier_checks.accepted(judged, judged.wide)
+    accepted = verifier_checks.accepted(audited, audited.wide)
     values = [
         value
         for instance, value in accepted
         if cases.optimum is None or instance.optimum is not None
     ]
-    loss = verifier_checks.loss(judged)
+    loss = verifier_checks.loss(audited)
     warning = (
-        verifier_checks.flips_at_near_ties(judged)
+        verifier_checks.flips_at_near_ties(audited)
         if verdict == "ok" and one.claims.lossless
         else ""
     )
@@ -247,7 +247,7 @@ def within(loss: float, cases: verifier_laws.Cases) -> str:
 
 
 class _NoLaws(Exception):
-    """Why a verifier has no laws to judge."""
+    """Why a verifier has no laws to audit."""
 
 
 def _laws(

@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 import theory
-from experiments.audits.judged import Reason
+from experiments.audits.rule_under_audit import Reason
 from experiments.audits.tolerances import EXACT, NEARBY, OPTIMUM, SINGLE, near, off
 from experiments.enumeration import verifier_laws
 from experiments.enumeration.verifier_laws import Array, Cases, Instance, Rows
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Judged:
+class VerifierUnderAudit:
     """The laws [T, N, V] of one verifier on all trees, each computed when it is first asked for:
     most of the time goes to compiling.
 
@@ -44,17 +44,19 @@ class Judged:
         return self.laws(verifier_laws.disturbed(self.rows), np.float64)
 
 
-def is_law(judged: Judged) -> Reason:
+def is_law(audited: VerifierUnderAudit) -> Reason:
     """On every drawn tree the law over nodes and tokens is finite, non-negative and sums to 1."""
-    return _law_reason(judged, judged.wide, EXACT, "")
+    return _law_reason(audited, audited.wide, EXACT, "")
 
 
-def is_law_in_single_precision(judged: Judged) -> Reason:
+def is_law_in_single_precision(audited: VerifierUnderAudit) -> Reason:
     """The same in float32, within 1e-6."""
-    return _law_reason(judged, judged.single, SINGLE, "in float32 ")
+    return _law_reason(audited, audited.single, SINGLE, "in float32 ")
 
 
-def _law_reason(judged: Judged, laws: Array, tolerance: float, precision: str) -> Reason:
+def _law_reason(
+    audited: VerifierUnderAudit, laws: Array, tolerance: float, precision: str
+) -> Reason:
     sums = laws.sum((1, 2))
     faults = (
         (np.where(np.isfinite(laws).all((1, 2)), 0, 1), "holds a number that is not finite"),
@@ -64,16 +66,16 @@ def _law_reason(judged: Judged, laws: Array, tolerance: float, precision: str) -
     for error, words in faults:
         row = int(np.argmax(error))
         if error[row] > tolerance:
-            return f"no law: {precision}it {words} (sum {sums[row]:.6g}) on {_tree(judged, row)}"
+            return f"no law: {precision}it {words} (sum {sums[row]:.6g}) on {_tree(audited, row)}"
     return ""
 
 
-def ignores_what_was_not_drawn(judged: Judged) -> Reason:
+def ignores_what_was_not_drawn(audited: VerifierUnderAudit) -> Reason:
     """No walk ends at a node that was not drawn; what such a node holds, and the draft law of a
     leaf, are never read.
     """
-    moved = np.nan_to_num(np.abs(judged.disturbed - judged.wide).max((1, 2)), nan=np.inf)
-    reached = np.where(judged.rows.active[..., None], 0, judged.wide).sum((1, 2))
+    moved = np.nan_to_num(np.abs(audited.disturbed - audited.wide).max((1, 2)), nan=np.inf)
+    reached = np.where(audited.rows.active[..., None], 0, audited.wide).sum((1, 2))
     faults = (
         (moved, "reads what was never drawn: it moves the law by {:.3g} on {}"),
         (reached, "ends with probability {:.3g} at nodes that were never drawn, on {}"),
@@ -81,20 +83,20 @@ def ignores_what_was_not_drawn(judged: Judged) -> Reason:
     for error, words in faults:
         row = int(np.argmax(error))
         if error[row] > EXACT:
-            return words.format(error[row], _tree(judged, row))
+            return words.format(error[row], _tree(audited, row))
     return ""
 
 
-def is_lossless(judged: Judged) -> Reason:
+def is_lossless(audited: VerifierUnderAudit) -> Reason:
     """In every world, whatever is missing, emitted sequences have the target's law; where trees are
     drawn, within what may be chance.
     """
-    return _loss_reason(judged, judged.wide, EXACT, "")
+    return _loss_reason(audited, audited.wide, EXACT, "")
 
 
-def is_no_better_than_the_optimum(judged: Judged) -> Reason:
+def is_no_better_than_the_optimum(audited: VerifierUnderAudit) -> Reason:
     """What a lossless verifier accepts is bounded by the joint optimum of the tree."""
-    for instance, value in accepted(judged, judged.wide):
+    for instance, value in accepted(audited, audited.wide):
         if instance.optimum is not None and value > instance.optimum + OPTIMUM:
             return (
                 f"accepts more than the joint optimum: {value:.9g} on {instance.name}, the optimum "
@@ -103,44 +105,44 @@ def is_no_better_than_the_optimum(judged: Judged) -> Reason:
     return ""
 
 
-def holds_in_single_precision(judged: Judged) -> Reason:
+def holds_in_single_precision(audited: VerifierUnderAudit) -> Reason:
     """Laws computed in float32 emit the target's sequences, and accept as much as those of float64,
     within 1e-6.
 
     Near a tie a verifier may take another branch in float32: then it is held to what float64
     accepts of laws nearby.
     """
-    reason = _loss_reason(judged, judged.single, SINGLE, "in float32 ")
-    shift = _shift(judged)
+    reason = _loss_reason(audited, audited.single, SINGLE, "in float32 ")
+    shift = _shift(audited)
     if reason or shift.max() <= SINGLE:
         return reason
-    nearby = np.stack([_values(judged, law) for law in (judged.wide, *_laws_nearby(judged))])
-    shift = off(_values(judged, judged.single), nearby.min(0), nearby.max(0))
-    return _worst(judged, shift, "in float32 E[ell] differs from float64's")
+    nearby = np.stack([_values(audited, law) for law in (audited.wide, *_laws_nearby(audited))])
+    shift = off(_values(audited, audited.single), nearby.min(0), nearby.max(0))
+    return _worst(audited, shift, "in float32 E[ell] differs from float64's")
 
 
-def flips_at_near_ties(judged: Judged) -> str:
+def flips_at_near_ties(audited: VerifierUnderAudit) -> str:
     """A warning where float32 accepts more or less than float64, as float64 itself does of laws
     that float32 cannot tell apart.
     """
     return _worst(
-        judged, _shift(judged), "; beware: at near ties float32 accepts otherwise than float64"
+        audited, _shift(audited), "; beware: at near ties float32 accepts otherwise than float64"
     )
 
 
-def _shift(judged: Judged) -> Array:
+def _shift(audited: VerifierUnderAudit) -> Array:
     return np.nan_to_num(
-        np.abs(_values(judged, judged.single) - _values(judged, judged.wide)), nan=np.inf
+        np.abs(_values(audited, audited.single) - _values(audited, audited.wide)), nan=np.inf
     )
 
 
-def _worst(judged: Judged, error: Array, words: str) -> Reason:
-    worlds = [instance.name for instance in judged.cases.instances if instance.missing is None]
+def _worst(audited: VerifierUnderAudit, error: Array, words: str) -> Reason:
+    worlds = [instance.name for instance in audited.cases.instances if instance.missing is None]
     row = int(np.argmax(error))
     return f"{words}, by {error[row]:.3g} on {worlds[row]}" if error[row] > SINGLE else ""
 
 
-def _laws_nearby(judged: Judged) -> Iterator[Array]:
+def _laws_nearby(audited: VerifierUnderAudit) -> Iterator[Array]:
     """The laws on the same trees, where target and draft differ by roundings of float32."""
     rng = np.random.default_rng(0)
     for _ in range(NEARBY):
@@ -152,24 +154,24 @@ def _laws_nearby(judged: Judged) -> Iterator[Array]:
                     draft=near(instance.drawn.draft, rng),
                 )
             )
-            for instance in judged.cases.instances
+            for instance in audited.cases.instances
         ]
-        yield judged.laws(
-            verifier_laws.rows(dataclasses.replace(judged.cases, instances=tuple(moved))),
+        yield audited.laws(
+            verifier_laws.rows(dataclasses.replace(audited.cases, instances=tuple(moved))),
             np.float64,
         )
 
 
-def is_sequential(judged: Judged) -> Reason:
+def is_sequential(audited: VerifierUnderAudit) -> Reason:
     """Given the rest of the tree, the emitted sequences have the same law whether a leaf is drawn
     or not.
 
-    Judged at every leaf that is the last child of its parent; what is left is the tree that lacks
+    Shown at every leaf that is the last child of its parent; what is left is the tree that lacks
     this leaf.
     """
     parts = {
         (instance.world, instance.missing): (instance.drawn, laws)
-        for instance, laws in _parts(judged, judged.wide)
+        for instance, laws in _parts(audited, audited.wide)
     }
     for (world, leaf), (lacking, laws) in parts.items():
         parents = lacking.parents[0]
@@ -218,42 +220,44 @@ OF_LOSSLESS = (
 )
 
 
-def loss(judged: Judged) -> float:
+def loss(audited: VerifierUnderAudit) -> float:
     """The largest total variation between emitted sequences and the target's, over all
     instances.
     """
     return max(
-        theory.trees.loss(instance.drawn, laws) for instance, laws in _parts(judged, judged.wide)
+        theory.trees.loss(instance.drawn, laws) for instance, laws in _parts(audited, audited.wide)
     )
 
 
-def _values(judged: Judged, laws: Array) -> Array:
-    return np.array([value for _, value in accepted(judged, laws)])
+def _values(audited: VerifierUnderAudit, laws: Array) -> Array:
+    return np.array([value for _, value in accepted(audited, laws)])
 
 
-def accepted(judged: Judged, laws: Array) -> list[tuple[Instance, float]]:
+def accepted(audited: VerifierUnderAudit, laws: Array) -> list[tuple[Instance, float]]:
     """E[ell] in every world, on the whole tree."""
     parts = [
-        (instance, part) for instance, part in _parts(judged, laws) if instance.missing is None
+        (instance, part) for instance, part in _parts(audited, laws) if instance.missing is None
     ]
     return [
         (instance, theory.trees.expected_accepted(instance.drawn, part)) for instance, part in parts
     ]
 
 
-def _parts(judged: Judged, laws: Array) -> list[tuple[Instance, Array]]:
+def _parts(audited: VerifierUnderAudit, laws: Array) -> list[tuple[Instance, Array]]:
     """The laws of each instance."""
-    ends = np.cumsum([len(instance.drawn.mass) for instance in judged.cases.instances])
-    return list(zip(judged.cases.instances, np.split(laws, ends[:-1]), strict=True))
+    ends = np.cumsum([len(instance.drawn.mass) for instance in audited.cases.instances])
+    return list(zip(audited.cases.instances, np.split(laws, ends[:-1]), strict=True))
 
 
-def _loss_reason(judged: Judged, laws: Array, tolerance: float, precision: str) -> Reason:
+def _loss_reason(
+    audited: VerifierUnderAudit, laws: Array, tolerance: float, precision: str
+) -> Reason:
     losses = {
         instance.name: theory.trees.loss(instance.drawn, part)
-        for instance, part in _parts(judged, laws)
+        for instance, part in _parts(audited, laws)
     }
     worst = max(losses, key=lambda name: losses[name])
-    cases = judged.cases
+    cases = audited.cases
     if losses[worst] <= tolerance + cases.allowance:
         return ""
     where = (
@@ -268,12 +272,12 @@ def _loss_reason(judged: Judged, laws: Array, tolerance: float, precision: str) 
     return f"{precision}not lossless under {where}"
 
 
-def _tree(judged: Judged, row: int) -> str:
+def _tree(audited: VerifierUnderAudit, row: int) -> str:
     drawn = zip(
-        judged.rows.tokens[row, 1:].tolist(), judged.rows.active[row, 1:].tolist(), strict=True
+        audited.rows.tokens[row, 1:].tolist(), audited.rows.active[row, 1:].tolist(), strict=True
     )
-    ends = np.cumsum([len(instance.drawn.mass) for instance in judged.cases.instances])
-    name = judged.cases.instances[int(np.searchsorted(ends, row, "right"))].name
+    ends = np.cumsum([len(instance.drawn.mass) for instance in audited.cases.instances])
+    name = audited.cases.instances[int(np.searchsorted(ends, row, "right"))].name
     return (
         f"drafts ({', '.join(str(token) if live else 'none' for token, live in drawn)}) on {name}"
     )

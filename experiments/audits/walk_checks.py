@@ -9,8 +9,8 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from experiments.audits.judged import Reason
 from experiments.audits.rule_audit import raised
+from experiments.audits.rule_under_audit import Reason
 from experiments.cli import seeds
 from experiments.enumeration import verifier_laws
 from experiments.enumeration.rule_laws import CELLS
@@ -42,10 +42,11 @@ def draws_its_law(
     worlds, and in the first with gaps.
 
     Where a walk ends is told by the drafts on the way and the next token. A verifier that lacks one
-    of the two is judged by the other; a `verify` that runs `walk` on the uniforms of its key is the
-    same program, and is not run again.
+    of the two is audited by the other. A `verify` that runs `walk` on the uniforms of its key is
+    the same program, and is not run again.
     """
-    parts, ends = _instances(cases), cases.instances[0].drawn.target.size
+    parts = _instances(cases)
+    ends = cases.instances[0].drawn.target.size
     for face, draw in _faces(verifier, cases.drafting, _part(rows, slice(0, 1))).items():
         ran = functools.partial(_verdicts, verifier, draw, cases.drafting)
         try:
@@ -177,10 +178,13 @@ def _counts(
     fault = _fault(verdict, seen)
     if fault:
         raise _MisdrawnError(f"returns no walk: {fault}, on {one.name}")
-    every, last, vocabulary = np.arange(walks), verdict.length - 1, laws.shape[2]
+    every = np.arange(walks)
+    last = verdict.length - 1
+    vocabulary = laws.shape[2]
     ends = np.maximum(one.drawn.contexts, ROOT) * vocabulary  # [T, N]
     seen_at = ends[tree, verdict.path[every, last]] + verdict.tokens[every, last]
-    stated_at, mass = ends[..., None] + np.arange(vocabulary), one.drawn.mass[:, None, None] * laws
+    stated_at = ends[..., None] + np.arange(vocabulary)
+    mass = one.drawn.mass[:, None, None] * laws
     stated = np.bincount(stated_at.reshape(-1), mass.reshape(-1), size)
     counts = (
         np.bincount(seen_at, minlength=size).astype(np.float64),
@@ -192,10 +196,8 @@ def _counts(
 
 def _hold(name: str, seen: Array, stated: Array) -> None:
     walks = int(seen.sum())
-    distance, allowed = (
-        float(np.abs(seen - stated).sum() / 2 / walks),
-        allowance(stated / walks, walks),
-    )
+    distance = float(np.abs(seen - stated).sum() / 2 / walks)
+    allowed = allowance(stated / walks, walks)
     if distance > allowed:
         raise _MisdrawnError(
             f"does not draw its law: total variation {distance:.3g} on {name}, {allowed:.2g} may "
@@ -207,7 +209,8 @@ def _fault(verdict: Verdict, rows: Rows) -> str:
     """Why one of the verdicts is no way down its tree, with the drafts there and one token more;
     empty if all are.
     """
-    steps, every = verdict.path.shape[1], np.arange(len(verdict.path))
+    steps = verdict.path.shape[1]
+    every = np.arange(len(verdict.path))
     if np.any((verdict.length < 1) | (verdict.length > steps)):
         return "its length is not from 1 to D + 1"
     on = np.arange(steps) < verdict.length[:, None]
@@ -219,7 +222,8 @@ def _fault(verdict: Verdict, rows: Rows) -> str:
         return "it does not begin at the root, or holds something beyond its length"
     for step in range(1, steps):
         walk = every[on[:, step]]
-        node, above = verdict.path[walk, step], verdict.path[walk, step - 1]
+        node = verdict.path[walk, step]
+        above = verdict.path[walk, step - 1]
         if np.any(rows.parents[walk, node] != above) or not rows.active[walk, node].all():
             return "it visits a node that does not hang below the last, or was never drawn"
         if np.any(rows.tokens[walk, node] != verdict.tokens[walk, step - 1]):

@@ -43,7 +43,8 @@ def progress(description: str, total: int) -> Iterator[Step]:
             yield step
         return
     bar = Progress(console=stderr, transient=True)
-    task, timer = bar.add_task(description, total=total), threading.Timer(PATIENCE, bar.start)
+    task = bar.add_task(description, total=total)
+    timer = threading.Timer(PATIENCE, bar.start)
     timer.daemon = True
     timer.start()
     try:
@@ -56,7 +57,9 @@ def progress(description: str, total: int) -> Iterator[Step]:
 @contextlib.contextmanager
 def _lines(description: str, total: int) -> Iterator[Step]:
     """A thread says every few seconds how far it is, and the last word."""
-    start, over, words = time.monotonic(), threading.Event(), [""]
+    start = time.monotonic()
+    over = threading.Event()
+    words = [""]
 
     def tell() -> None:
         while not over.wait(EVERY):

@@ -5,7 +5,8 @@ import numpy as np
 
 from specjax._types import RandomKey
 
-LEAST, MOST = -(2**63), 2**63 - 1
+LEAST = -(2**63)
+MOST = 2**63 - 1
 
 
 def check(seed: int) -> int:

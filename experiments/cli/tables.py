@@ -120,12 +120,16 @@ def _fitting(widths: list[int], least: list[int], room: int) -> list[int]:
 
 def _folded(text: Text, width: int) -> Text:
     """The text in lines of at most this width, each with the indent of the first."""
-    indent, length, place, ends = len(text.plain) - len(text.plain.lstrip()), 0, 0, []
+    indent = len(text.plain) - len(text.plain.lstrip())
+    length = 0
+    place = 0
+    ends = []
     for piece in _pieces(text.plain):
         if length and length + len(piece.rstrip()) > width:
             ends.append(place)
             length = indent
-        length, place = length + len(piece), place + len(piece)
+        length = length + len(piece)
+        place = place + len(piece)
     lines = text.divide(ends)
     for line in lines:
         line.rstrip()

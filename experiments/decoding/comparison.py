@@ -146,7 +146,8 @@ def _told(rows: list[dict]) -> str:
 
 def _row(plan: Plan, program: Program, verifier: Verifier, index: int, measured: Measured) -> dict:
     """What verifier `index` did at the contexts, and how fast the decode that it led went."""
-    seen, own = measured.contexts, measured.led[index]
+    seen = measured.contexts
+    own = measured.led[index]
     nodes = jax.tree.map(lambda table: table[:, :, index], seen.nodes)
     used = seen.ran[:, :, None] & (nodes.proposed > 0)
     mass, expected, alpha_star = (

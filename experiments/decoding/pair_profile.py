@@ -46,10 +46,8 @@ def profile(
     the draw of the token averaged out.
     """
     tree = star(slots)
-    decoder, verifier = (
-        decode.decoder(pair, tree, SCHEME, sampling),
-        decode.verifier(rules.get(RULE)(), SCHEME, tree),
-    )
+    decoder = decode.decoder(pair, tree, SCHEME, sampling)
+    verifier = decode.verifier(rules.get(RULE)(), SCHEME, tree)
     start = paired.start(decoder, pair, key, prompts, lengths, calls)
     ran, (_, (masses, logs)) = paired.lead(decoder, (verifier,), start, 1, calls, _at_root, True)
     first, second = np.asarray(logs, np.float64)[ran].mean(0)
@@ -68,7 +66,8 @@ def _at_root(
     """The law's mass on each draft, and E[-log p], E[log^2 p]."""
     (verifier,) = verifiers
     assert isinstance(verifier, TopDown)
-    drafts, drawn = draft.tokens[ROOT + 1 :], draft.topology.active[ROOT + 1 :]
+    drafts = draft.tokens[ROOT + 1 :]
+    drawn = draft.topology.active[ROOT + 1 :]
     law = verifier.rule.law(drafts, p[ROOT], draft.q[ROOT], jnp.asarray(drawn))
     logs = jnp.log(jnp.where(p[ROOT] > 0, p[ROOT], 1))
     moments = jnp.stack([total(-p[ROOT] * logs), total(p[ROOT] * logs**2)])

@@ -131,10 +131,8 @@ def start(
     calls: int,
 ) -> Start:
     """Both models after each prompt, with room for so many target calls."""
-    params, budget = (
-        Params(pair.target_params, pair.draft_params),
-        calls * (decoder.drafter.topology.height + 1),
-    )
+    params = Params(pair.target_params, pair.draft_params)
+    budget = calls * (decoder.drafter.topology.height + 1)
     states = jax.vmap(functools.partial(decode.init, decoder, params, budget=budget))(
         prompts, lengths
     )
@@ -219,10 +217,8 @@ def _run(
 
 def _next(like: Verdict, token: Int[Array, ""]) -> Verdict:
     """The verdict that emits this token and no draft."""
-    tokens, path = (
-        jnp.zeros_like(like.tokens).at[0].set(token),
-        jnp.full_like(like.path, NO_NODE).at[0].set(ROOT),
-    )
+    tokens = jnp.zeros_like(like.tokens).at[0].set(token)
+    path = jnp.full_like(like.path, NO_NODE).at[0].set(ROOT)
     return Verdict(tokens, jnp.full_like(like.length, 1), path)
 
 

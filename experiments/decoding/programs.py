@@ -122,7 +122,7 @@ def fitting(claims: Claims, drawable: dict[str, TreeDrafting]) -> str | None:
     if scheme is None:
         return None
     tree = drawable[scheme]
-    one_by_one = tree.scheme != growth.STOPPED or claims.sequential
+    one_by_one = tree.scheme != growth.SEQUENTIAL or claims.sequential
     return (
         scheme
         if one_by_one and all(claims.admits(n) for n in tree.topology.arities if n > 0)

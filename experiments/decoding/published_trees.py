@@ -32,12 +32,12 @@ class Method(NamedTuple):
 
     Attributes:
       scheme: how the children of a node are drawn.
-      judges: rules and verifiers of such trees, that of the publication first.
+      verifiers: rules and verifiers of such trees, that of the publication first.
       trees: the trees within the limits, as `specjax compare --tree` reads them.
     """
 
     scheme: str
-    judges: tuple[str, ...]
+    verifiers: tuple[str, ...]
     trees: Callable[[Limits], tuple[str, ...]]
 
 
@@ -75,7 +75,8 @@ def _wide(kind: str) -> Callable[[Limits], tuple[str, ...]]:
 
 def _grown(kind: str) -> Callable[[Limits], tuple[str, ...]]:
     def trees(limits: Limits) -> tuple[str, ...]:
-        width, depth = min(limits.budget, GROWN), min(limits.budget, limits.depth)
+        width = min(limits.budget, GROWN)
+        depth = min(limits.budget, limits.depth)
         return (f"{kind}:{min(limits.budget, width * depth) + 1}x{width}x{depth}",)
 
     return trees

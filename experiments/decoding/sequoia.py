@@ -45,7 +45,8 @@ def resolved(trees: tuple[str, ...], pair: Pair, sampling: Sampling, seed: int) 
     if not check(trees):
         return trees
     prompts = prompt_files.padded([pair.tokenizer.encode(text) for text in pair.prompts[:PROMPTS]])
-    key, slots = jax.random.fold_in(seeds.key(seed), STREAM), min(SLOTS, pair.target.vocabulary)
+    key = jax.random.fold_in(seeds.key(seed), STREAM)
+    slots = min(SLOTS, pair.target.vocabulary)
     acceptance = pair_profile.profile(pair, sampling, key, *prompts, CALLS, slots).acceptance
     found = []
     for tree in trees:

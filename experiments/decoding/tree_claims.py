@@ -41,13 +41,13 @@ def claims(rows: list[dict]) -> list[dict]:
     return [
         _claim(rows, name, against, budget)
         for name in names
-        for against in METHODS[SINGLE].judges
+        for against in METHODS[SINGLE].verifiers
         for budget in budgets
     ]
 
 
 def _claim(rows: list[dict], name: str, against: str, budget: int) -> dict:
-    verifier = METHODS[name].judges[0]
+    verifier = METHODS[name].verifiers[0]
     several, trees = chosen(rows, name, verifier, budget)
     single, path = chosen(rows, SINGLE, against, budget)
     stated = {
@@ -63,5 +63,6 @@ def _claim(rows: list[dict], name: str, against: str, budget: int) -> dict:
         return {**stated, "difference": None, "low": None, "high": None, "reproduced": None}
     difference, error = mean(several - single)
     half = reach(error, len(single))
-    low, high = difference - half, difference + half
+    low = difference - half
+    high = difference + half
     return {**stated, "difference": difference, "low": low, "high": high, "reproduced": low > 0}

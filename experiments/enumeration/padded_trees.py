@@ -53,7 +53,7 @@ class Report(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Judged:
+class PaddedVerifier:
     """A verifier under one scheme.
 
     Attributes:
@@ -95,7 +95,7 @@ def off(laws: Laws, referee: theory.trees.Verifier, drawn: theory.Drawn) -> floa
     return float(np.abs(laws[asked] - some.laws(referee)).max())
 
 
-def judged(scheme: str, node_rules: Sequence[str], size: Size) -> list[Judged]:
+def padded_verifiers(scheme: str, node_rules: Sequence[str], size: Size) -> list[PaddedVerifier]:
     """The verifiers that cover a scheme: those of whole paths, then top-down with each of the
     rules.
 
@@ -106,11 +106,11 @@ def judged(scheme: str, node_rules: Sequence[str], size: Size) -> list[Judged]:
     found = []
     if scheme in Block.claims.drafting:
         found.append(
-            Judged("block", _is_path, _compiled(Block().law, scheme, size), verifiers.block)
+            PaddedVerifier("block", _is_path, _compiled(Block().law, scheme, size), verifiers.block)
         )
     if scheme in Traversal.claims.drafting:
         found.append(
-            Judged(
+            PaddedVerifier(
                 "traversal",
                 lambda _: True,
                 _compiled(Traversal().law, scheme, size),
@@ -129,7 +129,7 @@ def _is_path(topology: Topology) -> bool:
     return topology.width == 1
 
 
-def _top_down(rule: Rule, scheme: str, size: Size) -> Judged:
+def _top_down(rule: Rule, scheme: str, size: Size) -> PaddedVerifier:
     """On one path every rule is the one-draft rule, so that a path is left to `single`."""
 
     def covers(topology: Topology) -> bool:
@@ -138,15 +138,16 @@ def _top_down(rule: Rule, scheme: str, size: Size) -> Judged:
         )
 
     referee = verifiers.top_down(REFEREES[rule.name]) if rule.name in REFEREES else None
-    return Judged(
+    return PaddedVerifier(
         f"top_down:{rule.name}", covers, _compiled(TopDown(rule).law, scheme, size), referee
     )
 
 
-def _planned(rule: type[Rule], scheme: str) -> Judged:
+def _planned(rule: type[Rule], scheme: str) -> PaddedVerifier:
     node_rule = verifiers.optimal(scheme)
-    name, referee = f"top_down:{rule.name}", verifiers.top_down(node_rule)
-    return Judged(
+    name = f"top_down:{rule.name}"
+    referee = verifiers.top_down(node_rule)
+    return PaddedVerifier(
         name,
         lambda topology: not _is_path(topology),
         lambda topology, drawn: top_down_laws(node_rule, topology, drawn),
@@ -158,12 +159,11 @@ def top_down_laws(rule: verifiers.NodeRule, topology: Topology, drawn: theory.Dr
     """`theory.verifiers.top_down` on all trees of one shape, with one law for all trees that are
     alike at a node.
     """
-    laws, reach = (
-        np.zeros((*drawn.contexts.shape, drawn.target.shape[1])),
-        np.zeros(drawn.contexts.shape),
-    )
+    laws = np.zeros((*drawn.contexts.shape, drawn.target.shape[1]))
+    reach = np.zeros(drawn.contexts.shape)
     reach[:, ROOT] = 1.0
-    every, vocabulary = np.arange(len(reach)), drawn.target.shape[1]
+    every = np.arange(len(reach))
+    vocabulary = drawn.target.shape[1]
     for node, below in enumerate(theory.trees.children(topology.parents.tolist())):
         alike, place = np.unique(drawn.contexts[:, [node, *below]], axis=0, return_inverse=True)
         made = (
@@ -199,7 +199,8 @@ def _compiled(
 
     def laws(topology: Topology, drawn: theory.Drawn) -> Laws:
         (trees, nodes), vocabulary = drawn.contexts.shape, drawn.target.shape[1]
-        roomy, rows = widened(topology, size), -trees % TOGETHER
+        roomy = widened(topology, size)
+        rows = -trees % TOGETHER
         tokens = np.pad(drawn.tokens.astype(np.int32), ((0, rows), (0, size.nodes - nodes)), "edge")
         p, q = (
             np.pad(

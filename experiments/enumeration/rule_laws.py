@@ -43,7 +43,7 @@ def members(
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Cases:
-    """The pairs at which a rule is judged under one scheme with n slots, and what theory says of
+    """The pairs at which a rule is audited under one scheme with n slots, and what theory says of
     them.
 
     Attributes:
@@ -120,7 +120,8 @@ def slots(q: Array, n: int) -> Array:
 
 def _mass(problem: theory.Problem, mask: NDArray[np.bool_]) -> Array:
     """Q [V^n] of the live slots' drafts, zero where the scheme does not leave these slots live."""
-    vocabulary, count = len(problem.p), int(mask.sum())
+    vocabulary = len(problem.p)
+    count = int(mask.sum())
     mass = np.zeros((vocabulary,) * problem.n)
     if count == 0:
         mass.flat[0] = 1

@@ -106,14 +106,14 @@ def _grow(scheme: TreeDrafting, draft: jax.Array, key: jax.Array) -> Trees:
     """One tree, grown as a draft model grows it (`specjax.drafters.ModelDrafter`), with the table
     of laws for a model.
     """
-    levels, vocabulary = blank(scheme.widths, 1).levels, draft.shape[1]
-    state, here = scheme.start(), jnp.zeros(1, jnp.int32)
-    parents, active, tokens, contexts = (
-        [jnp.full(1, NO_NODE)],
-        [jnp.ones(1, bool)],
-        [jnp.full(1, ABSENT)],
-        [here],
-    )
+    levels = blank(scheme.widths, 1).levels
+    vocabulary = draft.shape[1]
+    state = scheme.start()
+    here = jnp.zeros(1, jnp.int32)
+    parents = [jnp.full(1, NO_NODE)]
+    active = [jnp.ones(1, bool)]
+    tokens = [jnp.full(1, ABSENT)]
+    contexts = [here]
     for depth, first in enumerate(levels[:-2]):
         state, level = scheme.expand(key, depth, state, draft[jnp.maximum(here, ROOT)])
         below = here[level.parents] * vocabulary + 1 + level.tokens
@@ -126,7 +126,8 @@ def _grow(scheme: TreeDrafting, draft: jax.Array, key: jax.Array) -> Trees:
         ):
             column.append(jnp.asarray(values))
     grown = scheme.finish(state, jnp.concatenate(parents), jnp.concatenate(active))
-    shape, places = grown.topology, jnp.asarray(grown.places)
+    shape = grown.topology
+    places = jnp.asarray(grown.places)
     live = jnp.asarray(shape.active)
     children = jnp.asarray(shape.children)
     return Trees(
@@ -148,7 +149,8 @@ def _fault(sizes: Topology, vocabulary: int, tree: Trees) -> str:
             "topology says"
         )
     for node in live[1:]:
-        above, token = int(tree.parents[node]), int(tree.tokens[node])
+        above = int(tree.parents[node])
+        token = int(tree.tokens[node])
         if (
             not 0 <= above < node
             or not tree.active[above]

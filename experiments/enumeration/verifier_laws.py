@@ -26,7 +26,7 @@ Indices = NDArray[np.int32] | NDArray[np.int64]
 # those are more
 TREES = 800
 GAP = ", "  # before what is missing in the name of an instance
-ROWS = 20_000  # drawn trees for all worlds; the first three worlds are always judged
+ROWS = 20_000  # drawn trees for all worlds; the first three worlds are always audited
 
 
 class World(NamedTuple):
@@ -61,7 +61,7 @@ class Instance(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Cases:
-    """What a verifier is judged by on one tree under one scheme.
+    """What a verifier is audited by on one tree under one scheme.
 
     Attributes:
       draws: how many trees of each world were drawn and counted, where theory has no law of them;
@@ -136,7 +136,7 @@ def cases(tree: str, scheme: str, pair: theory.battery.Pair | None) -> Cases:
     and all below it.
 
     What is missing is settled before anything is drawn: the rest is drawn as the smaller tree is.
-    Trees that are grown while drafting are judged on random laws only: where contexts are equally
+    Trees that are grown while drafting are audited on random laws only: where contexts are equally
     likely, which of them is grown is anyone's.
 
     Raises:
@@ -256,7 +256,8 @@ def disturbed(rows: Rows) -> Rows:
     """The same trees, with other tokens and laws at nodes that were not drawn, and other draft laws
     where nothing was drawn below.
     """
-    rng, vocabulary = np.random.default_rng(0), rows.p.shape[-1]
+    rng = np.random.default_rng(0)
+    vocabulary = rows.p.shape[-1]
     tree = np.arange(len(rows.parents))[:, None]
     drawn_below = np.zeros(rows.active.shape, bool)
     np.logical_or.at(

@@ -39,10 +39,13 @@ def peaked(rng: np.random.Generator, vocabulary: int) -> Pair:
 
 def zipf(rng: np.random.Generator, vocabulary: int) -> Pair:
     """p falls as rank^-1.5; q too, with two neighbouring ranks exchanged."""
-    order, ranked = rng.permutation(vocabulary), np.arange(1.0, vocabulary + 1) ** -ZIPF
-    exchanged, place = order.copy(), int(rng.integers(vocabulary - 1))
+    order = rng.permutation(vocabulary)
+    ranked = np.arange(1.0, vocabulary + 1) ** -ZIPF
+    exchanged = order.copy()
+    place = int(rng.integers(vocabulary - 1))
     exchanged[[place, place + 1]] = order[[place + 1, place]]
-    p, q = np.empty(vocabulary), np.empty(vocabulary)
+    p = np.empty(vocabulary)
+    q = np.empty(vocabulary)
     p[order], q[exchanged] = ranked / ranked.sum(), ranked / ranked.sum()
     return p, q
 

@@ -25,11 +25,12 @@ DARK_AND_LIGHT = colormaps["tab20"].colors  # type: ignore[attr-defined]
 COLOURS = [to_hex(colour) for colour in (*DARK_AND_LIGHT[::2], *DARK_AND_LIGHT[1::2])]
 
 
-def colour(judge: str) -> str:
+def colour(name: str) -> str:
     """The colour of a rule or verifier, by its place among all names; that of a file's hangs on its
     name alone.
     """
-    name, known = judge.removeprefix("top_down:"), (*rules.names(), *verifiers.names())
+    name = name.removeprefix("top_down:")
+    known = (*rules.names(), *verifiers.names())
     return COLOURS[
         (known.index(name) if name in known else zlib.crc32(name.encode())) % len(COLOURS)
     ]

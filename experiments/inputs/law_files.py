@@ -31,7 +31,8 @@ def load_pair(target: Path, draft: Path) -> tuple[Law, Law]:
     Raises:
       ValueError: a file does not hold one law, or their vocabularies differ.
     """
-    p, q = load(target), load(draft)
+    p = load(target)
+    q = load(draft)
     if len(p) != len(q):
         raise ValueError(
             f"{target} has {len(p)} tokens and {draft} {len(q)}: expected one vocabulary"

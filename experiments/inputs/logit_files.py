@@ -53,7 +53,8 @@ def find(source: Path) -> FloatArray:
     """
     path, name = source, ""
     if not source.exists() and ":" in source.name:
-        path, name = source.with_name(source.name.partition(":")[0]), source.name.partition(":")[2]
+        path = source.with_name(source.name.partition(":")[0])
+        name = source.name.partition(":")[2]
     suffixes = {".npy": _npy, ".npz": _npz, ".safetensors": _safetensors}
     if path.suffix not in suffixes:
         raise ValueError(f"{path}: expected a file that ends in {', '.join(suffixes)}")
@@ -70,11 +71,13 @@ def part(file: FloatArray, first: int, end: int, vocabulary: int) -> FloatArray:
     every = file.shape[-2]
 
     def read(rows: int) -> Iterator[Rows]:
-        at, held = 0, np.empty((0, vocabulary))
+        at = 0
+        held = np.empty((0, vocabulary))
         for chunk in file.read(rows):
             places = np.arange(at, at + len(chunk)) % every
             kept = chunk[(first <= places) & (places < end), :vocabulary]
-            at, held = at + len(chunk), np.concatenate([held.astype(chunk.dtype), kept])
+            at = at + len(chunk)
+            held = np.concatenate([held.astype(chunk.dtype), kept])
             if len(held) >= rows:
                 yield held[:rows]
                 held = held[rows:]
@@ -164,7 +167,8 @@ def _safetensors(path: Path, name: str) -> FloatArray:
         with safe_open(path, "numpy") as file:
             found = _only(path, list(file.keys()), name)
             tensor = file.get_slice(found)
-            shape, dtype = tuple(tensor.get_shape()), tensor.get_dtype()
+            shape = tuple(tensor.get_shape())
+            dtype = tensor.get_dtype()
     except SafetensorError as error:
         raise ValueError(f"{path}: not a whole .safetensors file: {error}") from None
     if dtype not in names:

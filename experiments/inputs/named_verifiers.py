@@ -48,13 +48,13 @@ def made(name: str) -> Rule | Verifier:
         raise ValueError(f"{name}: takes a rule to every node; name the rule itself")
     if not is_verifier(make):
         rules.check_decodes(make)
-    judge = make()
-    if is_verifier(make) and not isinstance(judge, Verifier):
+    verifier = make()
+    if is_verifier(make) and not isinstance(verifier, Verifier):
         raise ValueError(
             f"{name}: expected a verifier that decodes, with claims, law, verify and "
             "walk(uniforms, draft, p)"
         )
-    return judge
+    return verifier
 
 
 def is_verifier(make: type) -> bool:

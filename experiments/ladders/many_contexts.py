@@ -89,7 +89,8 @@ def study(
             "same contexts and tokens, at least one"
             + (", --vocabulary V cuts the padding" if target.shape[:-1] == draft.shape[:-1] else "")
         )
-    contexts, vocabulary = math.prod(target.shape[:-1]), target.shape[-1]
+    contexts = math.prod(target.shape[:-1])
+    vocabulary = target.shape[-1]
     rows, together = chunk(contexts, vocabulary)
     chosen: list[type[Rule]] = [rules.get(name) for name in names or named_verifiers.usual()]
     plans = [_plan(n, chosen, bool(names), vocabulary) for n in ns]
@@ -108,7 +109,8 @@ def study(
         ]
         # side by side they would take twice the memory
         law, *programs = [program.compile() for program in (to_laws, *lowered)]
-        files, chunks = [_Stream(file, rows) for file in (target, draft)], []
+        files = [_Stream(file, rows) for file in (target, draft)]
+        chunks = []
         begin = time.perf_counter()
         for start in track(range(0, contexts, rows), f"{contexts} contexts"):
             pair = []
@@ -192,10 +194,8 @@ def _plan(n: int, chosen: list[type[Rule]], named: bool, vocabulary: int) -> Pla
 
 def _take(plan: Plan, rule: Rule, scheme: str, vocabulary: int) -> None:
     """Give a rule its place in the plan, once its program is seen to trace."""
-    stated, law = (
-        rules.closed_form(rule, plan.n, scheme),
-        jax.ShapeDtypeStruct((vocabulary,), np.float32),
-    )
+    stated = rules.closed_form(rule, plan.n, scheme)
+    law = jax.ShapeDtypeStruct((vocabulary,), np.float32)
     if stated:
         jax.eval_shape(stated, law, law)
         plan.exact[rule.name] = stated
@@ -262,7 +262,7 @@ def _lower(at: At, law: jax.ShapeDtypeStruct, together: int) -> Lowered:
 
 
 def _common(row: Count, p: Law, q: Law) -> dict:
-    return {"first_try": bounds.first_try(p, q), "entropy": -total(jax.scipy.special.xlogy(p, p))}
+    return {"first_try": bounds.overlap(p, q), "entropy": -total(jax.scipy.special.xlogy(p, p))}
 
 
 def _at(plan: Plan) -> At:
@@ -280,7 +280,7 @@ def _at(plan: Plan) -> At:
                 key, rule, p, q, plan.n, plan.under[name], SAMPLES
             ).mean
         return {
-            "singleton": bounds.singleton(p, q, plan.n),
+            "singleton": bounds.singleton_bound(p, q, plan.n),
             "alpha_star": optima,
             "upper": upper,
             "acceptance": attained,
@@ -319,7 +319,8 @@ def check_optimum(ladder: Ladder, upper: dict[str, Values]) -> None:
         if expected is None or optimum is None or rule not in ladder.lossless - ladder.estimated:
             continue
         above = np.nan_to_num(expected - optimum, nan=np.inf)
-        count, worst = int(np.sum(above > ROUNDING)), int(np.argmax(above))
+        count = int(np.sum(above > ROUNDING))
+        worst = int(np.argmax(above))
         if count:
             raise RuntimeError(
                 f"rule {rule}: its expected acceptance of n = {ladder.n} drafts exceeds alpha* "

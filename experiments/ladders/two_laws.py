@@ -38,7 +38,7 @@ def study(
       RuntimeError: theory disagrees with `specjax.bounds`.
     """
     entropy = -np.sum(p * np.log(p, where=p > 0, out=np.zeros_like(p)))
-    first_try = rule_laws.expectations(bounds.first_try, p[None], q[None])
+    first_try = rule_laws.expectations(bounds.overlap, p[None], q[None])
     # most of the time goes into compiling, on one core each
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         asked = [_ask(pool, p, q, n, names) for n in ns]
@@ -74,7 +74,7 @@ def _ask(
     }
     chosen: list[type[Rule]] = [rules.get(name) for name in names or rules.names()]
     singleton = pool.submit(
-        rule_laws.expectations, functools.partial(bounds.singleton, n=n), p[None], q[None]
+        rule_laws.expectations, functools.partial(bounds.singleton_bound, n=n), p[None], q[None]
     )
     optima = {scheme: pool.submit(_optimum, problem) for scheme, problem in problems.items()}
     return _Asked(

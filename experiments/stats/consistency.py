@@ -25,7 +25,8 @@ def allowance(expected: NDArray[np.floating], delta: float) -> float:
     it that the inequality asks for, so delta is nominal where the expectations vary from text to
     text. Two-sided; delta is that of one mean.
     """
-    count, log = expected.size, np.log(2 / delta)
+    count = expected.size
+    log = np.log(2 / delta)
     variance = np.mean(np.clip(expected * (1 - expected), 0, 0.25))
     return float(np.sqrt(2 * variance * log / count) + log / (3 * count))
 

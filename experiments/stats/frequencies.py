@@ -24,7 +24,8 @@ def mean_allowance(values: NDArray[np.floating]) -> float:
     """What the mean of independent numbers from [0, 1] lies away from its expectation with
     probability below DELTA (Maurer and Pontil).
     """
-    log, count = math.log(4 / DELTA), len(values)
+    log = math.log(4 / DELTA)
+    count = len(values)
     return math.sqrt(
         2 * float(np.var(values, ddof=1, dtype=np.float64)) * log / count
     ) + 7 * log / (3 * (count - 1))

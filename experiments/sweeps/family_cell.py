@@ -100,7 +100,8 @@ def _over_contexts(
     """
     at_most = max(KEPT // laws.vocabulary, 1)
     together = max(TOGETHER // laws.vocabulary, 1) * sharding.all_devices().size
-    key, parts = stream(*_names(laws), *purpose), []
+    key = stream(*_names(laws), *purpose)
+    parts = []
     for start in range(0, contexts, at_most):
         size = min(at_most, contexts - start)
         p, q = _sampled(laws, start, size)
@@ -166,7 +167,7 @@ def _bound(scheme: str, n: int) -> Callable[[RandomKey, Law, Law], Optimum[Array
             if scheme in bounds.schemes()
             else bounds.Bracket(*jnp.full(3, jnp.nan))
         )
-        return Optimum(best.value, best.upper, bounds.first_try(p, q))
+        return Optimum(best.value, best.upper, bounds.overlap(p, q))
 
     return bound
 
@@ -179,12 +180,12 @@ def _judge(
     rule: Rule = rules.get(name)()
     stated = rules.closed_form(rule, n, scheme)
 
-    def judge(key: RandomKey, p: Law, q: Law) -> Acceptance:
+    def estimate(key: RandomKey, p: Law, q: Law) -> Acceptance:
         if stated:
             return Acceptance(stated(p, q), jnp.zeros(()))
         return Acceptance(*rules.estimate_acceptance(key, rule, p, q, n, scheme, SAMPLES))
 
-    return judge, stated is not None
+    return estimate, stated is not None
 
 
 def _row(cell: Cell, accepted: Values, optimum: Optimum[Values], exact: bool) -> dict:

@@ -189,7 +189,7 @@ def _cells(grid: Grid) -> list[Cell]:
         Sampling(temperature, top_p=top_p)
     for name in grid.pair:
         find({pair: pair for pair in pairs.names()}, "pair", name)
-    judged = _judged(grid) if grid.family else _decoded(grid)
+    measured = _of_family(grid) if grid.family else _of_pair(grid)
     sources: list[tuple[str | None, str | None, int | None]] = [
         (name, None, None) for name in grid.pair
     ]
@@ -213,7 +213,7 @@ def _cells(grid: Grid) -> list[Cell]:
         for pair, family, size in sources
         for temperature in grid.temperature
         for top_p in grid.top_p
-        for rule, source, scheme, n, tree in judged
+        for rule, source, scheme, n, tree in measured
     ]
 
 
@@ -224,16 +224,16 @@ def _canonical(text: str) -> str:
 
 
 # rule, hash of its file, scheme, n, tree
-Judged = tuple[str, str | None, str | None, int | None, str]
+Measured = tuple[str, str | None, str | None, int | None, str]
 
 
-def _judged(grid: Grid) -> list[Judged]:
+def _of_family(grid: Grid) -> list[Measured]:
     """Every rule under each listed scheme, or its first, with each n that both take."""
     for scheme in grid.scheme:
         drafting.get(scheme)
         if scheme not in drafting.from_one_law():
             raise ValueError(f"scheme {scheme}: does not draft from one law")
-    found: list[Judged] = []
+    found: list[Measured] = []
     for name, source, make in _rules(grid):
         own = drafting.first(make.claims)
         schemes = [scheme for scheme in grid.scheme or (own,) if scheme in make.claims.drafting]
@@ -252,11 +252,11 @@ def _judged(grid: Grid) -> list[Judged]:
     return found
 
 
-def _decoded(grid: Grid) -> list[Judged]:
+def _of_pair(grid: Grid) -> list[Measured]:
     """Every rule on each tree that it fits."""
     shapes = grid.tree or tuple(f"star:{n}" for n in grid.n)
     drawn = {tree: growth.drawable(tree) for tree in shapes}
-    found: list[Judged] = []
+    found: list[Measured] = []
     for name, source, make in _rules(grid):
         fits = [tree for tree in shapes if fitting(make.claims, drawn[tree])]
         if grid.rule and not fits:

@@ -20,9 +20,11 @@ from specjax.models.markov import Markov, random_tables
 from specjax.models.pairs.markov import Letters
 from specjax.trees import Draft, Verdict, full
 from specjax.verifiers import TopDown, Verifier, Walk, node_report
-from specjax.verifiers._nodes import at
+from specjax.verifiers._nodes import node_view
 
-VOCABULARY, TREE, TOKENS = 4096, full(4, 2), 64
+VOCABULARY = 4096
+TREE = full(4, 2)
+TOKENS = 64
 RULES = ("kseq", "optimal")
 ENTROPY, DISTANCE = 0.8, 0.25  # of the tables
 LIMIT = 1.2  # times the parts
@@ -95,7 +97,7 @@ def _parts(
 
         def visit(depth: Count, mass: Scalar) -> Scalar:
             node = verdict.path[depth]
-            view = at(draft, node)
+            view = node_view(draft, node)
             law = verifier.rule.law(view.tokens, p[node], draft.q[node], view.mask)
             return mass + law[view.tokens[0]]
 

@@ -30,10 +30,8 @@ def run(vocabulary: int, n: int, repeats: int, seed: int) -> dict:
     """
     p, q = log_normal(vocabulary, seed, BATCH)
     tokens = jnp.argsort(p / q, -1)[:, :n]
-    mask, u = (
-        jnp.ones((BATCH, n), bool),
-        jnp.linspace(0.1, 0.9, 2 * BATCH, dtype=jnp.float32).reshape(BATCH, 2),
-    )
+    mask = jnp.ones((BATCH, n), bool)
+    u = jnp.linspace(0.1, 0.9, 2 * BATCH, dtype=jnp.float32).reshape(BATCH, 2)
     several = jnp.repeat(q[:, None], n, 1)
     calls: dict[str, Call] = {
         "pass": bind(jax.jit(lambda p, q: jnp.sum(jnp.maximum(p - q, 0))), p[0], q[0])
@@ -79,7 +77,8 @@ _verify_batch = jax.jit(jax.vmap(verify, (None, 0, 0, 0, 0, 0)))
 
 
 def _row(rule: str, times: dict[str, float], vocabulary: int, n: int) -> dict:
-    one, batch = times[rule], times[f"{rule} x{BATCH}"]
+    one = times[rule]
+    batch = times[f"{rule} x{BATCH}"]
     return {
         "rule": rule,
         "vocabulary": vocabulary,

@@ -72,7 +72,8 @@ def _certificates(
 
 
 def _row(rule: Rule, n: int, name: str, laws: Laws, multiple: float | None) -> dict:
-    vocabulary, scheme = laws[0].shape[1], min(rule.claims.drafting)
+    vocabulary = laws[0].shape[1]
+    scheme = min(rule.claims.drafting)
     made = jax.tree.map(np.asarray, _certificates(rule, *laws, n))
     return {
         "rule": rule.name,

@@ -27,10 +27,15 @@ from specjax.verifiers import Block, TopDown, Traversal, Verifier
 # RSD-S, where every node hangs under the first of its level: the most drafts that a walk can meet
 BEAM = "beam:9x7"
 # 64 nodes each, with the root
-SHAPES = {"chain:63": "iid", "full:3,4,4": "iid", "full:1,2,2,2,2,2": "iid", BEAM: growth.STOPPED}
+SHAPES = {
+    "chain:63": "iid",
+    "full:3,4,4": "iid",
+    "full:1,2,2,2,2,2": "iid",
+    BEAM: growth.SEQUENTIAL,
+}
 RULES = {
     "iid": ("recursive_rejection", "optimal"),
-    growth.STOPPED: ("recursive_rejection_without_replacement",),
+    growth.SEQUENTIAL: ("recursive_rejection_without_replacement",),
 }
 ON_A_PATH = {"block": 2.0, "traversal": 4.0, "top_down": 7.0}  # multiples of one pass
 BRANCHING = {"traversal": 4.0, "top_down": 1.5}
@@ -67,7 +72,7 @@ def run(vocabulary: int, repeats: int, seed: int) -> dict:
 def _shape(name: str) -> Topology:
     if name != BEAM:
         return trees.parse(name)
-    sizes = growth.parse(BEAM, growth.STOPPED).topology
+    sizes = growth.parse(BEAM, growth.SEQUENTIAL).topology
     return trees.from_parents(
         [trees.NO_NODE, *np.repeat(sizes.levels[:-2], np.diff(sizes.levels)[1:]).tolist()]
     )
@@ -126,7 +131,7 @@ def _pair() -> tuple[str, Pair]:
 def _drafting(named: tuple[str, Pair], repeats: int, seed: int) -> dict:
     """A tree drafted and scored after a prompt, against the forwards of both models alone."""
     name, pair = named
-    tree = growth.parse(GROWN, growth.STOPPED)
+    tree = growth.parse(GROWN, growth.SEQUENTIAL)
     decoder = decode.decoder(pair, tree, tree.scheme)
     params = Params(pair.target_params, pair.draft_params)
     prompt = jnp.array(pair.tokenizer.encode(pair.prompts[0])[:TOKENS], jnp.int32)
@@ -163,7 +168,9 @@ def _forwards(
     """The logits of every level from the draft model, those of the tree from the target, and both
     caches.
     """
-    drafter, cache, logits = decoder.drafter, state.drafter.cache, []
+    drafter = decoder.drafter
+    cache = state.drafter.cache
+    logits = []
     assert isinstance(drafter, ModelDrafter)
     for first, end in itertools.pairwise(topology.levels):
         scores = drafter.model.score(params.drafter, cache, tokens, topology, slice(first, end))
@@ -175,7 +182,8 @@ def _forwards(
 
 def tables(content: dict) -> list[Table]:
     """One line per tree and verifier; and one for drafting."""
-    rows, drafting = content["trees"], content["drafting"]
+    rows = content["trees"]
+    drafting = content["drafting"]
     lines = [
         (
             row["tree"],

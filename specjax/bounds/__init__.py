@@ -25,7 +25,10 @@ def schemes() -> tuple[str, ...]:
 
 
 def optimal_acceptance(
-    p: Float[Array, " V"], q: Float[Array, "*slots V"], n: int, scheme: str
+    p: Float[Array, " V"],
+    q: Float[Array, "*slots V"],
+    n: int,
+    scheme: str,
 ) -> Scalar:
     """alpha* of a drafting scheme: the largest P(Y is one of n drafts) over all lossless rules.
 
@@ -45,7 +48,12 @@ def optimal_acceptance(
     return bracket(p, q, n, scheme).value
 
 
-def bracket(p: Float[Array, " V"], q: Float[Array, "*slots V"], n: int, scheme: str) -> Bracket:
+def bracket(
+    p: Float[Array, " V"],
+    q: Float[Array, "*slots V"],
+    n: int,
+    scheme: str,
+) -> Bracket:
     """alpha* with a certified enclosure; arguments, errors and cost as in `optimal_acceptance`.
 
     The rounding allowed for is a few ulp; without replacement also what the race's series leaves
@@ -59,26 +67,27 @@ def bracket(p: Float[Array, " V"], q: Float[Array, "*slots V"], n: int, scheme: 
         )
     if n < 1:
         raise ValueError(f"n: expected >= 1, got {n}")
-    p, q = jnp.asarray(p), jnp.asarray(q)
+    p = jnp.asarray(p)
+    q = jnp.asarray(q)
     check_laws(p, q, slots=scheme == "independent")
     dtype = jnp.promote_types(jnp.promote_types(p.dtype, q.dtype), jnp.float32)
     found: Bracket = _SCHEMES[scheme].bracket(p.astype(dtype), q.astype(dtype), n)
     return Bracket(*(jnp.clip(end, 0, 1) for end in found))
 
 
-def first_try(p: Law, q: Law) -> Scalar:
+def overlap(p: Law, q: Law) -> Scalar:
     """1 - TV(p, q) = sum min(p, q): the acceptance of one draft."""
     return total(jnp.minimum(p, q))
 
 
-def singleton(p: Law, q: Law, n: int) -> Scalar:
+def singleton_bound(p: Law, q: Law, n: int) -> Scalar:
     """sum min(p, 1 - (1 - q)^n) >= alpha*: no token is accepted more often than it is drafted, by n
     independent drafts.
     """
-    return total(jnp.minimum(p, iid.missed(q, n)))
+    return total(jnp.minimum(p, iid.miss_probability(q, n)))
 
 
-__all__ = ["Bracket", "bracket", "first_try", "optimal_acceptance", "schemes", "singleton"]
+__all__ = ["Bracket", "bracket", "optimal_acceptance", "overlap", "schemes", "singleton_bound"]
 
 
 def __dir__() -> list[str]:

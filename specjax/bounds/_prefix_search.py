@@ -58,7 +58,7 @@ class Edges(NamedTuple):
     p: Float[Array, "K M"]
     inside: Float[Array, "K M"]
     outside: Float[Array, "K M"]
-    missed: Float[Array, "K M"]
+    miss_probability: Float[Array, "K M"]
 
 
 class Found(NamedTuple):
@@ -138,13 +138,16 @@ def search(
     rows, in which all columns lie side by side (as many as one of a single column), and K (S + 1)
     edges measured.
     """
-    dtype, kind = p.dtype, key.dtype.type
-    fine, coarse = cells.split.bit_length() - 1, (cells.opened * cells.split).bit_length() - 1
+    dtype = p.dtype
+    kind = key.dtype.type
+    fine = cells.split.bit_length() - 1
+    coarse = (cells.opened * cells.split).bit_length() - 1
     columns = exact_sums.side_by_side(p, tail), moments
     # computed once, not in each scatter
     key, columns = jax.lax.optimization_barrier((key, columns))
     low, high = _range(dtype)
-    shift, one = int(high - low).bit_length() - coarse, jnp.ones((), dtype)
+    shift = int(high - low).bit_length() - coarse
+    one = jnp.ones((), dtype)
     # the width of the cells that are open at first: side by side, they are everything
     whole = kind(1 << (shift + fine))
 
@@ -166,16 +169,13 @@ def search(
         at = measure(
             Below(mass(words), mass(words[..., 2:]), mass((totals - words)[..., 2:]), moments, edge)
         )
-        values, floor = (
-            (at.p / mass_p + at.missed).reshape(-1),
-            _floor(at, _ratio(edge, dtype), mass_p).reshape(-1),
-        )
+        values = (at.p / mass_p + at.miss_probability).reshape(-1)
+        floor = _floor(at, _ratio(edge, dtype), mass_p).reshape(-1)
         # XLA's top_k of so few cells is a sort
-        best, opened = jnp.argmin(values), largest(-floor, cells.opened)
-        value, at_best = (
-            jnp.minimum(level.value, values[best]),
-            (opened // cells.split, opened % cells.split),
-        )
+        best = jnp.argmin(values)
+        opened = largest(-floor, cells.opened)
+        value = jnp.minimum(level.value, values[best])
+        at_best = (opened // cells.split, opened % cells.split)
         return _Level(
             starts=edge[at_best],
             width=kind(1) << level.shift,
@@ -222,14 +222,19 @@ def _cell(key: UInt[Array, " V"], level: _Level, split: int) -> Int[Array, " V"]
 
 
 def _running(
-    before: Array, columns: Array, index: Int[Array, " V"], split: int, first: Bool[Array, ""]
+    before: Array,
+    columns: Array,
+    index: Int[Array, " V"],
+    split: int,
+    first: Bool[Array, ""],
 ) -> Array:
     """The sums of columns below each edge of each open cell, `before` the ones that precede it: [K,
     S + 1, columns].
 
     At first nobody knows these: the cells are all that there is, in order.
     """
-    opened, width = len(before), columns.shape[1]
+    opened = len(before)
+    width = columns.shape[1]
     # tokens in no open cell have rows too: dropping them costs a comparison each
     table = (
         jnp.zeros((opened * split + SPARE, width), columns.dtype)
@@ -249,11 +254,12 @@ def _floor(at: Edges, ratio: Float[Array, "K edges"], mass_p: Scalar) -> Float[A
     left, right = ratio[:, :-1] * (1 - eps), ratio[:, 1:] * (1 + eps)  # p/q is rounded
     # the smaller of the two masses has the more accurate differences
     q = jnp.where(at.inside[:, 1:] < at.outside[:, :-1], jnp.diff(at.inside), -jnp.diff(at.outside))
-    p, missed = jnp.diff(at.p), jnp.diff(at.missed)
+    p = jnp.diff(at.p)
+    miss_probability = jnp.diff(at.miss_probability)
     meet = jnp.clip(q - divide(p - left * q, right - left), 0, q)
     bound = (
         (at.p[:, :-1] + jnp.minimum(left * meet, p)) / mass_p
-        + at.missed[:, :-1]
-        + missed * divide(meet, q)
+        + at.miss_probability[:, :-1]
+        + miss_probability * divide(meet, q)
     )
     return jnp.where(q > 0, bound, 1)

@@ -16,7 +16,7 @@ from jax import Array
 from jaxtyping import Bool, Float
 
 from specjax._types import Law, Scalar
-from specjax.numerics import divide, likeliest, total
+from specjax.numerics import divide, top_tokens, total
 
 LATE = 60  # e^-60 is nothing
 NEVER = 1e-30  # a slower draft
@@ -49,7 +49,7 @@ def clock(q: Law, n: int) -> Clock:
     wide = q.dtype.itemsize > 4
     first = -12.0 if wide else -8.0
     count = 128 if wide else 72
-    largest = likeliest(q, min(n - 1, q.shape[0]))
+    largest = top_tokens(q, min(n - 1, q.shape[0]))
     waiting = jax.lax.stop_gradient(total(q.at[largest].set(0)))
     last = jnp.log(2 * LATE / jnp.maximum(waiting, NEVER))
     step = (last - first) / (count - 1)
@@ -102,12 +102,16 @@ def late(
     smooth = jnp.expm1(-clock.times / b) ** 2
     by_nodes = clock.step * jnp.sum(density * (reached - smooth), -1)
     exact = 2 / ((1 + outside * b) * (2 + outside * b))
-    missed = jnp.clip(1 - exact - by_nodes, 0, 1)
-    return jnp.where(outside > 0, missed, 0)
+    miss_probability = jnp.clip(1 - exact - by_nodes, 0, 1)
+    return jnp.where(outside > 0, miss_probability, 0)
 
 
 def series(
-    s1: Float[Array, "..."], s2: Float[Array, "..."], s3: Float[Array, "..."], n: int, clock: Clock
+    s1: Float[Array, "..."],
+    s2: Float[Array, "..."],
+    s3: Float[Array, "..."],
+    n: int,
+    clock: Clock,
 ) -> list[Float[Array, "... K"]]:
     """P(exactly k of many small tokens have arrived), k < n, from the sums of q, q^2 and q^3.
 
@@ -116,7 +120,8 @@ def series(
     """
     nodes = clock.times
     mass = jnp.where(s1 > 0, s1, 1)[..., None]
-    second, third = s2[..., None] / mass * nodes, s3[..., None] / mass * nodes * nodes
+    second = s2[..., None] / mass * nodes
+    third = s3[..., None] / mass * nodes * nodes
     # sums of y, y^2 and y^3; what is beyond LATE has arrived
     y1 = jnp.minimum(s1[..., None] * nodes, LATE)
     y2 = y1 * jnp.minimum(second, y1)
@@ -143,7 +148,7 @@ def remainder(q: Law, n: int) -> Scalar:
     inside = np.linspace(0, 1, 65)
     waits = [inside**k * math.prod(range(k + 1, k + 5)) for k in range(n)]
     delay = (1 - inside) * sum(waits)
-    top = likeliest(q, min(HEAD, q.shape[0]))
+    top = top_tokens(q, min(HEAD, q.shape[0]))
     # a slice of a top_k is compiled to a sort of V
     largest = jnp.where(jnp.arange(len(top)) < n - 1, top, q.shape[0])
     pace = total(q.at[largest].set(0, mode="drop"))
@@ -170,7 +175,7 @@ def missed_by(q: Law, inside: Bool[Array, " V"], n: int) -> Scalar:
     def join(state: State, rate: Scalar) -> tuple[State, None]:
         return arrive(state, rate, ticks), None
 
-    top = likeliest(q, min(HEAD, q.shape[0]))
+    top = top_tokens(q, min(HEAD, q.shape[0]))
     held = jnp.where(inside, q, 0)
     head, _ = jax.lax.scan(join, start(n, ticks), held[top])
     tail = held.at[top].set(0)

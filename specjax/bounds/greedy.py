@@ -4,7 +4,7 @@ import jax.numpy as jnp
 
 from specjax._types import Law, Scalar
 from specjax.bounds._base import Bracket, rounded
-from specjax.numerics import divide, likeliest, total
+from specjax.numerics import divide, top_tokens, total
 
 
 def bracket(p: Law, q: Law, n: int) -> Bracket:
@@ -19,7 +19,7 @@ def acceptance(p: Law, q: Law, n: int) -> Scalar:
     """
     size = min(n - 1, q.shape[0])
     live = jnp.minimum(n, jnp.sum(q > 0))
-    top = jnp.where(jnp.arange(size) < live - 1, likeliest(q, size), q.shape[0])
+    top = jnp.where(jnp.arange(size) < live - 1, top_tokens(q, size), q.shape[0])
     rest = q.at[top].set(0, mode="drop")
     others = p.at[top].set(0, mode="drop")
     return jnp.sum(p.at[top].get(mode="fill", fill_value=0)) + total(

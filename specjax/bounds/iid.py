@@ -46,7 +46,12 @@ def best_set(p: Law, q: Law, n: int) -> Found:
     return binned(p, q, n, ulps(2, p))
 
 
-def binned(p: Law, q: Law, n: Scalar | int, tolerance: float) -> Found:
+def binned(
+    p: Law,
+    q: Law,
+    n: Scalar | int,
+    tolerance: float,
+) -> Found:
     """The same without a sort, for a number of drafts n >= 1 that may be traced."""
 
     def measure(below: Below) -> Edges:
@@ -54,7 +59,7 @@ def binned(p: Law, q: Law, n: Scalar | int, tolerance: float) -> Found:
             below.p,
             below.inside,
             below.outside,
-            missed(below.outside / (below.inside + below.outside), n),
+            miss_probability(below.outside / (below.inside + below.outside), n),
         )
 
     return _prefix_search.search(
@@ -62,7 +67,7 @@ def binned(p: Law, q: Law, n: Scalar | int, tolerance: float) -> Found:
     )
 
 
-def missed(outside: Float[Array, "..."], n: Scalar | int) -> Float[Array, "..."]:
+def miss_probability(outside: Float[Array, "..."], n: Scalar | int) -> Float[Array, "..."]:
     """P(a draft lies outside a set) = 1 - (1 - outside)^n, the q mass `outside` it given."""
     return -jnp.expm1(n * jnp.log1p(-jnp.minimum(outside, 1)))
 
@@ -78,7 +83,7 @@ def _sorted(p: Law, q: Law, n: int) -> Found:
         return exact_sums.value(high, low, p.shape[0], p.dtype)
 
     outside = mass(sums[2][-1] - sums[2], sums[3][-1] - sums[3])
-    values = divide(mass(*sums[:2]), mass(sums[0][-1], sums[1][-1])) + missed(
+    values = divide(mass(*sums[:2]), mass(sums[0][-1], sums[1][-1])) + miss_probability(
         outside / outside[0], n
     )
     best = jnp.argmin(values)

@@ -70,7 +70,8 @@ def best_set(p: Law, q: Laws) -> Found:
     Cost: that of `iid.best_set` for each.
     """
     tolerance = ulps(4, p)
-    p, q = p / total(p), q / total(q)[:, None]
+    p = p / total(p)
+    q = q / total(q)[:, None]
     n = q.shape[0]
 
     def step(ascent: _Ascent) -> _Ascent:
@@ -100,24 +101,33 @@ def best_set(p: Law, q: Laws) -> Found:
 
 
 def _sorted(
-    p: Law, q: Laws, weights: Float[Array, " n"], tolerance: float
+    p: Law,
+    q: Laws,
+    weights: Float[Array, " n"],
+    tolerance: float,
 ) -> tuple[Scalar, Float[Array, " n"], Found]:
     """The dual bound of a mixture, the q_i(H) at its set H, and the best prefix of its order."""
     mixture = dot(weights, q)
     order = jnp.argsort(jnp.where(p > 0, p / mixture, 0))
     mass = jnp.pad(jnp.cumsum(q[:, order], -1), ((0, 0), (1, 0)))
     mass_p = jnp.pad(jnp.cumsum(p[order]), (1, 0))
-    duals, values = 1 + mass_p - dot(weights, mass) ** q.shape[0], 1 + mass_p - jnp.prod(mass, 0)
-    lowest, best = jnp.argmin(duals), jnp.argmin(values)
+    duals = 1 + mass_p - dot(weights, mass) ** q.shape[0]
+    values = 1 + mass_p - jnp.prod(mass, 0)
+    lowest = jnp.argmin(duals)
+    best = jnp.argmin(values)
     inside = jnp.zeros(p.shape, bool).at[order].set(jnp.arange(p.shape[0]) < best)
     return duals[lowest], mass[:, lowest], Found(values[best], duals[lowest], inside)
 
 
 def _binned(
-    p: Law, q: Laws, weights: Float[Array, " n"], tolerance: float
+    p: Law,
+    q: Laws,
+    weights: Float[Array, " n"],
+    tolerance: float,
 ) -> tuple[Scalar, Float[Array, " n"], Found]:
     """As `_sorted`, with the set of the mixture alone."""
-    n, mixture = q.shape[0], dot(weights, q)
+    n = q.shape[0]
+    mixture = dot(weights, q)
     scale = jnp.sum(weights)
 
     def measure(below: Below) -> Edges:

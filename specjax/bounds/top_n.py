@@ -4,7 +4,7 @@ import jax.numpy as jnp
 
 from specjax._types import Law, Scalar
 from specjax.bounds._base import Bracket, rounded
-from specjax.numerics import likeliest
+from specjax.numerics import top_tokens
 
 
 def bracket(p: Law, q: Law, n: int) -> Bracket:
@@ -15,5 +15,5 @@ def bracket(p: Law, q: Law, n: int) -> Bracket:
 
 def acceptance(p: Law, q: Law, n: int) -> Scalar:
     """p of the n most likely tokens of q."""
-    tokens = likeliest(q, min(n, q.shape[0]))
+    tokens = top_tokens(q, min(n, q.shape[0]))
     return jnp.sum(jnp.where(q[tokens] > 0, p[tokens], 0))

@@ -13,7 +13,7 @@ from specjax._types import Law
 from specjax.bounds import _prefix_search, _race, iid
 from specjax.bounds._base import SORTED, Bracket, envelope, rounded, ulps
 from specjax.bounds._prefix_search import Below, Cells, Edges, Found
-from specjax.numerics import likeliest, tiny, total
+from specjax.numerics import tiny, top_tokens, total
 
 CELLS = Cells(8, 32)
 RACE = 4  # ulp of 1: rounding of the race integral
@@ -48,8 +48,9 @@ def best_set(p: Law, q: Law, n: int) -> Found:
     """
     if p.shape[0] <= SORTED:
         return _sorted(p, q, n)
-    key, clock = _prefix_search.keys(p, q), _race.clock(q, n)
-    top = likeliest(q, _race.HEAD)
+    key = _prefix_search.keys(p, q)
+    clock = _race.clock(q, n)
+    top = top_tokens(q, _race.HEAD)
     head_key, rates = jax.lax.sort((key[top], q[top]), num_keys=1)
     prefix = jnp.pad(jnp.cumsum(rates), (1, 0))
     # sums of what remains: no digits are lost on peaked laws
@@ -67,7 +68,8 @@ def best_set(p: Law, q: Law, n: int) -> Found:
 
     def measure(below: Below) -> Edges:
         rank = jnp.searchsorted(head_key, below.edge)
-        inside, outside = below.inside * scale, below.outside * scale
+        inside = below.inside * scale
+        outside = below.outside * scale
         few = _race.series(inside, below.moments[..., 0], below.moments[..., 1], n, clock)
         reached = _race.together(states[rank], few)
         whole = outside + suffix[rank]
@@ -104,9 +106,9 @@ def _sorted(p: Law, q: Law, n: int) -> Found:
     blocks, _ = jax.lax.scan(join, each, rows.T)
     _, before = jax.lax.scan(follow, nobody, blocks)
     beyond = jnp.pad(outside_q[1:], (0, rows.size - vocabulary + 1)).reshape(rows.shape)
-    _, missed = jax.lax.scan(prefix, before, (rows.T, beyond.T))
+    _, miss_probability = jax.lax.scan(prefix, before, (rows.T, beyond.T))
     inside_p = 1 - jnp.pad(outside_p[1:], (0, 1))
-    values = jnp.append(inside_p + missed.T.reshape(-1)[:vocabulary], 1)
+    values = jnp.append(inside_p + miss_probability.T.reshape(-1)[:vocabulary], 1)
     best = jnp.argmin(values)
     found = jnp.minimum(values[best], 1)
     inside = (ratio <= order[jnp.minimum(best, vocabulary - 1)]) & (best < vocabulary)

@@ -25,7 +25,13 @@ class Coupling(Protocol):
     source: ClassVar[str]
 
     @abstractmethod
-    def couple(self, key: RandomKey, p: Law, q: Law, n: int) -> tuple[Tokens, Int[Array, ""]]: ...
+    def couple(
+        self,
+        key: RandomKey,
+        p: Law,
+        q: Law,
+        n: int,
+    ) -> tuple[Tokens, Int[Array, ""]]: ...
 
 
 def check_one(name: str, n: int) -> None:

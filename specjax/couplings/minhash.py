@@ -25,7 +25,13 @@ class Minhash(Coupling):
     n_range = (1, 1)
     source = "daliri2024coupling"
 
-    def couple(self, key: RandomKey, p: Law, q: Law, n: int) -> tuple[Tokens, Int[Array, ""]]:
+    def couple(
+        self,
+        key: RandomKey,
+        p: Law,
+        q: Law,
+        n: int,
+    ) -> tuple[Tokens, Int[Array, ""]]:
         check_one("minhash", n)
         return jnp.argmin(_arrivals(key, q))[None], jnp.argmin(_arrivals(key, p))
 

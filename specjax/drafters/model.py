@@ -43,7 +43,13 @@ class ModelDrafter:
         """The tree that is verified."""
         return self.growth.topology
 
-    def init(self, params: PyTree, prompt: Int[Array, " P"], length: Count, rows: int) -> _State:
+    def init(
+        self,
+        params: PyTree,
+        prompt: Int[Array, " P"],
+        length: Count,
+        rows: int,
+    ) -> _State:
         dropped = sum(self.growth.widths) - self.topology.nodes  # grown, never verified
         cache = prefill(self.model, params, prompt, length, rows + dropped)
         return _State(
@@ -53,13 +59,16 @@ class ModelDrafter:
         )
 
     def propose(self, key: RandomKey, params: PyTree, state: _State) -> tuple[Draft, _State]:
-        tree, memory, cache = blank(self.growth.widths, 1), self.growth.start(), state.cache
+        tree = blank(self.growth.widths, 1)
+        memory = self.growth.start()
+        cache = state.cache
         laws: list[Array] = []
         tokens = jnp.zeros(tree.nodes, jnp.int32).at[ROOT].set(state.last)
         for depth, (first, end) in enumerate(itertools.pairwise(tree.levels)):
             if depth > 0:
                 memory, level = self.growth.expand(key, depth - 1, memory, laws[-1])
-                tree, tokens = _hang(tree, depth, level), tokens.at[first:end].set(level.tokens)
+                tree = _hang(tree, depth, level)
+                tokens = tokens.at[first:end].set(level.tokens)
             scores = self.model.score(params, cache, tokens, tree, slice(first, end))
             cache = scores.cache
             laws.append(self.sampling.law(scores.logits))

@@ -19,6 +19,7 @@ class Hub(Drafting):
             raise ValueError(f"hub: drafts pairs, expected n = 2, got n = {n}")
         a = jnp.argmax(q).astype(jnp.int32)
         u = uniforms(key, (2,), q.dtype)
-        first, other = draw(q, u[0]), draw(q.at[a].set(0), u[1])
+        first = draw(q, u[0])
+        other = draw(q.at[a].set(0), u[1])
         other = jnp.where(q[other] > 0, other, a)
         return jnp.stack([first, jnp.where(first == a, other, a)]), jnp.ones(2, bool)

@@ -33,7 +33,12 @@ class Family(Protocol):
     def mean_tv(self, vocabulary: int) -> float: ...
 
 
-def expect(name: str, value: float, low: float, high: float = math.inf) -> None:
+def expect(
+    name: str,
+    value: float,
+    low: float,
+    high: float = math.inf,
+) -> None:
     """Refuse a parameter out of its range.
 
     Raises:

@@ -33,7 +33,8 @@ class Dirichlet(Family):
         )
 
     def mean_tv(self, vocabulary: int) -> float:
-        a, b = self.concentration, (vocabulary - 1) * self.concentration
+        a = self.concentration
+        b = (vocabulary - 1) * self.concentration
         return 2 * vocabulary / (a + b) * math.exp(_log_beta(a + b) - _log_beta(a) - _log_beta(b))
 
 

@@ -26,7 +26,8 @@ class LogNormal(Family):
 
     def sample(self, key: RandomKey, vocabulary: int) -> Laws:
         z, e = jax.random.normal(key, (2, vocabulary))
-        middle, apart = self.spread * z, self.noise * e / 2
+        middle = self.spread * z
+        apart = self.noise * e / 2
         return Laws(jax.nn.softmax(middle + apart), jax.nn.softmax(middle - apart))
 
     def mean_tv(self, vocabulary: int) -> float:

@@ -108,7 +108,8 @@ def prefill(
     """
     size = min(PIECE, prompt.shape[0])
     pieces = -(-prompt.shape[0] // size)
-    padded, steps = jnp.pad(prompt, (0, pieces * size - prompt.shape[0])), jnp.arange(size)
+    padded = jnp.pad(prompt, (0, pieces * size - prompt.shape[0]))
+    steps = jnp.arange(size)
 
     def read(index: Int[Array, ""], cache: PyTree) -> PyTree:
         first = index * size

@@ -18,7 +18,10 @@ RIDGE = 1e-5
 
 
 def fit(
-    model: Transformer, params: PyTree, windows: Int[np.ndarray, "B T"], exit_after: int
+    model: Transformer,
+    params: PyTree,
+    windows: Int[np.ndarray, "B T"],
+    exit_after: int,
 ) -> dict[str, Float[np.ndarray, "..."]]:
     """`kernel` [E, E] and `bias` [E] of least squared error, for `transformer.adapted`; cost: one
     forward of the windows.
@@ -31,7 +34,8 @@ def fit(
       exit_after: number of layers that the draft keeps.
     """
     model = dataclasses.replace(model, features=(exit_after, model.config.layers))
-    topology, cache = chain(windows.shape[1] - 1), model.init(0, windows.shape[1])
+    topology = chain(windows.shape[1] - 1)
+    cache = model.init(0, windows.shape[1])
 
     @jax.jit
     def states(params: PyTree, batch: Int[Array, "B T"]) -> Float[Array, "2 B T E"]:
@@ -44,7 +48,8 @@ def fit(
         for i in range(0, len(windows), BATCH)
     ]
     early, last = np.concatenate(parts, axis=1)[:, :, 1:].reshape(2, -1, model.config.width)
-    mean_early, mean_last = early.mean(0), last.mean(0)
+    mean_early = early.mean(0)
+    mean_last = last.mean(0)
     centred = early - mean_early
     gram = centred.T @ centred
     ridge = RIDGE * np.trace(gram) / len(gram) * np.eye(len(gram))

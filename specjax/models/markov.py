@@ -44,7 +44,8 @@ class Markov:
         topology: Topology,
         nodes: slice = slice(None),
     ) -> Scores:
-        parents, depth = jnp.asarray(topology.parents), jnp.asarray(topology.depth)
+        parents = jnp.asarray(topology.parents)
+        depth = jnp.asarray(topology.depth)
         ancestor = jnp.arange(topology.nodes)
         context = jnp.zeros(topology.nodes, jnp.int32)
         for back in range(self.order):
@@ -65,7 +66,11 @@ class Markov:
 
 
 def random_tables(
-    vocabulary: int, order: int, entropy: float, distance: float, seed: int
+    vocabulary: int,
+    order: int,
+    entropy: float,
+    distance: float,
+    seed: int,
 ) -> tuple[Table, Table]:
     """Logits of a target and a draft chain: mean entropy in nats over the contexts, and mean total
     variation between the two.
@@ -81,7 +86,8 @@ def random_tables(
             f"entropy: expected between 0 and log V = {np.log(vocabulary):.3f} nats, got {entropy}"
         )
     target, other = np.random.default_rng(seed).normal(size=(2, vocabulary**order, vocabulary))
-    p, r = _sharpen(target, entropy), _sharpen(other, entropy)
+    p = _sharpen(target, entropy)
+    r = _sharpen(other, entropy)
     most = np.abs(p - r).sum(-1).mean() / 2
     if not 0 <= distance <= most:
         raise ValueError(f"distance: expected between 0 and {most:.3f}, got {distance}")

@@ -233,15 +233,13 @@ class Transformer:
                 f"{tokens.shape}"
             )
         decoder = nnx.merge(_structure(self.config), params)
-        first, positions = (
-            cache.length + nodes.indices(topology.nodes)[0],
-            cache.length + jnp.asarray(topology.depth),
-        )
-        mask, turn = (
-            self._mask(cache, topology, positions)[nodes],
-            rotation(self.config, positions[nodes]),
-        )
-        hidden, keys, values = [decoder.embed(tokens[nodes])], list(cache.keys), list(cache.values)
+        first = cache.length + nodes.indices(topology.nodes)[0]
+        positions = cache.length + jnp.asarray(topology.depth)
+        mask = self._mask(cache, topology, positions)[nodes]
+        turn = rotation(self.config, positions[nodes])
+        hidden = [decoder.embed(tokens[nodes])]
+        keys = list(cache.keys)
+        values = list(cache.values)
         for i, block in enumerate(decoder.blocks):
             query, key, value = block.project(hidden[-1], turn)
             keys[i] = jax.lax.dynamic_update_slice_in_dim(keys[i], key, first, axis=0)
@@ -287,10 +285,8 @@ class Transformer:
         self, cache: Cache, topology: Topology, positions: Int[Array, " N"]
     ) -> Bool[Array, "N R"]:
         """Committed rows and ancestors, each within the window."""
-        row, oldest = (
-            jnp.arange(cache.keys[0].shape[0]),
-            positions[:, None] - self.config.window + 1,
-        )
+        row = jnp.arange(cache.keys[0].shape[0])
+        oldest = positions[:, None] - self.config.window + 1
         above = topology.ancestors() & (positions >= oldest)
         return jax.lax.dynamic_update_slice_in_dim(
             (row < cache.length) & (row >= oldest), above, cache.length, axis=1

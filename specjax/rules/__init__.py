@@ -14,7 +14,7 @@ from specjax import drafting
 from specjax._laws import check_laws
 from specjax._registry import Registry
 from specjax._types import RandomKey
-from specjax.numerics import repeated
+from specjax.numerics import is_duplicate
 from specjax.rules._base import (
     Certificate,
     Claims,
@@ -48,7 +48,11 @@ names, get, all = RULES.names, RULES.get, RULES.all
 
 
 def expected_acceptance(
-    rule: Rule, p: Law, q: Float[Array, "*slots V"], n: int, scheme: str
+    rule: Rule,
+    p: Law,
+    q: Float[Array, "*slots V"],
+    n: int,
+    scheme: str,
 ) -> Scalar | None:
     """The rule's own exact acceptance, or None where it offers none for this scheme and n (see
     `estimate_acceptance`).
@@ -77,7 +81,11 @@ def closed_form(rule: Rule, n: int, scheme: str) -> Callable[[Law, Law], Scalar]
 
 
 def certificate(
-    rule: Rule, p: Law, q: Float[Array, "*slots V"], n: int, scheme: str
+    rule: Rule,
+    p: Law,
+    q: Float[Array, "*slots V"],
+    n: int,
+    scheme: str,
 ) -> Certificate | None:
     """What the rule's solve reached at this pair of laws, or None where it offers no certificate
     under this scheme.
@@ -96,7 +104,13 @@ class LawAndAcceptance(NamedTuple):
     acceptance: Scalar
 
 
-def law_and_acceptance(rule: Rule, tokens: Tokens, p: Law, q: Law, mask: Mask) -> LawAndAcceptance:
+def law_and_acceptance(
+    rule: Rule,
+    tokens: Tokens,
+    p: Law,
+    q: Law,
+    mask: Mask,
+) -> LawAndAcceptance:
     """Both from one solve, where the rule's law is that of `Solves`."""
     if not (isinstance(rule, Solves) and _unwrapped(type(rule)) is _unwrapped(Solves)):
         return LawAndAcceptance(rule.law(tokens, p, q, mask), jnp.full((), jnp.nan, p.dtype))
@@ -159,7 +173,7 @@ def _estimate(
 ) -> Estimate:
     def mass(key: RandomKey) -> Scalar:
         tokens, mask = drafting.get(scheme)().sample(key, q, n)
-        live = mask & ~repeated(tokens, mask)
+        live = mask & ~is_duplicate(tokens, mask)
         return jnp.sum(jnp.where(live, rule.law(tokens, p, q, mask)[tokens], 0))
 
     masses = jax.lax.map(mass, jax.random.split(key, samples))

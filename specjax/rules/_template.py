@@ -1,10 +1,10 @@
 """One line: the idea. Copy this file to specjax/rules/<name>.py, or anywhere: `specjax audit
-path/to/<name>.py` judges it.
+path/to/<name>.py` audits it.
 """
 
 import jax.numpy as jnp
 
-from specjax.numerics import acceptance_probability, deposit, residual, total
+from specjax.numerics import acceptance_probability, add_at, residual, total
 from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, register
 
 
@@ -19,13 +19,19 @@ class Template(Rule):
         lossless=True, drafting=frozenset({"iid"}), source="leviathan2023fast", optimal_for=1
     )
 
-    def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
+    def law(
+        self,
+        tokens: Tokens,
+        p: Law,
+        q: Law,
+        mask: Mask,
+    ) -> Law:
         """[V]: law of the emitted token given the drafts; masked slots must not matter, and every
         input must give a law.
         """
         first = tokens[jnp.argmax(mask)]
         accept = acceptance_probability(p[first], q[first])
-        tried = deposit(residual(p, q) * (1 - accept), first[None], accept[None])
+        tried = add_at(residual(p, q) * (1 - accept), first[None], accept[None])
         return jnp.where(jnp.any(mask), tried, p)
 
     def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 
 from specjax._types import Count
 from specjax.bounds import greedy as optimum
-from specjax.numerics import acceptance_probability, deposit, likeliest, normalise, residual
+from specjax.numerics import acceptance_probability, add_at, normalise, residual, top_tokens
 from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, register
 
 
@@ -23,12 +23,19 @@ class Greedy(Rule):
         lossless=True, drafting=frozenset({"greedy", "hub"}), source="hu2025towards", optimal_for=-1
     )
 
-    def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
+    def law(
+        self,
+        tokens: Tokens,
+        p: Law,
+        q: Law,
+        mask: Mask,
+    ) -> Law:
         rest = _outside_top(q, len(tokens), jnp.sum(mask))
         drawn = mask & (rest[tokens] > 0)
-        token, any_drawn = tokens[jnp.argmax(drawn)], jnp.any(drawn)
+        token = tokens[jnp.argmax(drawn)]
+        any_drawn = jnp.any(drawn)
         accept = acceptance_probability(p[token], rest[token])
-        tried = deposit(residual(p, rest) * (1 - accept), token[None], accept[None])
+        tried = add_at(residual(p, rest) * (1 - accept), token[None], accept[None])
         return jnp.where(any_drawn, tried, p)
 
     def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:
@@ -39,6 +46,6 @@ def _outside_top(q: Law, n: int, live: Count) -> Law:
     """q restricted to the tokens outside Top, a law; zero where Top holds all of q. Ties in Top go
     to the lowest index.
     """
-    top = likeliest(q, min(n - 1, q.shape[0]))
+    top = top_tokens(q, min(n - 1, q.shape[0]))
     outside = q.at[jnp.where(jnp.arange(len(top)) < live - 1, top, q.shape[0])].set(0, mode="drop")
     return normalise(outside, outside)

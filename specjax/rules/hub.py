@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 from specjax.bounds import hub as optimum
-from specjax.numerics import acceptance_probability, deposit, normalise, rounding, total
+from specjax.numerics import acceptance_probability, add_at, normalise, rounding_error, total
 from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, register
 
 
@@ -27,7 +27,13 @@ class Hub(Rule):
         n_range=(2, 2),
     )
 
-    def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
+    def law(
+        self,
+        tokens: Tokens,
+        p: Law,
+        q: Law,
+        mask: Mask,
+    ) -> Law:
         hub = jnp.argmax(q)
         others = q.at[hub].set(0)
         second = normalise(others, others) * q[hub]  # Q(a, i)
@@ -50,10 +56,10 @@ class Hub(Rule):
         rest = normalise(
             jnp.maximum(left - second, 0).at[hub].set(jnp.maximum(spare - refused, 0)),
             p,
-            rounding(p),
+            rounding_error(p),
         )
         taken = jnp.stack([accept, (1 - accept) * of_hub])
-        law = deposit(rest * (1 - accept) * (1 - of_hub), jnp.stack([other, hub]), taken)
+        law = add_at(rest * (1 - accept) * (1 - of_hub), jnp.stack([other, hub]), taken)
         return jnp.where(jnp.all(mask), law, p)
 
     def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:

@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from specjax.numerics import acceptance_probability, deposit, residual, rounding, total
+from specjax.numerics import acceptance_probability, add_at, residual, rounding_error, total
 from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, register
 from specjax.solvers.importance_weights import CELLS, refused_and_unseen, select
 
@@ -24,18 +24,24 @@ class ImportanceWeighted(Rule):
         lossless=True, drafting=frozenset({"iid"}), source="khisti2024multidraft", optimal_for=1
     )
 
-    def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
+    def law(
+        self,
+        tokens: Tokens,
+        p: Law,
+        q: Law,
+        mask: Mask,
+    ) -> Law:
         selection = select(p, q, len(tokens), jnp.sum(mask))
         largest = jnp.argmin(jnp.where(mask, selection.cell[tokens], CELLS))
         picked = tokens[jnp.stack([largest, jnp.argmax(mask)])]
         chance = jnp.stack([selection.weight, 1 - selection.weight])
         accepted = chance * acceptance_probability(p[picked], selection.law[picked])
-        tried = deposit(residual(p, selection.law) * (1 - jnp.sum(accepted)), picked, accepted)
+        tried = add_at(residual(p, selection.law) * (1 - jnp.sum(accepted)), picked, accepted)
         return jnp.where(jnp.any(mask), tried, p)
 
     def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:
         selection = select(p, q, n, jnp.asarray(n))
         rest = jnp.maximum(p - selection.law, 0)
         unseen = refused_and_unseen(selection, p, q, n)
-        left = total(rest) > rounding(p)
+        left = total(rest) > rounding_error(p)
         return 1 - jnp.where(left, total(rest * unseen) / jnp.where(left, total(rest), 1), 0)

@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from specjax.numerics import acceptance_probability, deposit, residual, rounding, total
+from specjax.numerics import acceptance_probability, add_at, residual, rounding_error, total
 from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, register
 from specjax.solvers.kseq_threshold import threshold
 
@@ -23,27 +23,34 @@ class KSeq(Rule):
         lossless=True, drafting=frozenset({"iid"}), source="sun2023spectr", optimal_for=1
     )
 
-    def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
+    def law(
+        self,
+        tokens: Tokens,
+        p: Law,
+        q: Law,
+        mask: Mask,
+    ) -> Law:
         live = jnp.sum(mask)
-        rho, missed = threshold(p, q, jnp.maximum(live, 1).astype(p.dtype))
+        rho, miss_probability = threshold(p, q, jnp.maximum(live, 1).astype(p.dtype))
         accept = jnp.where(mask, acceptance_probability(p[tokens], rho * q[tokens]), 0)
         reached = jnp.concatenate([jnp.ones(1, p.dtype), jnp.cumprod(1 - accept)])
         rest = residual(
-            p, jnp.minimum(p / rho, q) * _series(missed, jnp.arange(len(tokens)) < live)
+            p, jnp.minimum(p / rho, q) * _series(miss_probability, jnp.arange(len(tokens)) < live)
         )
-        return deposit(reached[-1] * rest, tokens, reached[:-1] * accept)
+        return add_at(reached[-1] * rest, tokens, reached[:-1] * accept)
 
     def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:
-        rho, missed = threshold(p, q, jnp.asarray(n, p.dtype))
+        rho, miss_probability = threshold(p, q, jnp.asarray(n, p.dtype))
         thinned = jnp.minimum(p / rho, q)
-        rest = jnp.maximum(p - thinned * _series(missed, jnp.ones(n, bool)), 0)
-        left = total(rest) > rounding(p)
-        mass, stay = jnp.where(left, total(rest), 1), jnp.where(left, missed, 1)
+        rest = jnp.maximum(p - thinned * _series(miss_probability, jnp.ones(n, bool)), 0)
+        left = total(rest) > rounding_error(p)
+        mass = jnp.where(left, total(rest), 1)
+        stay = jnp.where(left, miss_probability, 1)
         # above rho* the residual may land on a rejected draft, whose law is (q - thinned) / S
         unseen = (1 - jnp.minimum((q - thinned) / stay, 1)) ** n
-        return 1 - jnp.where(left, missed**n * total(rest * unseen) / mass, 0)
+        return 1 - jnp.where(left, miss_probability**n * total(rest * unseen) / mass, 0)
 
 
-def _series(missed: Scalar, live: Mask) -> Scalar:
+def _series(miss_probability: Scalar, live: Mask) -> Scalar:
     """(1 - S^n) / (1 - S) as 1 + S + .. + S^(n-1), which is 1 to the last digit for one draft."""
-    return jnp.sum(jnp.where(live, missed ** jnp.arange(len(live)), 0))
+    return jnp.sum(jnp.where(live, miss_probability ** jnp.arange(len(live)), 0))

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
-from specjax.numerics import acceptance_probability, deposit, residual, total
+from specjax.numerics import acceptance_probability, add_at, residual, total
 from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, register
 
 
@@ -26,8 +26,15 @@ class MultiDrafter(Rule):
         sequential=True,
     )
 
-    def law(self, tokens: Tokens, p: Law, q: Float[Array, "n V"], mask: Mask) -> Law:
-        c, z = jnp.zeros_like(p), jnp.ones((), p.dtype)
+    def law(
+        self,
+        tokens: Tokens,
+        p: Law,
+        q: Float[Array, "n V"],
+        mask: Mask,
+    ) -> Law:
+        c = jnp.zeros_like(p)
+        z = jnp.ones((), p.dtype)
         reached = jnp.ones((), p.dtype)
         accepted = []
         for token, live, own in zip(tokens, mask, q, strict=True):
@@ -37,10 +44,11 @@ class MultiDrafter(Rule):
             reached = reached * (1 - accept)
             c = jnp.where(live, c + z * own, c)
             z = jnp.where(live, total(jnp.maximum(p - c, 0)), z)
-        return deposit(reached * residual(p, c), tokens, jnp.stack(accepted))
+        return add_at(reached * residual(p, c), tokens, jnp.stack(accepted))
 
     def expected_acceptance(self, p: Law, q: Float[Array, "n V"], n: int) -> Scalar:
-        c, z = jnp.zeros_like(p), jnp.ones((), p.dtype)
+        c = jnp.zeros_like(p)
+        z = jnp.ones((), p.dtype)
         for own in q:
             c = c + z * own
             z = total(jnp.maximum(p - c, 0))

@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from specjax.numerics import acceptance_probability, deposit, residual, total
+from specjax.numerics import acceptance_probability, add_at, residual, total
 from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, register
 
 
@@ -22,10 +22,16 @@ class NaiveFirst(Rule):
         sequential=True,
     )
 
-    def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
+    def law(
+        self,
+        tokens: Tokens,
+        p: Law,
+        q: Law,
+        mask: Mask,
+    ) -> Law:
         first = tokens[jnp.argmax(mask)]
         accept = acceptance_probability(p[first], q[first])
-        tried = deposit(residual(p, q) * (1 - accept), first[None], accept[None])
+        tried = add_at(residual(p, q) * (1 - accept), first[None], accept[None])
         return jnp.where(jnp.any(mask), tried, p)
 
     def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:

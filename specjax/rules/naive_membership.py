@@ -23,7 +23,13 @@ class NaiveMembership(Rule):
         sequential=True,
     )
 
-    def law(self, tokens: Tokens, p: Law, q: Float[Array, "*slots V"], mask: Mask) -> Law:
+    def law(
+        self,
+        tokens: Tokens,
+        p: Law,
+        q: Float[Array, "*slots V"],
+        mask: Mask,
+    ) -> Law:
         return p
 
     def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:

@@ -23,7 +23,13 @@ class OneHot(Rule):
         sequential=True,
     )
 
-    def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
+    def law(
+        self,
+        tokens: Tokens,
+        p: Law,
+        q: Law,
+        mask: Mask,
+    ) -> Law:
         return p
 
     def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:

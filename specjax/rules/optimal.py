@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from specjax.bounds import iid
-from specjax.numerics import rounding, total
+from specjax.numerics import rounding_error, total
 from specjax.rules._base import Claims, Count, Law, register
 from specjax.solvers.levels import exchange, grid, level_rule
 from specjax.solvers.levels.level_rule import LevelRule, Levels
@@ -27,14 +27,20 @@ class Optimal(LevelRule):
         lossless=True, drafting=frozenset({"iid"}), source="specjax2026", optimal_for=-1
     )
 
-    def solve(self, p: Law, q: Law, n: int, live: Count) -> Levels:
+    def solve(
+        self,
+        p: Law,
+        q: Law,
+        n: int,
+        live: Count,
+    ) -> Levels:
         """The levels of `live` of n drafts."""
         p, q = jax.lax.stop_gradient((p, q))
         if n == 1 and p.shape[0] > grid.SMALL:
             # below, it is solved for, so as to round as a masked set with one draft left does
             return level_rule.single(p, q)
         slots = jnp.maximum(live, 1).astype(p.dtype)
-        inside = total(jnp.where(iid.binned(p, q, slots, rounding(p)).inside, q, 0))
+        inside = total(jnp.where(iid.binned(p, q, slots, rounding_error(p)).inside, q, 0))
         return exchange.levels(
             p, q, grid.place(p, q, slots, slots * inside ** (slots - 1)), n, slots
         )

@@ -28,7 +28,13 @@ class OptimalWithoutReplacement(LevelRule):
         searches=True,
     )
 
-    def solve(self, p: Law, q: Law, n: int, live: Count) -> Levels:
+    def solve(
+        self,
+        p: Law,
+        q: Law,
+        n: int,
+        live: Count,
+    ) -> Levels:
         """The levels of `live` of n drafts."""
         p, q = jax.lax.stop_gradient((p, q))
         if n == 1:

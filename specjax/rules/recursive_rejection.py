@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from specjax.numerics import acceptance_probability, deposit, residual, total
+from specjax.numerics import acceptance_probability, add_at, residual, total
 from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, register
 
 
@@ -24,8 +24,15 @@ class RecursiveRejection(Rule):
         sequential=True,
     )
 
-    def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
-        c, z = jnp.zeros((), p.dtype), jnp.ones((), p.dtype)
+    def law(
+        self,
+        tokens: Tokens,
+        p: Law,
+        q: Law,
+        mask: Mask,
+    ) -> Law:
+        c = jnp.zeros((), p.dtype)
+        z = jnp.ones((), p.dtype)
         reached = jnp.ones((), p.dtype)
         accepted = []
         for token, live in zip(tokens, mask, strict=True):
@@ -36,10 +43,11 @@ class RecursiveRejection(Rule):
             c = jnp.where(live, c + z, c)
             z = jnp.where(live, total(jnp.maximum(p - c * q, 0)), z)
         rest = residual(p, c * q)
-        return deposit(reached * rest, tokens, jnp.stack(accepted))
+        return add_at(reached * rest, tokens, jnp.stack(accepted))
 
     def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:
-        c, z = jnp.zeros((), p.dtype), jnp.ones((), p.dtype)
+        c = jnp.zeros((), p.dtype)
+        z = jnp.ones((), p.dtype)
         for _ in range(n):
             c = c + z
             # the product of the chances of a miss telescopes to it

@@ -5,11 +5,11 @@ import jax.numpy as jnp
 from specjax import bounds
 from specjax.numerics import (
     acceptance_probability,
-    deposit,
+    add_at,
     divide,
+    is_duplicate,
     normalise,
-    repeated,
-    rounding,
+    rounding_error,
     total,
 )
 from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, register
@@ -35,16 +35,27 @@ class RecursiveRejectionWithoutReplacement(Rule):
         sequential=True,
     )
 
-    def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
-        n, slots = len(tokens), jnp.arange(len(tokens))
+    def law(
+        self,
+        tokens: Tokens,
+        p: Law,
+        q: Law,
+        mask: Mask,
+    ) -> Law:
+        n = len(tokens)
+        slots = jnp.arange(len(tokens))
         # the law passes over what has no probability
-        live = mask & ~repeated(tokens, mask) & (q[tokens] > 0)
+        live = mask & ~is_duplicate(tokens, mask) & (q[tokens] > 0)
         drafted = jnp.where(live, tokens, p.shape[0])  # out of range: dropped
-        others_p, others_q = p.at[drafted].set(0, mode="drop"), q.at[drafted].set(0, mode="drop")
-        token_p, token_q = jnp.where(live, p[tokens], 0), jnp.where(live, q[tokens], 0)
+        others_p = p.at[drafted].set(0, mode="drop")
+        others_q = q.at[drafted].set(0, mode="drop")
+        token_p = jnp.where(live, p[tokens], 0)
+        token_q = jnp.where(live, q[tokens], 0)
         # q mass before each trial, as a sum of what remains
         left = total(others_q) + jnp.cumsum(token_q[::-1])[::-1]
-        c, z, reached = jnp.zeros((), p.dtype), jnp.ones((), p.dtype), jnp.ones((), p.dtype)
+        c = jnp.zeros((), p.dtype)
+        z = jnp.ones((), p.dtype)
+        reached = jnp.ones((), p.dtype)
         token_c = jnp.zeros_like(token_p)  # the c that each drafted token has seen
         accepted = []
         for i in range(n):
@@ -60,12 +71,14 @@ class RecursiveRejectionWithoutReplacement(Rule):
                 jnp.maximum(token_p - token_c * token_q, 0)
             )
             z = jnp.where(live[i], remaining, z)
-        weights = deposit(
+        weights = add_at(
             jnp.maximum(others_p - c * others_q, 0),
             drafted,
             jnp.maximum(token_p - token_c * token_q, 0),
         )
-        return deposit(normalise(weights, p, rounding(p)) * reached, drafted, jnp.stack(accepted))
+        return add_at(
+            normalise(weights, p, rounding_error(p)) * reached, drafted, jnp.stack(accepted)
+        )
 
     def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:
         """For one or two drafts; from the third on no formula is known: use
@@ -79,4 +92,4 @@ class RecursiveRejectionWithoutReplacement(Rule):
                 f"n: recursive_rejection_without_replacement has a closed form for at most 2 "
                 f"drafts, got {n}"
             )
-        return acceptance_of_pairs(p, q) if n == 2 else bounds.first_try(p, q)
+        return acceptance_of_pairs(p, q) if n == 2 else bounds.overlap(p, q)

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 from specjax import bounds
-from specjax.numerics import acceptance_probability, deposit, residual
+from specjax.numerics import acceptance_probability, add_at, residual
 from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, register
 
 
@@ -24,10 +24,16 @@ class Single(Rule):
         sequential=True,
     )
 
-    def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
+    def law(
+        self,
+        tokens: Tokens,
+        p: Law,
+        q: Law,
+        mask: Mask,
+    ) -> Law:
         accept = acceptance_probability(p[tokens], q[tokens])
         rejected = residual(p, q) * (1 - jnp.sum(accept))
-        return jnp.where(mask[0], deposit(rejected, tokens, accept), p)
+        return jnp.where(mask[0], add_at(rejected, tokens, accept), p)
 
     def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:
-        return bounds.first_try(p, q)
+        return bounds.overlap(p, q)

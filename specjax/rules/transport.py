@@ -25,5 +25,11 @@ class Transport(Rule):
     )
     plan: Float[Array, "..."]
 
-    def law(self, tokens: Tokens, p: Law, q: Float[Array, "*slots V"], mask: Mask) -> Law:
+    def law(
+        self,
+        tokens: Tokens,
+        p: Law,
+        q: Float[Array, "*slots V"],
+        mask: Mask,
+    ) -> Law:
         return self.plan[tuple(tokens)]

@@ -44,7 +44,12 @@ class Selection(NamedTuple):
     weight: Scalar
 
 
-def select(p: Law, q: Law, n: int, live: Count) -> Selection:
+def select(
+    p: Law,
+    q: Law,
+    n: int,
+    live: Count,
+) -> Selection:
     """The selection whose weight maximises sum min(p, law), for `live` of n drafts from q.
 
     The highest cell of m drafts is this one with probability T^m - U^m, and the first draft there
@@ -68,9 +73,11 @@ def pick_chances(
 
     At x = -q_y, in a cell of which y is one, that y is not drafted either.
     """
-    found, power = [[jnp.ones_like(onward)]], after
+    found = [[jnp.ones_like(onward)]]
+    power = after
     for _ in range(n - 1):
-        last, nothing = found[-1], jnp.zeros_like(onward)
+        last = found[-1]
+        nothing = jnp.zeros_like(onward)
         following = [
             onward * here + below
             for here, below in zip([*last, nothing], [nothing, *last], strict=True)
@@ -105,7 +112,8 @@ def _weight(p: Law, q: Law, largest: Law) -> Scalar:
         up = rises(middle)
         return jnp.where(up, middle, low), jnp.where(up, high, middle)
 
-    zero, one = jnp.zeros((), p.dtype), jnp.ones((), p.dtype)
+    zero = jnp.zeros((), p.dtype)
+    one = jnp.ones((), p.dtype)
     _, high = jax.lax.fori_loop(0, HALVINGS, halve, (zero, one))
     # read off the token at which the slope turns, the weight is exact and has a gradient
     gap, step = jax.lax.stop_gradient((p - q, change))
@@ -116,7 +124,12 @@ def _weight(p: Law, q: Law, largest: Law) -> Scalar:
     return jnp.where(inside, weight, jnp.where(rises(one), 1, 0))
 
 
-def refused_and_unseen(selection: Selection, p: Law, q: Law, n: int) -> Law:
+def refused_and_unseen(
+    selection: Selection,
+    p: Law,
+    q: Law,
+    n: int,
+) -> Law:
     """P(the pick is refused and y is not among the n drafts), for each token y."""
     r, weight = selection.law, selection.weight
     # the gradient divides by r^2, and less than that is never drawn

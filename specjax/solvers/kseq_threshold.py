@@ -38,9 +38,11 @@ def threshold(p: Law, q: Law, n: Scalar) -> tuple[Scalar, Scalar]:
         rho = search.rho
         r, s, q_above = measure(rho)
         safe = s**n >= r
-        low, high = jnp.where(safe, search.low, rho), jnp.where(safe, rho, search.high)
+        low = jnp.where(safe, search.low, rho)
+        high = jnp.where(safe, rho, search.high)
         slack = jnp.where(safe, s**n - r, search.slack)
-        r, s = jnp.maximum(r, tiny(r)), jnp.maximum(s, tiny(s))
+        r = jnp.maximum(r, tiny(r))
+        s = jnp.maximum(s, tiny(s))
         slope = n * (1 - q_above - s) / (rho * s) + q_above / r
         newton = rho - (n * jnp.log(s) - jnp.log(r)) / slope
         newton = newton + 4 * eps * newton  # land on the safe side

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from specjax._types import Law, Scalar
-from specjax.numerics import divide, rounding, total
+from specjax.numerics import divide, rounding_error, total
 
 
 def acceptance_of_pairs(p: Law, q: Law) -> Scalar:
@@ -16,7 +16,8 @@ def acceptance_of_pairs(p: Law, q: Law) -> Scalar:
     Source: jeon2024recursive.
     """
     excess = jnp.maximum(p - q, 0)
-    z, most = total(excess), jnp.argmax(q)
+    z = total(excess)
+    most = jnp.argmax(q)
     # as a sum of what remains: 1 - q loses the digits of a peak
     left = (1 - q).at[most].set(total(q.at[most].set(0)))
     level = divide(z, left)
@@ -27,4 +28,4 @@ def acceptance_of_pairs(p: Law, q: Law) -> Scalar:
     start = jnp.searchsorted(ratio[order], edge, method="sort")
     sum_excess, sum_q = (x[start] for x in onward)
     second = jnp.where(left > 0, sum_excess - level * sum_q, z)  # z times the second rejection
-    return 1 - jnp.where(z > rounding(p), divide(total(jnp.maximum(q - p, 0) * second), z), 0)
+    return 1 - jnp.where(z > rounding_error(p), divide(total(jnp.maximum(q - p, 0) * second), z), 0)

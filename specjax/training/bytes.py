@@ -34,10 +34,8 @@ def rounded(params: PyTree) -> PyTree:
 def main() -> None:
     """Train target and draft, then write weights, held-out text and record into the package."""
     kept, held_out = text.split(text.shakespeare())
-    tokens, windows = (
-        text.as_tokens(kept),
-        text.strided(text.as_tokens(b"".join(held_out)), TARGET_SCHEDULE.window),
-    )
+    tokens = text.as_tokens(kept)
+    windows = text.strided(text.as_tokens(b"".join(held_out)), TARGET_SCHEDULE.window)
     folder = cache_folder() / "bytes"
 
     new = pair.TARGET.new_params(jax.random.key(TARGET_SCHEDULE.seed))

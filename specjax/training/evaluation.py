@@ -20,7 +20,8 @@ def _mean(
     params: PyTree,
     windows: Int[Array, "B T"],
 ) -> float:
-    jitted, half = jax.jit(figure), (windows.shape[1] - 1) // 2
+    jitted = jax.jit(figure)
+    half = (windows.shape[1] - 1) // 2
     parts = [
         np.asarray(jitted(params, windows[i : i + BATCH])) for i in range(0, len(windows), BATCH)
     ]
@@ -39,7 +40,11 @@ def bits(model: Transformer, params: PyTree, windows: Int[Array, "B T"]) -> floa
 
 
 def mean_overlap(
-    p: Transformer, p_params: PyTree, q: Transformer, q_params: PyTree, windows: Int[Array, "B T"]
+    p: Transformer,
+    p_params: PyTree,
+    q: Transformer,
+    q_params: PyTree,
+    windows: Int[Array, "B T"],
 ) -> float:
     """Mean of sum min(p, q) over contexts of the text."""
 
@@ -55,7 +60,11 @@ def mean_overlap(
 
 
 def mean_divergence(
-    p: Transformer, p_params: PyTree, q: Transformer, q_params: PyTree, windows: Int[Array, "B T"]
+    p: Transformer,
+    p_params: PyTree,
+    q: Transformer,
+    q_params: PyTree,
+    windows: Int[Array, "B T"],
 ) -> float:
     """Mean KL(p || q) in nats over contexts of the text."""
 

@@ -79,7 +79,9 @@ def train(
         change, state = chain.update(gradient, state, params)
         return optax.apply_updates(params, change), state
 
-    state, history, best = chain.init(params), [], params
+    state = chain.init(params)
+    history = []
+    best = params
     for step in track(range(1, schedule.steps + 1), description=folder.name):
         params, state = update(params, state, step)
         if step % schedule.every and step != schedule.steps:

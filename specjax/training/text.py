@@ -37,7 +37,8 @@ def passages(work: bytes) -> list[bytes]:
     """A work cut at blank lines into complete passages of at least PASSAGE bytes (the last may be
     shorter).
     """
-    found, current = [], b""
+    found = []
+    current = b""
     for paragraph in work.split(b"\n\n"):
         current += paragraph.strip(b"\n") + b"\n\n"
         if len(current) >= PASSAGE:
@@ -60,7 +61,10 @@ def as_tokens(text: bytes) -> Int[Array, " length"]:
 
 
 def draw(
-    key: RandomKey, tokens: Int[Array, " length"], batch: int, window: int
+    key: RandomKey,
+    tokens: Int[Array, " length"],
+    batch: int,
+    window: int,
 ) -> Int[Array, "B T"]:
     """Windows of `window` contexts and the token that follows each, at uniform places."""
     starts = jax.random.randint(key, (batch, 1), 0, len(tokens) - window)

@@ -55,9 +55,11 @@ class Topology:
 
     def ancestors(self) -> Bool[Array, "N N"]:
         """[i, j] is true where j lies on the path from the root to i, i itself included."""
-        reach, up = jnp.eye(self.nodes, dtype=bool), jnp.maximum(self.parents, ROOT)
+        reach = jnp.eye(self.nodes, dtype=bool)
+        up = jnp.maximum(self.parents, ROOT)
         for _ in range(self.height.bit_length()):
-            reach, up = reach | reach[up], up[up]
+            reach = reach | reach[up]
+            up = up[up]
         return reach
 
     def __hash__(self) -> int:
@@ -111,7 +113,8 @@ def full(*branching: int) -> Topology:
     """
     if any(b < 1 for b in branching):
         raise ValueError(f"branching: expected numbers >= 1, got {branching}")
-    parents, level = [NO_NODE], [0]
+    parents = [NO_NODE]
+    level = [0]
     for b in branching:
         first = len(parents)
         parents += [node for node in level for _ in range(b)]

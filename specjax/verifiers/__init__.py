@@ -33,10 +33,8 @@ def check_covers(verifier: Verifier, scheme: str, topology: Topology) -> None:
     def law(tokens: jax.Array, p: jax.Array, q: jax.Array) -> jax.Array:
         return verifier.law(Draft(topology, tokens, q, scheme), p)
 
-    rows, tokens = (
-        jax.ShapeDtypeStruct((topology.nodes, SOME), jnp.float32),
-        jax.ShapeDtypeStruct((topology.nodes,), jnp.int32),
-    )
+    rows = jax.ShapeDtypeStruct((topology.nodes, SOME), jnp.float32)
+    tokens = jax.ShapeDtypeStruct((topology.nodes,), jnp.int32)
     jax.eval_shape(law, tokens, rows, rows)
     if callable(getattr(verifier, "walk", None)):
         _check_walk(verifier, scheme, topology, tokens, rows)
@@ -52,7 +50,12 @@ def _check_walk(
     """Refuse a walk written for uniforms [N + 1], as they were before they had two words."""
 
     def walks(words: tuple[int, ...]) -> bool:
-        def walk(uniforms: jax.Array, tokens: jax.Array, p: jax.Array, q: jax.Array) -> Verdict:
+        def walk(
+            uniforms: jax.Array,
+            tokens: jax.Array,
+            p: jax.Array,
+            q: jax.Array,
+        ) -> Verdict:
             return verifier.walk(uniforms, Draft(topology, tokens, q, scheme), p).verdict
 
         try:

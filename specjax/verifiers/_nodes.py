@@ -7,7 +7,7 @@ from jax import Array
 from jaxtyping import Bool, Float, Int
 
 from specjax._types import Law, Mask, Tokens
-from specjax.numerics import repeated
+from specjax.numerics import is_duplicate
 from specjax.trees import NO_NODE, Draft
 
 
@@ -21,7 +21,7 @@ class Node(NamedTuple):
     children: Int[Array, " W"]
 
 
-def at(draft: Draft, node: Int[Array, ""]) -> Node:
+def node_view(draft: Draft, node: Int[Array, ""]) -> Node:
     """The drafts below a node."""
     topology = draft.topology
     children = jnp.asarray(topology.children)[node]
@@ -37,4 +37,4 @@ def first_hit(view: Node, token: Int[Array, ""]) -> tuple[Bool[Array, ""], Int[A
 
 def draft_mass(view: Node, law: Law) -> Float[Array, " W"]:
     """Mass of the law on each draft; of equal drafts the first holds it all."""
-    return jnp.where(view.mask & ~repeated(view.tokens, view.mask), law[view.tokens], 0)
+    return jnp.where(view.mask & ~is_duplicate(view.tokens, view.mask), law[view.tokens], 0)

@@ -46,7 +46,11 @@ def node_rule(verifier: Verifier) -> Rule | None:
 
 
 def node_report(
-    verifier: Verifier, draft: Draft, p: Float[Array, "N V"], walk: Walk, emitted: Count
+    verifier: Verifier,
+    draft: Draft,
+    p: Float[Array, "N V"],
+    walk: Walk,
+    emitted: Count,
 ) -> NodeReport:
     """A walk beside theory, up to its last emitted token: a node below is as one never reached.
 
@@ -128,9 +132,12 @@ def _report(
     p: Float[Array, "N V"],
     best: _Best,
 ) -> NodeReport:
-    path, rule, rows = walk.verdict.path, node_rule(verifier), jnp.arange(walk.proposed.shape[0])
+    path = walk.verdict.path
+    rule = node_rule(verifier)
+    rows = jnp.arange(walk.proposed.shape[0])
     kept = rows < emitted
-    proposed, hit = jnp.where(kept, walk.proposed, 0), kept & (rows + 1 < walk.verdict.length)
+    proposed = jnp.where(kept, walk.proposed, 0)
+    hit = kept & (rows + 1 < walk.verdict.length)
     if rule is None:
         unknown = jnp.full(path.shape, jnp.nan, p.dtype)
         return NodeReport(proposed, hit, unknown, unknown, unknown, unknown)
@@ -147,17 +154,19 @@ def _report(
 
 
 def _stated(
-    rule: Rule, draft: Draft, p: Float[Array, "N V"], path: Int[Array, " S"], depths: Count
+    rule: Rule,
+    draft: Draft,
+    p: Float[Array, "N V"],
+    path: Int[Array, " S"],
+    depths: Count,
 ) -> tuple[Float[Array, " S"], Float[Array, " S"]]:
     """The rule's exact acceptance and its certificate's gap at the first nodes of a path, nan for
     what it does not offer.
     """
 
     def value(n: int, p: Law, q: Law) -> Float[Array, " 2"]:
-        expected, proof = (
-            expected_acceptance(rule, p, q, n, draft.scheme),
-            certificate(rule, p, q, n, draft.scheme),
-        )
+        expected = expected_acceptance(rule, p, q, n, draft.scheme)
+        proof = certificate(rule, p, q, n, draft.scheme)
         known = (expected, None if proof is None else proof.gap)
         return jnp.stack([jnp.asarray(jnp.nan if x is None else x, p.dtype) for x in known])
 

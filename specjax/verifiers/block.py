@@ -11,7 +11,7 @@ from specjax import numerics
 from specjax._types import Claims, RandomKey, Scalar
 from specjax.numerics import divide, tiny, total
 from specjax.trees import Draft, Verdict
-from specjax.verifiers import _paths
+from specjax.verifiers import _leaf_first
 from specjax.verifiers._base import Verifier, Walk, check_scheme, register
 
 
@@ -36,7 +36,7 @@ class Block(Verifier):
         source="sun2024block",
     )
 
-    def ends(self, draft: Draft, p: Float[Array, "N V"]) -> _paths.Ends:
+    def ends(self, draft: Draft, p: Float[Array, "N V"]) -> _leaf_first.Ends:
         """Chance of each prefix once all longer ones failed, and its c = 1 / w."""
         check_scheme("block", self.claims, draft.scheme)
         if max(draft.topology.arities) > 1:
@@ -54,19 +54,19 @@ class Block(Verifier):
         # Row by row: a CPU would write [D, V] to sum all rows at once, and a batch would copy it to
         # map over the rows themselves.
         surpluses = jax.lax.map(surplus, jnp.arange(p.shape[0]))
-        return _paths.Ends(
-            accept=jnp.where(inner, _paths.after_failure(weight, surpluses), weight),
+        return _leaf_first.Ends(
+            accept=jnp.where(inner, _leaf_first.after_failure(weight, surpluses), weight),
             scale=jnp.where(inner, divide(jnp.ones_like(weight), weight), 0),
         )
 
     def law(self, draft: Draft, p: Float[Array, "N V"]) -> Float[Array, "N V"]:
-        return _paths.law(self.ends(draft, p), draft, p)
+        return _leaf_first.law(self.ends(draft, p), draft, p)
 
     def walk(self, uniforms: Float[Array, "U 2"], draft: Draft, p: Float[Array, "N V"]) -> Walk:
         """The walk that N + 1 uniforms select: one for each node, the last for the token of the
         target.
         """
-        return _paths.walk(uniforms, self.ends(draft, p), draft, p)
+        return _leaf_first.walk(uniforms, self.ends(draft, p), draft, p)
 
     def verify(self, key: RandomKey, draft: Draft, p: Float[Array, "N V"]) -> Verdict:
         return self.walk(
@@ -81,8 +81,10 @@ def prefix_weights(draft: Draft, p: Float[Array, "N V"]) -> Float[Array, " N"]:
     A token without target mass ends it: w = 0 from there on. One that q cannot draw counts as drawn
     with the least q there is.
     """
-    tokens, rows = draft.tokens[1:], jnp.arange(p.shape[0] - 1)
-    p_token, q_token = p[rows, tokens], draft.q[rows, tokens]
+    tokens = draft.tokens[1:]
+    rows = jnp.arange(p.shape[0] - 1)
+    p_token = p[rows, tokens]
+    q_token = draft.q[rows, tokens]
     steps = jnp.log(jnp.maximum(p_token, tiny(p))) - jnp.log(jnp.maximum(q_token, tiny(p)))
     sums = jnp.cumsum(steps)
     weights = jnp.exp(sums - jnp.maximum(jax.lax.cummax(sums), 0))

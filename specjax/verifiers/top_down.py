@@ -13,7 +13,7 @@ from specjax.numerics import draw
 from specjax.rules import law_and_acceptance
 from specjax.trees import NO_NODE, ROOT, Draft, Verdict
 from specjax.verifiers._base import Verifier, Walk, register
-from specjax.verifiers._nodes import at, draft_mass, first_hit
+from specjax.verifiers._nodes import draft_mass, first_hit, node_view
 
 
 @register
@@ -35,7 +35,7 @@ class TopDown(Verifier):
 
     def law(self, draft: Draft, p: Float[Array, "N V"]) -> Float[Array, "N V"]:
         topology = draft.topology
-        views = jax.vmap(at, (None, 0))(draft, jnp.arange(topology.nodes))
+        views = jax.vmap(node_view, (None, 0))(draft, jnp.arange(topology.nodes))
         laws = jax.vmap(self.rule.law)(views.tokens, p, draft.q, views.mask)
         branches = jax.vmap(draft_mass)(views, laws)
 
@@ -62,7 +62,7 @@ class TopDown(Verifier):
             (verdict, proposed, mass, acceptance), node, _ = state
             assert acceptance is not None  # so `start` says
             depth = verdict.length
-            view = at(draft, node)
+            view = node_view(draft, node)
             law, accepted = law_and_acceptance(
                 self.rule, view.tokens, p[node], draft.q[node], view.mask
             )

@@ -12,9 +12,9 @@ from specjax import numerics
 from specjax._types import Claims, Law, RandomKey, Scalar
 from specjax.numerics import acceptance_probability, divide, tiny, total
 from specjax.trees import ROOT, Draft, Verdict
-from specjax.verifiers import _paths
+from specjax.verifiers import _leaf_first
 from specjax.verifiers._base import Verifier, Walk, check_scheme, register
-from specjax.verifiers._nodes import Node, at
+from specjax.verifiers._nodes import Node, node_view
 
 
 @register
@@ -48,31 +48,32 @@ class Traversal(Verifier):
         sequential=True,
     )
 
-    def ends(self, draft: Draft, p: Float[Array, "N V"]) -> _paths.Ends:
+    def ends(self, draft: Draft, p: Float[Array, "N V"]) -> _leaf_first.Ends:
         """Weight of each node after all of its children failed, and its c then."""
         left_of = _LEFT[check_scheme("traversal", self.claims, draft.scheme)]
 
-        def visit(node: Int[Array, ""], ends: _paths.Ends) -> _paths.Ends:
-            view, q = at(draft, node), draft.q[node]
+        def visit(node: Int[Array, ""], ends: _leaf_first.Ends) -> _leaf_first.Ends:
+            view = node_view(draft, node)
+            q = draft.q[node]
             own, given = _try_children(view, p[node], q, left_of(view, q), ends.accept[node])
             children = jnp.where(view.mask, view.children, p.shape[0])  # beyond the end: dropped
             accept = ends.accept.at[node].set(own.weight).at[children].set(given, mode="drop")
-            return _paths.Ends(accept, ends.scale.at[node].set(own.scale))
+            return _leaf_first.Ends(accept, ends.scale.at[node].set(own.scale))
 
         nothing = jnp.zeros(p.shape[0], p.dtype)
-        start = _paths.Ends(nothing.at[ROOT].set(1), nothing)
+        start = _leaf_first.Ends(nothing.at[ROOT].set(1), nothing)
         # nothing hangs below the last level; a parent comes before its children
         inner = draft.topology.levels[-2]
         return jax.lax.fori_loop(0, inner, visit, start)
 
     def law(self, draft: Draft, p: Float[Array, "N V"]) -> Float[Array, "N V"]:
-        return _paths.law(self.ends(draft, p), draft, p)
+        return _leaf_first.law(self.ends(draft, p), draft, p)
 
     def walk(self, uniforms: Float[Array, "U 2"], draft: Draft, p: Float[Array, "N V"]) -> Walk:
         """The walk that N + 1 uniforms select: one for each node, the last for the token of the
         target.
         """
-        return _paths.walk(uniforms, self.ends(draft, p), draft, p)
+        return _leaf_first.walk(uniforms, self.ends(draft, p), draft, p)
 
     def verify(self, key: RandomKey, draft: Draft, p: Float[Array, "N V"]) -> Verdict:
         return self.walk(
@@ -89,7 +90,11 @@ class _State(NamedTuple):
 
 
 def _try_children(
-    view: Node, p: Law, q: Law, left: Float[Array, " W"], weight: Scalar
+    view: Node,
+    p: Law,
+    q: Law,
+    left: Float[Array, " W"],
+    weight: Scalar,
 ) -> tuple[_State, Float[Array, " W"]]:
     """The state of a node after all of its children failed, and the weight with which each of them
     starts.
@@ -100,12 +105,13 @@ def _try_children(
         slot: Int[Array, ""], carry: tuple[_State, Float[Array, " W"]]
     ) -> tuple[_State, Float[Array, " W"]]:
         (weight, scale, mass), given = carry
-        token, live = view.tokens[slot], view.mask[slot]
+        token = view.tokens[slot]
+        live = view.mask[slot]
         rest = jnp.maximum(p[token] - scale * q[token], 0)
         start = acceptance_probability(weight * rest, mass * divide(q[token], left[slot]))
         next_scale = jnp.minimum(scale + divide(mass, weight * left[slot]), highest)
         next_mass = total(jnp.maximum(p - next_scale * q, 0))
-        next_weight = _paths.after_failure(weight, divide(weight * next_mass, mass))
+        next_weight = _leaf_first.after_failure(weight, divide(weight * next_mass, mass))
         failed = _State(next_weight, next_scale, next_mass)
         kept = jax.tree.map(lambda new, old: jnp.where(live, new, old), failed, carry[0])
         return kept, given.at[slot].set(start)

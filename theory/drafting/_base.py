@@ -47,7 +47,8 @@ def chain(conditional: Conditional, q: Law, slots: int) -> Joint:
     """
     support = np.flatnonzero(q.any(axis=0) if q.ndim == 2 else q)
     reduced = q[..., support]
-    tokens, mass = np.zeros((1, 0), np.int64), np.ones(1)
+    tokens = np.zeros((1, 0), np.int64)
+    mass = np.ones(1)
     for _ in range(slots):
         cells = len(tokens) * len(support)
         if cells > ENUMERABLE:
@@ -56,7 +57,8 @@ def chain(conditional: Conditional, q: Law, slots: int) -> Joint:
             )
         laws = np.broadcast_to(conditional(reduced, tokens, slots), (len(tokens), len(support)))
         row, token = np.nonzero(laws)
-        tokens, mass = np.column_stack((tokens[row], token)), mass[row] * laws[row, token]
+        tokens = np.column_stack((tokens[row], token))
+        mass = mass[row] * laws[row, token]
     return Joint(support[tokens], mass)
 
 

@@ -53,7 +53,9 @@ def optimum(p: Law, q: Law, n: int) -> tuple[float, Subset]:
     """
     live(q, n)
     vertices: list[Law] = []
-    best, subset, lowest = 0.0, np.zeros(len(p), np.bool_), -1.0
+    best = 0.0
+    subset = np.zeros(len(p), np.bool_)
+    lowest = -1.0
     scores = p / np.maximum(q.sum(axis=0), np.finfo(float).tiny)
     for _ in range(ORDERS):
         order = np.argsort(scores, kind="stable")
@@ -61,10 +63,8 @@ def optimum(p: Law, q: Law, n: int) -> tuple[float, Subset]:
             ([0.0], np.cumsum(p[order]) - np.cumsum(q[:, order], axis=1).prod(axis=0))
         )
         if slack.min() < best:
-            best, subset = (
-                float(slack.min()),
-                np.isin(np.arange(len(p)), order[: int(np.argmin(slack))]),
-            )
+            best = float(slack.min())
+            subset = np.isin(np.arange(len(p)), order[: int(np.argmin(slack))])
         vertex = np.empty(len(p))
         vertex[order] = np.diff(slack)
         vertices.append(vertex)

@@ -42,7 +42,8 @@ def inclusion(q: Law, n: int) -> Law:
 
     Cost: O(V m nodes) in time and memory.
     """
-    slots, drawn = live(q, n), np.flatnonzero(q)
+    slots = live(q, n)
+    drawn = np.flatnonzero(q)
     rates = q[drawn]
     times = _log_times(rates.min())
     before = list(_arrived(rates, slots, times))
@@ -61,7 +62,8 @@ def optimum(p: Law, q: Law, n: int) -> tuple[float, Subset]:
     token i arrives at rate q_i, and the drafts are the first m arrivals. Cost: O(V m nodes).
     Source: hu2025towards.
     """
-    slots, order = live(q, n), ratio_order(p, q)
+    slots = live(q, n)
+    order = ratio_order(p, q)
     rates = q[order]
     outside = np.append(np.cumsum(rates[::-1])[::-1], 0.0)
     times = _log_times(q[q > 0].min())

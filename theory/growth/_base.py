@@ -51,7 +51,8 @@ def world(target: ArrayLike, draft: ArrayLike, depth: int) -> World:
     Raises:
       ValueError: a table is no table of laws, or has too few rows for the depth.
     """
-    p, q = as_law("target", target), as_law("draft", draft)
+    p = as_law("target", target)
+    q = as_law("draft", draft)
     rows = contexts_within(q.shape[-1], depth)
     if p.ndim != 2 or q.ndim != 2 or p.shape[1] != q.shape[1] or min(len(p), len(q)) < rows:
         raise ValueError(
@@ -75,7 +76,9 @@ def collect(
     Raises:
       ValueError: there are more than 5e5 trees.
     """
-    parents, contexts, masses = [], [], []
+    parents = []
+    contexts = []
+    masses = []
     for nodes, mass in trees:
         placed = [node or (ROOT, ABSENT) for node in nodes]
         parents.append([ABSENT, *(parent for parent, _ in placed)])

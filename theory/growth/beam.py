@@ -14,7 +14,12 @@ from theory.trees import ROOT, Drawn
 Beams = tuple[tuple[int, ...], ...]
 
 
-def drawn(target: ArrayLike, draft: ArrayLike, width: int, depth: int) -> Drawn:
+def drawn(
+    target: ArrayLike,
+    draft: ArrayLike,
+    width: int,
+    depth: int,
+) -> Drawn:
     """Level d holds the first `width` distinct prefixes of d tokens in a row of sequences of D
     tokens drawn without replacement.
 
@@ -33,7 +38,12 @@ def drawn(target: ArrayLike, draft: ArrayLike, width: int, depth: int) -> Drawn:
     return collect(known, trees, "without_replacement")
 
 
-def _grow(world: World, beams: Beams, mass: float, width: int) -> Iterator[tuple[Beams, float]]:
+def _grow(
+    world: World,
+    beams: Beams,
+    mass: float,
+    width: int,
+) -> Iterator[tuple[Beams, float]]:
     short = [d for d, beam in enumerate(beams) if len(beam) < min(width, len(world.level(d)))]
     if not short:
         yield beams, mass
@@ -45,7 +55,12 @@ def _grow(world: World, beams: Beams, mass: float, width: int) -> Iterator[tuple
         )
 
 
-def _seen(world: World, beams: Beams, depth: int, context: int) -> Beams:
+def _seen(
+    world: World,
+    beams: Beams,
+    depth: int,
+    context: int,
+) -> Beams:
     """The beams once a prefix of `depth` tokens has come."""
     grown = list(beams)
     for level in range(depth, 0, -1):

@@ -9,7 +9,13 @@ from theory.growth._base import Placed, World, collect, world
 from theory.trees import ROOT, Drawn
 
 
-def drawn(target: ArrayLike, draft: ArrayLike, nodes: int, width: int, depth: int) -> Drawn:
+def drawn(
+    target: ArrayLike,
+    draft: ArrayLike,
+    nodes: int,
+    width: int,
+    depth: int,
+) -> Drawn:
     """The `nodes` - 1 contexts of largest Q among the `width` likeliest continuations of each
     level: one tree, of mass 1.
 
@@ -18,7 +24,8 @@ def drawn(target: ArrayLike, draft: ArrayLike, nodes: int, width: int, depth: in
     verifier of fixed drafts is lossless. Of equals the first is taken: of tokens the lowest, of
     contexts that whose prefix comes first. Cost: O(depth width V). Source: li2024eagle2.
     """
-    known, levels = world(target, draft, depth), [[ROOT]]
+    known = world(target, draft, depth)
+    levels = [[ROOT]]
     for _ in range(depth):
         levels.append(
             _likeliest(

@@ -12,7 +12,12 @@ from theory.growth._base import Placed, World, collect, world
 from theory.trees import ROOT, Drawn, levels
 
 
-def drawn(target: ArrayLike, draft: ArrayLike, count: int, depth: int) -> Drawn:
+def drawn(
+    target: ArrayLike,
+    draft: ArrayLike,
+    count: int,
+    depth: int,
+) -> Drawn:
     """`count` independent paths of `depth` tokens; those that share a prefix draw their next tokens
     at one node, as so many slots.
 

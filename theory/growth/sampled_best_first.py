@@ -15,7 +15,13 @@ from theory.trees import ROOT, Drawn
 Tree = tuple[int, ...]  # contexts in the order in which they were drawn
 
 
-def drawn(target: ArrayLike, draft: ArrayLike, nodes: int, width: int, depth: int) -> Drawn:
+def drawn(
+    target: ArrayLike,
+    draft: ArrayLike,
+    nodes: int,
+    width: int,
+    depth: int,
+) -> Drawn:
     """One draft after the other, `nodes` - 1 of them, each a draw without replacement at the node
     of largest Q(node) (1 - q(its drafts)).
 
@@ -32,7 +38,10 @@ def drawn(target: ArrayLike, draft: ArrayLike, nodes: int, width: int, depth: in
 
 
 def _grow(
-    world: World, tree: Tree, mass: float, sizes: tuple[int, int]
+    world: World,
+    tree: Tree,
+    mass: float,
+    sizes: tuple[int, int],
 ) -> Iterator[tuple[Tree, float]]:
     nodes, width = sizes
     chances = [_left(world, tree, context, width) for context in tree]
@@ -46,7 +55,12 @@ def _grow(
         yield from _grow(world, (*tree, below), mass * float(rest[token] / rest.sum()), sizes)
 
 
-def _left(world: World, tree: Tree, context: int, width: int) -> float:
+def _left(
+    world: World,
+    tree: Tree,
+    context: int,
+    width: int,
+) -> float:
     """Q of the next draw below a context, 0 where there can be none."""
     level = world.depth(context) + 1
     full = sum(world.depth(other) == level for other in tree) == width

@@ -75,7 +75,8 @@ def load() -> Pair:
     from specjax.models import llama_gguf  # needs packages that only this pair needs
 
     config, params, tokenizer = llama_gguf.read(file)
-    target, windows = Transformer(config), fitting_windows(tokenizer)
+    target = Transformer(config)
+    windows = fitting_windows(tokenizer)
     recipe = [
         inspect.getsource(early_exit).encode(),
         windows.tobytes(),

@@ -64,19 +64,25 @@ class Moves(NamedTuple):
         )
 
 
-def levels(p: Law, q: Law, nodes: Nodes, n: int, live: Scalar) -> Levels:
+def levels(
+    p: Law,
+    q: Law,
+    nodes: Nodes,
+    n: int,
+    live: Scalar,
+) -> Levels:
     """The optimal rule for `live` of at most n independent drafts, on these nodes. Cost: n B, and
     B^2 zeros.
     """
     ends = jnp.cumsum(nodes.mass)
     starts = jnp.append(0, ends[:-1]).astype(ends.dtype)
-    rate, power = jnp.ones_like(ends), starts
+    rate = jnp.ones_like(ends)
+    power = starts
     for slots in range(1, n):  # (u^n - v^n) / (u - v), which no difference rounds
-        rate, power = (
-            jnp.where(slots < live, ends * rate + power, rate),
-            power * jnp.where(slots < live, starts, 1),
-        )
-    reached, before = ends**live, starts**live
+        rate = jnp.where(slots < live, ends * rate + power, rate)
+        power = power * jnp.where(slots < live, starts, 1)
+    reached = ends**live
+    before = starts**live
     # 1 - alpha* on the nodes
     refused = jnp.maximum(jnp.max(reached - jnp.cumsum(nodes.ratio * nodes.mass)), 0)
     part = jnp.clip(divide(reached - refused, reached - before), 0, 1)
@@ -113,7 +119,8 @@ def swaps(missing: PerNode, supply: PerNode, mass: PerNode) -> Moves:
     asked = jnp.zeros_like(mass).at[low].add(swapped).at[high].add(swapped)
     scale = jnp.minimum(divide(mass, asked), 1)
     swapped = swapped * jnp.minimum(scale[low], scale[high])
-    up, down = divide(swapped, mass[low]), divide(swapped, mass[high])
+    up = divide(swapped, mass[low])
+    down = divide(swapped, mass[high])
     stay = jnp.maximum(1 - jnp.zeros_like(mass).at[low].add(up).at[high].add(down), 0)
     return Moves(low, high, up, down, stay)
 
@@ -124,7 +131,8 @@ def _matched(
     """Two running sums in step: at each step the entry of either that grows, and by how much both
     do; 0 where one is spent.
     """
-    size, steps = len(short), jnp.arange(2 * len(short))
+    size = len(short)
+    steps = jnp.arange(2 * len(short))
     is_short = (
         jnp.zeros(2 * size, jnp.int32).at[jnp.searchsorted(over, short) + steps[:size]].set(1)
     )

@@ -18,7 +18,7 @@ from jaxtyping import Float, Int
 
 from specjax import exact_sums
 from specjax._types import Count, Law, Scalar
-from specjax.numerics import divide, likeliest
+from specjax.numerics import divide, top_tokens
 
 SMALL = 512  # a vocabulary no larger is its own set of nodes, and nothing is lost
 COUNT = 256  # nodes of a larger one
@@ -57,7 +57,12 @@ class Nodes(NamedTuple):
         )
 
 
-def place(p: Law, q: Law, largest: Scalar, edge: Scalar) -> Nodes:
+def place(
+    p: Law,
+    q: Law,
+    largest: Scalar,
+    edge: Scalar,
+) -> Nodes:
     """The nodes of a pair of laws. Cost: a search of every token among 256 nodes, or a sort up to V
     = 512.
 
@@ -73,7 +78,7 @@ def place(p: Law, q: Law, largest: Scalar, edge: Scalar) -> Nodes:
         return Nodes(ratio[order], q[order], left, jnp.zeros_like(q))
     at_nodes = jnp.append(
         grid(largest, edge, even(largest, COUNT - HEADS - 2 * NEAR - 2), NEAR, CLOSEST),
-        ratio[likeliest(q, HEADS)],
+        ratio[top_tokens(q, HEADS)],
     )
     at_nodes = jnp.sort(at_nodes)
     left, share = between(at_nodes, ratio)
@@ -81,7 +86,11 @@ def place(p: Law, q: Law, largest: Scalar, edge: Scalar) -> Nodes:
 
 
 def grid(
-    largest: Scalar, edge: Scalar, even: Float[Array, " E"], near: int, closest: float
+    largest: Scalar,
+    edge: Scalar,
+    even: Float[Array, " E"],
+    near: int,
+    closest: float,
 ) -> PerNode:
     """The nodes `even` and, on either side of `edge`, `near` more in geometric steps from `closest`
     on, in order.
@@ -103,7 +112,8 @@ def between(at_nodes: PerNode, ratio: Law) -> tuple[Int[Array, " V"], Law]:
     over V.
     """
     left = jnp.minimum(_below(at_nodes, ratio), at_nodes.shape[0] - 2)
-    low, high = at_nodes[left], at_nodes[left + 1]
+    low = at_nodes[left]
+    high = at_nodes[left + 1]
     return left, jnp.clip(divide(ratio - low, high - low), 0, 1)
 
 
@@ -123,7 +133,12 @@ def _below(at_nodes: PerNode, ratio: Law) -> Int[Array, " V"]:
     return jax.lax.fori_loop(0, steps, halve, jnp.zeros(ratio.shape, jnp.int32))
 
 
-def masses(weight: Law, left: Int[Array, " V"], share: Law, count: int) -> PerNode:
+def masses(
+    weight: Law,
+    left: Int[Array, " V"],
+    share: Law,
+    count: int,
+) -> PerNode:
     """The weight at each node, summed exactly."""
     above = weight * share
     here, there = exact_sums.sums(left, count, weight - above, above)

@@ -17,7 +17,7 @@ from jaxtyping import Float
 
 from specjax import bounds
 from specjax._types import Certificate, Law, Mask, Scalar, Solves, Tokens
-from specjax.numerics import deposit, divide, normalise, rounding, total
+from specjax.numerics import add_at, divide, normalise, rounding_error, total
 from specjax.solvers.levels.grid import Kernel, Nodes
 
 
@@ -43,7 +43,8 @@ class Levels(NamedTuple):
 
 def single(p: Law, q: Law) -> Levels:
     """The rule for one draft: no other token's level matters, so that one node and one cell do."""
-    one, none = jnp.ones(1, p.dtype), jnp.zeros(p.shape, jnp.int32)
+    one = jnp.ones(1, p.dtype)
+    none = jnp.zeros(p.shape, jnp.int32)
     return capped(Nodes(one, one, none, jnp.zeros_like(p)), one[:, None], one, p, q)
 
 
@@ -99,11 +100,18 @@ def gauss(n: int, dtype: jnp.dtype) -> tuple[Array, Array]:
     return jnp.asarray((places + 1) / 2, dtype), jnp.asarray(weights / 2, dtype)
 
 
-def law(levels: Levels, tokens: Tokens, p: Law, mask: Mask) -> Law:
+def law(
+    levels: Levels,
+    tokens: Tokens,
+    p: Law,
+    mask: Mask,
+) -> Law:
     """The law of the emitted token given the drafts. Cost: n^2 C beside two passes over V."""
     won = wins(levels, tokens, mask)
-    rest = normalise(jnp.maximum(p - jnp.where(jnp.any(mask), levels.given, 0), 0), p, rounding(p))
-    return deposit(rest * jnp.maximum(1 - jnp.sum(won), 0), tokens, won)
+    rest = normalise(
+        jnp.maximum(p - jnp.where(jnp.any(mask), levels.given, 0), 0), p, rounding_error(p)
+    )
+    return add_at(rest * jnp.maximum(1 - jnp.sum(won), 0), tokens, won)
 
 
 def wins(levels: Levels, tokens: Tokens, mask: Mask) -> Float[Array, " n"]:
@@ -124,7 +132,13 @@ def wins(levels: Levels, tokens: Tokens, mask: Mask) -> Float[Array, " n"]:
 class LevelRule(Solves[Levels]):
     """A rule of levels: all but how it solves for them, and its claims, which name one scheme."""
 
-    def law_of(self, solved: Levels, tokens: Tokens, p: Law, mask: Mask) -> Law:
+    def law_of(
+        self,
+        solved: Levels,
+        tokens: Tokens,
+        p: Law,
+        mask: Mask,
+    ) -> Law:
         """The law of the emitted token given the drafts."""
         return law(solved, tokens, p, mask)
 

@@ -90,7 +90,12 @@ class _Refined(NamedTuple):
     short: Bool[Array, ""]
 
 
-def levels(p: Law, q: Law, n: int, live: Count) -> Levels:
+def levels(
+    p: Law,
+    q: Law,
+    n: int,
+    live: Count,
+) -> Levels:
     """The rule after at most 120 kernels for each of three refinements, one up to V = 512.
 
     Cost: C x H x n x nodes in t, C = 39 cells (80 in float64), and a solve of C equations for each
@@ -163,7 +168,13 @@ def _better(old: _Best, new: _Best) -> _Best:
     return jax.tree.map(lambda one, other: jnp.where(better, one, other), new, old)
 
 
-def _effective(field: Field, nodes: Nodes, y: PerNode, given: Law, before: Law) -> Law:
+def _effective(
+    field: Field,
+    nodes: Nodes,
+    y: PerNode,
+    given: Law,
+    before: Law,
+) -> Law:
     """What each token of the tail would have had to weigh to be given its ratio."""
     missed = pull(y, least_slack(y.dtype))
     reached = nodes.ratio * (1 - missed) / jnp.maximum(1 + missed, SETTINGS.little)

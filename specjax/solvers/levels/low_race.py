@@ -67,7 +67,12 @@ def terms(order: int) -> list[tuple[int, int]]:
     return [(power, k) for power in range(1, order + 1) for k in range(1, power + 1)]
 
 
-def race(heads: Float[Array, " H"], tail: Scalar, n: int, live: Count) -> Race:
+def race(
+    heads: Float[Array, " H"],
+    tail: Scalar,
+    n: int,
+    live: Count,
+) -> Race:
     """Nodes that see both the first and the `live`-th arrival: t^live is rounding at the first, and
     all have come by the last.
     """
@@ -99,7 +104,12 @@ def _step(n: int, digits: float) -> float:
     return float(widest[np.argmax(size + np.log(2) < -digits)])
 
 
-def slopes(race: Race, low: Low, n: int, live: Count) -> Low:
+def slopes(
+    race: Race,
+    low: Low,
+    n: int,
+    live: Count,
+) -> Low:
     """The derivatives at each point of P(the first `live` <= n arrivals are all low)."""
 
     def add(chunk: Count, sums: Low) -> Low:
@@ -111,7 +121,13 @@ def slopes(race: Race, low: Low, n: int, live: Count) -> Low:
     return jax.lax.fori_loop(0, race.chunks, add, jax.tree.map(jnp.zeros_like, low))
 
 
-def remainder(race: Race, tail: Law, order: int, n: int, live: Count) -> Scalar:
+def remainder(
+    race: Race,
+    tail: Law,
+    order: int,
+    n: int,
+    live: Count,
+) -> Scalar:
     """A bound of what the series leaves out of the derivatives, summed over all tokens, each at any
     level.
 
@@ -126,7 +142,9 @@ def remainder(race: Race, tail: Law, order: int, n: int, live: Count) -> Scalar:
     Args:
       tail: [V], rates, 0 for those that enter one by one; these are no slower.
     """
-    k, fastest, beyond = np.arange(n), jnp.max(tail), total(tail ** (order + 1))
+    k = np.arange(n)
+    fastest = jnp.max(tail)
+    beyond = total(tail ** (order + 1))
     everyone = Low(
         jnp.ones_like(race.heads)[:, None],
         jnp.stack([total(tail**power) for power, _ in terms(order)])[:, None],
@@ -138,7 +156,8 @@ def remainder(race: Race, tail: Law, order: int, n: int, live: Count) -> Scalar:
         return (table * y ** np.maximum(k - power, 0) * jnp.exp(k * y)).T
 
     def add(chunk: Count, left_out: Scalar) -> Scalar:
-        t, before = _times(race, chunk), jnp.maximum(live - 1 - k, 0)
+        t = _times(race, chunk)
+        before = jnp.maximum(live - 1 - k, 0)
         so_far, ending = (series[before, :, 0] for series in _arrivals(race, t, everyone, n))
         of_log = next_term(order + 1, t) / np.maximum(k, 1)[:, None]
         both = (of_log * ending + next_term(order, t) * so_far) * beyond * t ** (order + 1)
@@ -167,7 +186,11 @@ class _Arrivals(NamedTuple):
 
 
 def _density(
-    race: Race, times: Float[Array, " K"], low: Low, n: int, live: Count
+    race: Race,
+    times: Float[Array, " K"],
+    low: Low,
+    n: int,
+    live: Count,
 ) -> Float[Array, "K M"]:
     """The chance that the first `live` - 1 arrivals come by t and are low and that the next comes
     then and is low, per unit of log t.
@@ -175,14 +198,22 @@ def _density(
     return jnp.take(_arrivals(race, times, low, n).ending, live - 1, axis=0)
 
 
-def _arrivals(race: Race, times: Float[Array, " K"], low: Low, n: int) -> _Arrivals:
+def _arrivals(
+    race: Race,
+    times: Float[Array, " K"],
+    low: Low,
+    n: int,
+) -> _Arrivals:
     """Who has arrived by these times: the crowd, and then the leads one by one."""
-    leads, t = min(LEADS * n, race.heads.shape[0]), times[:, None]
+    leads = min(LEADS * n, race.heads.shape[0])
+    t = times[:, None]
 
     def join(one: _Arrivals, lead: tuple[Array, Array]) -> tuple[_Arrivals, None]:
         rate, chance = lead
         age = jnp.minimum(rate * t, AGES)
-        waits, comes, last = jnp.exp(-age), -jnp.expm1(-age) * chance, age * jnp.exp(-age) * chance
+        waits = jnp.exp(-age)
+        comes = -jnp.expm1(-age) * chance
+        last = age * jnp.exp(-age) * chance
         so_far, ending = (series * waits + comes * _later(series, 0) for series in one)
         return _Arrivals(so_far, ending + last * one.so_far), None
 
@@ -201,7 +232,12 @@ def _later(
     return jnp.concatenate([jnp.broadcast_to(first, series[:1].shape), series[:-1]])
 
 
-def _crowd(race: Race, t: Float[Array, "K 1"], low: Low, n: int) -> _Arrivals:
+def _crowd(
+    race: Race,
+    t: Float[Array, "K 1"],
+    low: Low,
+    n: int,
+) -> _Arrivals:
     """Many tokens at once: log prod (1 + z F_j w_j) by the power sums of F_j w_j."""
     t = jnp.minimum(
         t,
@@ -209,10 +245,8 @@ def _crowd(race: Race, t: Float[Array, "K 1"], low: Low, n: int) -> _Arrivals:
             LATE / jnp.maximum(race.tail, FAINT), SOON / jnp.max(race.heads, initial=FAINT)
         ),
     )
-    once, sign = (
-        jnp.expm1(race.heads * t),
-        jnp.asarray([(-1.0) ** k for k in range(n)], t.dtype)[:, None, None],
-    )
+    once = jnp.expm1(race.heads * t)
+    sign = jnp.asarray([(-1.0) ** k for k in range(n)], t.dtype)[:, None, None]
     odds, chances = (jnp.stack([series**k for k in range(n)]) for series in (once, low.heads))
     of_tail, last_of_tail = _series(low.tail, t, n)
     of_heads = low.heads * chances

@@ -64,7 +64,8 @@ def weights(
       slack: that it starts with.
       shared: how many nodes, the first, are of several tokens each.
     """
-    least, reach = least_slack(y.dtype), farthest(y.dtype)
+    least = least_slack(y.dtype)
+    reach = farthest(y.dtype)
     precise = 1e-6 if y.dtype.itemsize <= 4 else 1e-13
     alone = jnp.arange(len(y)) >= shared
 
@@ -139,7 +140,12 @@ def farthest(dtype: jnp.dtype) -> float:
     return float(np.arcsinh(1 / (2 * least_slack(dtype))))
 
 
-def _exchange(kernel: Kernel, worth: Kernel, live: Count, alone: Bool[Array, " B"]) -> Kernel:
+def _exchange(
+    kernel: Kernel,
+    worth: Kernel,
+    live: Count,
+    alone: Bool[Array, " B"],
+) -> Kernel:
     """A matrix U; (U U^T)_ij is nearly how fast mass goes from node j to node i as the weight of i
     grows.
 

@@ -52,7 +52,12 @@ def natural(field: Field, kernel: Kernel) -> Law:
     return given * divide(total(field.tail), total(given))
 
 
-def first_grid(p: Law, field: Field, mass: Law, most: Scalar) -> Grid:
+def first_grid(
+    p: Law,
+    field: Field,
+    mass: Law,
+    most: Scalar,
+) -> Grid:
     """Ratios that part the tail's mass, that of p and that which tokens weigh, evenly."""
     fine = even(most, SETTINGS.fine)
     cap = jnp.where(mass > 0, jnp.minimum(p, most * mass), 0)
@@ -65,7 +70,11 @@ def first_grid(p: Law, field: Field, mass: Law, most: Scalar) -> Grid:
 
 
 def place(
-    p: Law, field: Field, effective: Law, at_grid: Grid, most: Scalar
+    p: Law,
+    field: Field,
+    effective: Law,
+    at_grid: Grid,
+    most: Scalar,
 ) -> tuple[Nodes, PerNode]:
     """The nodes, the grid's and then the heads, and what each may be given."""
     count, heads = SETTINGS.grid, SETTINGS.heads
@@ -73,7 +82,8 @@ def place(
     whole = total(effective)
     mass = whole * masses(divide(effective, whole), left, share, count)
     own = count + jnp.arange(heads, dtype=jnp.int32)
-    rates, p_top = field.race.heads, p[field.top]
+    rates = field.race.heads
+    p_top = p[field.top]
     nodes = Nodes(
         ratio=jnp.append(at_grid, divide(p_top, rates)),
         mass=jnp.append(mass, rates),
@@ -91,7 +101,8 @@ def second_grid(at_grid: Grid, nodes: Nodes, y: PerNode) -> tuple[Grid, PerNode]
     mass = nodes.mass[:count]
     of_grid = jnp.where(mass > 0, y[:count], -farthest(y.dtype))
     of_grid = jax.lax.cummax(of_grid)
-    rise, held = jnp.diff(of_grid), mass[:-1]
+    rise = jnp.diff(of_grid)
+    held = mass[:-1]
     measure = divide(rise, jnp.sum(rise)) + divide(held, jnp.sum(held)) + SETTINGS.little
     for _ in range(2):  # neighbours of where they crowd get some too
         ends = jnp.pad(measure, 1, mode="edge")

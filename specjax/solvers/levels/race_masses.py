@@ -18,7 +18,7 @@ from jaxtyping import Float
 
 from specjax import exact_sums
 from specjax._types import Count, Law, Scalar, Tokens
-from specjax.numerics import divide, dot, likeliest, total
+from specjax.numerics import divide, dot, top_tokens, total
 from specjax.solvers.levels import low_race
 from specjax.solvers.levels.grid import Kernel, Nodes
 from specjax.solvers.levels.level_rule import gauss
@@ -54,11 +54,17 @@ class Field(NamedTuple):
     live: Count
 
 
-def field(q: Law, n: int, live: Count, heads: int, order: int) -> Field:
+def field(
+    q: Law,
+    n: int,
+    live: Count,
+    heads: int,
+    order: int,
+) -> Field:
     """The race of a law, its `heads` likeliest tokens one by one and the others by a series of this
     order.
     """
-    top = likeliest(q, min(heads, len(q)))
+    top = top_tokens(q, min(heads, len(q)))
     rest = q.at[top].set(0)
     # a race has no unit, but powers of a small rate have no digits
     unit = jnp.maximum(jnp.max(rest), NEVER)
@@ -66,7 +72,13 @@ def field(q: Law, n: int, live: Count, heads: int, order: int) -> Field:
     return Field(top, tail, low_race.race(q[top] / unit, total(tail), n, live), order, n, live)
 
 
-def given(nodes: Nodes, kernel: Kernel, q: Law, n: int, live: Count) -> tuple[Law, Scalar]:
+def given(
+    nodes: Nodes,
+    kernel: Kernel,
+    q: Law,
+    n: int,
+    live: Count,
+) -> tuple[Law, Scalar]:
     """What each token is given if every cell is open, and a bound of the errors of all of them
     together.
 
@@ -82,7 +94,12 @@ def given(nodes: Nodes, kernel: Kernel, q: Law, n: int, live: Count) -> tuple[La
     return given / whole, left_out + jnp.abs(whole - 1)
 
 
-def masses(field: Field, nodes: Nodes, moments: Moments, kernel: Kernel) -> Law:
+def masses(
+    field: Field,
+    nodes: Nodes,
+    moments: Moments,
+    kernel: Kernel,
+) -> Law:
     """What each token is given if every cell is open, as far as the series tells."""
     paid = nodes.spread(kernel, field.top)
 
@@ -97,13 +114,19 @@ def masses(field: Field, nodes: Nodes, moments: Moments, kernel: Kernel) -> Law:
         return jnp.sum(paid * slope.heads, 1), of_tail
 
     heads, of_tail = _over_cells(kernel, field.n, here)
-    at_tokens, given = of_tail.T[nodes.left], jnp.zeros_like(field.tail)
+    at_tokens = of_tail.T[nodes.left]
+    given = jnp.zeros_like(field.tail)
     for column, (power, k) in enumerate(_columns(field.order, field.n)):
         given = given + field.tail**power * nodes.share**k * at_tokens[:, column]
     return given.at[field.top].set(heads)
 
 
-def worth(field: Field, nodes: Nodes, moments: Moments, kernel: Kernel) -> Kernel:
+def worth(
+    field: Field,
+    nodes: Nodes,
+    moments: Moments,
+    kernel: Kernel,
+) -> Kernel:
     """What each node is given in each cell, were all of the node there."""
 
     def here(low: Array) -> Array:
@@ -145,7 +168,12 @@ def _over_cells(kernel: Kernel, n: int, here: Callable[[Array], Sums]) -> Sums:
     return jax.lax.fori_loop(0, len(places), add, nothing)
 
 
-def _slopes(field: Field, nodes: Nodes, moments: Moments, low: Float[Array, "B M"]) -> Low:
+def _slopes(
+    field: Field,
+    nodes: Nodes,
+    moments: Moments,
+    low: Float[Array, "B M"],
+) -> Low:
     """The derivatives of P(all drafts are low) where the nodes' distribution functions are
     `low`.
     """
@@ -170,7 +198,8 @@ def _of_tail(moments: Moments, low: Float[Array, "B M"], field: Field) -> Float[
     """
     order, n = field.order, field.n
     column = {powers: place for place, powers in enumerate(_columns(order, n))}
-    step, sums = jnp.diff(low, axis=0, append=low[-1:]), {}
+    step = jnp.diff(low, axis=0, append=low[-1:])
+    sums = {}
     for k in range(1, min(order, n) + 1):
         binomial = jnp.stack([math.comb(k, i) * low ** (k - i) * step**i for i in range(k + 1)])
         rows = moments[

@@ -9,7 +9,15 @@ from pathlib import Path
 from specjax._registry import Registry, load_file, parts
 from specjax._types import Claims
 from specjax.drafting import from_one_law
-from specjax.trees.growth._base import STOPPED, Grown, Level, TreeDrafting, blank, grown, register
+from specjax.trees.growth._base import (
+    SEQUENTIAL,
+    Grown,
+    Level,
+    TreeDrafting,
+    blank,
+    grown,
+    register,
+)
 from specjax.trees.growth._fixed import Fixed
 from specjax.trees.growth.beam import Beam
 from specjax.trees.growth.best_first import BestFirst
@@ -20,7 +28,7 @@ from specjax.trees.topology import parse as parse_fixed
 
 TREES: Registry[TreeDrafting] = Registry(__name__, "tree scheme", "expand")
 names, get, all = TREES.names, TREES.get, TREES.all
-_NODE = {STOPPED: "without_replacement"}
+_NODE = {SEQUENTIAL: "without_replacement"}
 
 
 def drafting(tree: Topology | TreeDrafting, scheme: str) -> TreeDrafting:
@@ -134,26 +142,26 @@ def _from_file(path: str, changed: int) -> type:
     return make
 
 
-def node_scheme(judge: str, claims: Claims, scheme: str) -> str:
+def node_scheme(name: str, claims: Claims, scheme: str) -> str:
     """The drafting scheme that the claims of a rule or verifier must cover at a node of a tree
     drawn by `scheme`.
 
     Args:
-      judge: what the message calls it.
+      name: what the message calls it.
     Raises:
       ValueError: how many drafts there are tells something of them, and the claims are not those of
         one that takes them one by one.
     """
-    if scheme == STOPPED and not claims.sequential:
+    if scheme == SEQUENTIAL and not claims.sequential:
         raise ValueError(
-            f"{judge}: expected one that takes its drafts one by one: in this tree their number "
+            f"{name}: expected one that takes its drafts one by one: in this tree their number "
             "depends on them"
         )
     return _NODE.get(scheme, scheme)
 
 
 __all__ = [
-    "STOPPED",
+    "SEQUENTIAL",
     "Beam",
     "BestFirst",
     "Fixed",

@@ -15,7 +15,7 @@ from specjax.trees.topology import NO_NODE, ROOT, AnyArray, Topology
 # Children drawn without replacement, one after the other, for as long as the rest of the tree
 # leaves room. Whether there is a next one is settled before it is drawn; but how many there are
 # tells something of which they are.
-STOPPED = "stopped"
+SEQUENTIAL = "stopped"
 
 
 class Level(NamedTuple):
@@ -49,7 +49,7 @@ class TreeDrafting(Protocol):
     Attributes:
       name: of its file.
       scheme: how the drafts at one node are drawn, given their number: a drafting scheme, or
-        `STOPPED`.
+        `SEQUENTIAL`.
       widths: nodes grown at each level, the root's 1 first.
       topology: the sizes of the tree to verify, N at most the sum of the widths; `arities` are all
         that may occur.
@@ -76,7 +76,11 @@ class TreeDrafting(Protocol):
 
     @abstractmethod
     def expand(
-        self, key: RandomKey, depth: int, state: PyTree, q: Float[Array, "M V"]
+        self,
+        key: RandomKey,
+        depth: int,
+        state: PyTree,
+        q: Float[Array, "M V"],
     ) -> tuple[PyTree, Level]:
         """The level below the nodes of `depth`, whose laws q are; the key is the same at every
         depth, and is folded by position.
@@ -130,4 +134,4 @@ def grown(
     )
 
 
-__all__ = ["STOPPED", "Grown", "Level", "TreeDrafting", "blank", "grown", "register"]
+__all__ = ["SEQUENTIAL", "Grown", "Level", "TreeDrafting", "blank", "grown", "register"]

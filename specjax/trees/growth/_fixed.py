@@ -32,13 +32,18 @@ class Fixed:
         return jnp.ones(1, bool)
 
     def expand(
-        self, key: RandomKey, depth: int, state: Bool[Array, " M"], q: Float[Array, "M V"]
+        self,
+        key: RandomKey,
+        depth: int,
+        state: Bool[Array, " M"],
+        q: Float[Array, "M V"],
     ) -> tuple[Bool[Array, " L"], Level]:
         """Nodes with equally many children draw them together, each by a key of its own."""
         first, end, last = self.topology.levels[depth : depth + 3]
         children = np.asarray(self.topology.children)[first:end]
         arity = (children >= 0).sum(1)
-        tokens, active = jnp.zeros(last - end, jnp.int32), jnp.zeros(last - end, bool)
+        tokens = jnp.zeros(last - end, jnp.int32)
+        active = jnp.zeros(last - end, bool)
         for n in sorted(set(arity[arity > 0].tolist())):
             rows = np.flatnonzero(arity == n)
             keys = jax.vmap(jax.random.fold_in, (None, 0))(key, first + rows)

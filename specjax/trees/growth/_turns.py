@@ -39,7 +39,11 @@ After = Callable[[Int[Array, ""], Int[Array, ""], Scalar, Scalar], Scalar]
 
 
 def take(
-    key: RandomKey, q: Float[Array, "M V"], urgency: Urgency, after: After, count: int
+    key: RandomKey,
+    q: Float[Array, "M V"],
+    urgency: Urgency,
+    after: After,
+    count: int,
 ) -> Turns:
     """`count` draws, each at the node of largest urgency, the first of equals; a node without a
     draw left has urgency -inf.
@@ -86,6 +90,7 @@ def take(
             Turns(*(past.at[i].set(new) for past, new in zip(turns, made, strict=True))),
         )
 
-    places, nothing = jnp.zeros(count, jnp.int32), jnp.full(count, -jnp.inf, q.dtype)
+    places = jnp.zeros(count, jnp.int32)
+    nothing = jnp.full(count, -jnp.inf, q.dtype)
     start = urgency.astype(q.dtype), jnp.sum(rows, -1), Turns(places, places, nothing, nothing)
     return jax.lax.fori_loop(0, count, turn, start)[2]

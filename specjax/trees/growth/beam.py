@@ -10,7 +10,15 @@ from jaxtyping import Array, Bool, Float, Int
 
 from specjax._types import RandomKey
 from specjax.numerics import exponential
-from specjax.trees.growth._base import STOPPED, Grown, Level, TreeDrafting, blank, grown, register
+from specjax.trees.growth._base import (
+    SEQUENTIAL,
+    Grown,
+    Level,
+    TreeDrafting,
+    blank,
+    grown,
+    register,
+)
 from specjax.trees.growth._turns import take
 from specjax.trees.topology import AnyArray, Topology
 
@@ -42,7 +50,7 @@ class Beam(TreeDrafting):
     @property
     def scheme(self) -> str:
         """How many children a node has depends on which."""
-        return STOPPED
+        return SEQUENTIAL
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -61,13 +69,22 @@ class Beam(TreeDrafting):
         return State(jnp.zeros(1), jnp.full(1, -jnp.inf))
 
     def expand(
-        self, key: RandomKey, depth: int, state: State, q: Float[Array, "M V"]
+        self,
+        key: RandomKey,
+        depth: int,
+        state: State,
+        q: Float[Array, "M V"],
     ) -> tuple[State, Level]:
         """The first arrivals below the level."""
         draws, waits = jax.random.split(jax.random.fold_in(key, depth))
         log_waits = jnp.log(exponential(waits, (self.width,), q.dtype))
 
-        def after(turn: Array, node: Array, urgency: Array, log_left: Array) -> Array:
+        def after(
+            turn: Array,
+            node: Array,
+            urgency: Array,
+            log_left: Array,
+        ) -> Array:
             return -jnp.logaddexp(-urgency, log_waits[turn] - state.log_mass[node] - log_left)
 
         turns = take(draws, q, -state.log_time, after, self.width)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from specjax._types import RandomKey
-from specjax.numerics import likeliest
+from specjax.numerics import top_tokens
 from specjax.trees.growth._base import Level, register
 from specjax.trees.growth._budget import Budget, State
 
@@ -26,11 +26,15 @@ class BestFirst(Budget):
         return "top_n"
 
     def expand(
-        self, key: RandomKey, depth: int, state: State, q: Float[Array, "M V"]
+        self,
+        key: RandomKey,
+        depth: int,
+        state: State,
+        q: Float[Array, "M V"],
     ) -> tuple[State, Level]:
         """The likeliest continuations of the level; the key is not used."""
         each = min(self.width, q.shape[1])
-        tokens = jax.vmap(lambda law: likeliest(law, each))(q)
+        tokens = jax.vmap(lambda law: top_tokens(law, each))(q)
         log_q = jnp.minimum(jnp.log(jnp.take_along_axis(q, tokens, 1)), 0)
         masses = (state.log_mass[:, None] + log_q).reshape(-1)
         masses = jnp.pad(

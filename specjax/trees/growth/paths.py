@@ -46,7 +46,11 @@ class Paths(TreeDrafting):
         return jnp.zeros(self.count, jnp.int32)
 
     def expand(
-        self, key: RandomKey, depth: int, state: Int[Array, " K"], q: Float[Array, "M V"]
+        self,
+        key: RandomKey,
+        depth: int,
+        state: Int[Array, " K"],
+        q: Float[Array, "M V"],
     ) -> tuple[Int[Array, " K"], Level]:
         """One token for each path."""
         words = uniforms(jax.random.fold_in(key, depth), (self.count,), q.dtype)

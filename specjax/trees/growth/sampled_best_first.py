@@ -4,7 +4,7 @@ import jax
 from jaxtyping import Array, Float
 
 from specjax._types import RandomKey
-from specjax.trees.growth._base import STOPPED, Level, register
+from specjax.trees.growth._base import SEQUENTIAL, Level, register
 from specjax.trees.growth._budget import Budget, State
 from specjax.trees.growth._turns import take
 
@@ -24,14 +24,23 @@ class SampledBestFirst(Budget):
     @property
     def scheme(self) -> str:
         """How many children a node has depends on which."""
-        return STOPPED
+        return SEQUENTIAL
 
     def expand(
-        self, key: RandomKey, depth: int, state: State, q: Float[Array, "M V"]
+        self,
+        key: RandomKey,
+        depth: int,
+        state: State,
+        q: Float[Array, "M V"],
     ) -> tuple[State, Level]:
         """The draws of largest chance below the level."""
 
-        def after(turn: Array, node: Array, urgency: Array, log_left: Array) -> Array:
+        def after(
+            turn: Array,
+            node: Array,
+            urgency: Array,
+            log_left: Array,
+        ) -> Array:
             return state.log_mass[node] + log_left
 
         turns = take(jax.random.fold_in(key, depth), q, state.log_mass, after, self.width)
