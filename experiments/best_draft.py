@@ -43,11 +43,13 @@ from specjax.numerics import AS_IS, Sampling
 from specjax.trees import chain
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 TOGETHER = 16  # contexts side by side
 SHOWN = 1e-4  # less than that is not drawn
 SCHEMES = ("iid", "without_replacement")
+LOOKS = dict(zip(SCHEMES, ("-", "--"), strict=True))
 STUDIES = {
     "temperature": "temperature of q",
     "top_k": "tokens kept of q",
@@ -345,41 +347,36 @@ def show(content: dict, console: Console) -> None:
 
 
 def plot(content: dict) -> "Figure":
-    """1 - alpha* against each setting with its interval, a colour per n; iid drafts solid, without
-    replacement dashed.
+    """1 - alpha* against each setting with its interval, a colour for each n; iid drafts solid,
+    without replacement dashed.
     """
     from experiments.figures import style  # needs the extra `plots`
 
     rows = content["rows"]
     shown = [study for study in STUDIES if any(row["study"] == study for row in rows)]
-    figure, axes = style.panels(
-        len(shown),
-        f"{rows[0]['pair']}: what the best rule misses, {rows[0]['contexts']} contexts (95 %)",
-    )
+    title = f"{rows[0]['pair']}: what the best rule misses, {rows[0]['contexts']} contexts (95 %)"
+    figure, axes = style.panels(len(shown), title)
+    ns = list(dict.fromkeys(row["n"] for row in rows))
     for study, panel in zip(shown, axes, strict=True):
-        for scheme, look in zip(SCHEMES, ("-", "--"), strict=True):
-            for index, n in enumerate(dict.fromkeys(row["n"] for row in rows)):
-                line = [row for row in rows if _cell(row) == (study, scheme, n)]
-                if line:
-                    missed, above, below = (
-                        1 - np.array([row[name] for row in line])
-                        for name in ("alpha_star", "low", "high")
-                    )
-                    x = [row["value"] for row in line]
-                    panel.plot(
-                        x, np.maximum(missed, SHOWN), f"C{index}o{look}", label=f"n = {n}, {scheme}"
-                    )
-                    panel.fill_between(
-                        x,
-                        np.maximum(below, SHOWN),
-                        np.maximum(above, SHOWN),
-                        color=f"C{index}",
-                        alpha=0.12,
-                    )
+        for (scheme, look), n in itertools.product(LOOKS.items(), ns):
+            line = [row for row in rows if _cell(row) == (study, scheme, n)]
+            _plot_line(panel, line, f"C{ns.index(n)}", look)
         panel.set_xlabel(STUDIES[study])
         panel.set_yscale("log")
         if study == "top_k":
             panel.set_xscale("log", base=2)
     axes[0].set_ylabel("1 - alpha*, mean over contexts")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    for index, n in enumerate(ns):
+        style.entry(axes[0], f"n = {n}", f"C{index}", "o")
+    for scheme, look in LOOKS.items():
+        style.entry(axes[0], scheme, line=look)
+    style.legend(figure, len(ns) + len(LOOKS))
     return figure
+
+
+def _plot_line(panel: "Axes", line: list[dict], colour: str, look: str) -> None:
+    x = [row["value"] for row in line]
+    values = np.array([[row[name] for row in line] for name in ("alpha_star", "low", "high")])
+    missed, above, below = np.maximum(1 - values, SHOWN)
+    panel.plot(x, missed, color=colour, linestyle=look, marker="o")
+    panel.fill_between(x, below, above, color=colour, alpha=0.12)

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SLOTS = 16  # children of a node at most
+COLUMNS, PANEL = 4, 2.4  # panels in a row of the figure, and the inches of each
 
 
 @dataclasses.dataclass(frozen=True)
@@ -297,55 +298,55 @@ def _claims_table(rows: list[dict]) -> Table:
 
 
 def plot(content: dict) -> "Figure":
-    """Tokens per target call against the budget: every method with the verifier of its publication,
-    and the limit; then all verifiers.
+    """Tokens per target call against the budget: a panel for each method, a colour for each
+    verifier; dashed the limit of fixed trees, grey the best of a single draft.
     """
     from experiments.figures import style  # needs the extra `plots`
 
     rows = content["rows"]
     limits = _limits(content)
-    budgets = list(limits)
-    figure, (own, other) = style.panels(
-        2, f"{rows[0]['pair']}: emitted tokens per target call (± 2 se)"
-    )
-    for method, verifier in _lines(rows):
-        place = METHODS[method].verifiers.index(verifier)
-        look = f"C{list(METHODS).index(method)}", ("-", "--", ":")[place]
-        if place == 0:
-            _plot_line(own, rows, (method, verifier), look, method)
-        if len(METHODS[method].verifiers) > 1:
-            _plot_line(other, rows, (method, verifier), look, f"{method}, {verifier}")
+    lines = _lines(rows)
+    methods = list(dict.fromkeys(method for method, _ in lines))
+    title = f"{rows[0]['pair']}: emitted tokens per target call (± 2 se)"
+    figure, board = style.board(2, COLUMNS, title, PANEL)
+    panels = [panel for row in board for panel in row]
+    for panel in panels[len(methods) :]:
+        panel.set_visible(False)
     # far above what a poor draft model comes to
     reach = f"{min(limits.values()):.1f} to {max(limits.values()):.1f}"
-    own.plot(
-        budgets,
-        list(limits.values()),
-        "k--",
-        label=f"limit of fixed trees, without its constant: {reach}",
-    )
-    for panel in (own, other):
+    limit = f"limit of fixed trees, without its constant: {reach}"
+    paths = [line for line in lines if line[0] == SINGLE]
+    reference = max(paths, key=lambda line: _reach(rows, line))
+    for method, panel in zip(methods, panels, strict=False):
+        panel.set_title(method, fontsize="medium")
+        _plot_line(panel, rows, reference, "0.75", None)
+        for line in lines:
+            if line[0] == method:
+                _plot_line(panel, rows, line, style.colour(line[1]), line[1])
+        panel.plot(list(limits), list(limits.values()), "k--", linewidth=1, label=limit)
         panel.set_xscale("log", base=2)
-        panel.set_xticks(budgets, [str(budget) for budget in budgets])
-        panel.set_xlabel("drafts verified at a target call")
-        panel.set_ylim(1, 1.7 * max(row["block_efficiency"] for row in rows))
-        panel.legend(fontsize=6, loc="upper left")
+        panel.set_xticks(list(limits), [str(budget) for budget in limits])
+        panel.set_xlabel("drafts verified at a target call", fontsize="small")
+        panel.set_ylim(1, 1.1 * max(row["block_efficiency"] for row in rows))
+    style.legend(figure, 4)
     return figure
 
 
+def _reach(rows: list[dict], line: tuple[str, str]) -> float:
+    """The most tokens per target call that a method reaches with a verifier."""
+    mine = [row for row in rows if (row["method"], row["verifier"]) == line]
+    return max(row["block_efficiency"] for row in mine)
+
+
 def _plot_line(
-    panel: "Axes", rows: list[dict], line: tuple[str, str], style: tuple[str, str], label: str
+    panel: "Axes",
+    rows: list[dict],
+    line: tuple[str, str],
+    colour: str,
+    label: str | None,
 ) -> None:
     budgets = sorted({row["budget"] for row in rows})
     cells = [(budget, chosen(rows, *line, budget)[0]) for budget in budgets]
     points = np.array([(budget, *mean(values)) for budget, values in cells if len(values)])
-    colour, dashes = style
-    panel.errorbar(
-        points[:, 0],
-        points[:, 1],
-        2 * points[:, 2],
-        color=colour,
-        linestyle=dashes,
-        marker="o",
-        capsize=2,
-        label=label,
-    )
+    x, y, error = points.T
+    panel.errorbar(x, y, 2 * error, color=colour, marker="o", capsize=2, label=label)

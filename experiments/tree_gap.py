@@ -29,10 +29,10 @@ from specjax import trees
 from specjax.trees import Topology
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 LEADER = "traversal"
+NEAR_TO_FAR = ("near_10", "near_30", "random")  # families, by the distance of their laws
 FOLLOWER = {"iid": "top_down:optimal", "without_replacement": "top_down:transport"}
 SHORT = {  # a scheme has but one recursive rejection
     "recursive_rejection": "recursive rejection",
@@ -300,65 +300,48 @@ def _percent(value: float, error: float) -> str:
 
 
 def plot(content: dict) -> "Figure":
-    """The mean gap on every tree, a line per verifier; and the lead of traversal against the
-    distance of the laws, a line per tree.
+    """A lane for each tree: left the mean gap of every verifier; right the lead of traversal, from
+    light to dark as the laws get farther apart.
     """
     from experiments.figures import style  # needs the extra `plots`
 
     rows = content["rows"]
-    schemes = distinct(rows, "scheme")
-    figure, axes = style.panels(
-        2 * len(schemes), "verifiers on identical trees against the joint optimum (± 2 se)"
-    )
-    for scheme, gaps, leads in zip(schemes, axes[::2], axes[1::2], strict=True):
-        mine = chosen(rows, scheme=scheme)
-        _plot_gaps(gaps, mine)
-        _plot_leads(leads, chosen(mine, verifier=FOLLOWER.get(scheme, "")))
-        gaps.set_ylabel(f"{scheme}: 1 - E[ell] / optimum, %")
+    lines = _lanes(rows)
+    title = "verifiers on identical trees against the joint optimum (± 2 se)"
+    figure, (gaps, leads) = style.lanes([label for label, _ in lines], title)
+    for place, (_, held) in enumerate(lines):
+        for name in distinct(held, "verifier"):
+            group = chosen(held, verifier=name)
+            value, error = pooled(group, "gap")
+            style.dot(gaps, place, 100 * value, 200 * error, style.colour(name), 1)
+        leaders = [row for row in held if row["verifier"] == FOLLOWER[row["scheme"]]]
+        for depth, family in enumerate(NEAR_TO_FAR, 1):
+            if group := chosen(leaders, family=family):
+                value, error = pooled(group, "lead")
+                shade = depth / len(NEAR_TO_FAR)
+                style.dot(leads, place, 100 * value, 200 * error, "k", shade)
+    for name in dict.fromkeys(_rule(row["verifier"]) for row in rows):
+        style.entry(gaps, name, style.colour(name), "o")
+    leads.axvline(0, color="k", linewidth=0.8)
+    gaps.set_xlabel("1 - E[ell] / joint optimum, %")
+    distances = ", ".join(f"{_distance(rows, family):.2f}" for family in NEAR_TO_FAR)
+    shades = f"light to dark: mean TV(p, q) = {distances}"
+    leads.set_xlabel(f"lead of traversal over the optimal node rule, %\n{shades}")
+    style.legend(figure, 4)
     return figure
 
 
-def _plot_gaps(panel: "Axes", rows: list[dict]) -> None:
-    from experiments.figures import style
-
-    shown = distinct(rows, "tree")
-    for name in distinct(rows, "verifier"):
-        cells = [(shown.index(tree), chosen(rows, tree=tree, verifier=name)) for tree in shown]
-        points = np.array([(x, *pooled(group, "gap")) for x, group in cells if group])
-        x = points[:, 0]
-        gaps = 100 * points[:, 1]
-        errors = 200 * points[:, 2]
-        label = SHORT.get(_rule(name), _rule(name))
-        panel.errorbar(
-            x, gaps, yerr=errors, fmt="o", color=style.colour(name), capsize=2, label=label
-        )
-    panel.set_xticks(range(len(shown)), shown, rotation=60, ha="right")
-    panel.set_ylim(-0.5, None)
-    panel.legend(fontsize=6, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+def _lanes(rows: list[dict]) -> list[tuple[str, list[dict]]]:
+    """The rows of each tree under each scheme, by its label; a scheme's name alone heads its
+    trees.
+    """
+    lanes: list[tuple[str, list[dict]]] = []
+    for scheme in distinct(rows, "scheme"):
+        mine = chosen(rows, scheme=scheme)
+        lanes.append((scheme, []))
+        lanes += [(f"  {tree}", chosen(mine, tree=tree)) for tree in distinct(mine, "tree")]
+    return lanes
 
 
-def _plot_leads(panel: "Axes", rows: list[dict]) -> None:
-    for tree in distinct(rows, "tree"):
-        groups = [
-            chosen(rows, tree=tree, family=family) for family in ("near_10", "near_30", "random")
-        ]
-        points = np.array(
-            [
-                (np.mean([row["distance"] for row in group]), *pooled(group, "lead"))
-                for group in groups
-                if group
-            ]
-        )
-        if len(points):
-            panel.errorbar(
-                points[:, 0],
-                100 * points[:, 1],
-                yerr=200 * points[:, 2],
-                marker="o",
-                capsize=2,
-                label=tree,
-            )
-    panel.axhline(0, color="k", linestyle="--")
-    panel.set_xlabel("mean TV(p, q), laws from near to random")
-    panel.set_ylabel("lead of traversal over the optimal node rule, %")
-    panel.legend(fontsize=6, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+def _distance(rows: list[dict], family: str) -> float:
+    return float(np.mean([row["distance"] for row in chosen(rows, family=family)]))

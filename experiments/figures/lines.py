@@ -2,6 +2,7 @@
 colour for each rule.
 """
 
+import itertools
 import textwrap
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -58,31 +59,32 @@ def optima(rows: list[Row]) -> list[Row]:
 
 
 def draw(points: list[Row], axis: str, title: str, label: str, name: str) -> "Figure":
-    """The points along an axis, with two standard errors."""
+    """The points along an axis, with two standard errors: a colour for each rule, a mark for each
+    kind of tree.
+    """
     figure, panels = board(points, "scheme", title)
     rules = list(dict.fromkeys(point["rule"] for point in points))
     shapes = sorted({rule.partition(ON_A)[2] for rule in rules})
     for (where, scheme), panel in panels.items():
+        mine = [p for p in points if (p["setting"], p["scheme"]) == (where, scheme)]
         for rule in rules:
-            line = [
-                p for p in points if (p["setting"], p["scheme"], p["rule"]) == (where, scheme, rule)
-            ]
-            x, y, error = (
-                np.array([p[column] for p in line], float) for column in (axis, "value", "error")
-            )
-            name, _, shape = rule.partition(ON_A)
-            look = (
-                ("k", "_--")
-                if rule == OPTIMUM
-                else (style.colour(name), f"{MARKS[shapes.index(shape) % len(MARKS)]}-")
-            )
+            line = [p for p in mine if p["rule"] == rule]
+            marks = [[p[axis], p["value"], p["error"]] for p in line]
+            x, y, error = np.reshape(marks, (-1, 3)).T
+            maker, _, shape = rule.partition(ON_A)
+            colour = "k" if rule == OPTIMUM else style.colour(maker)
+            look = "_--" if rule == OPTIMUM else f"{MARKS[shapes.index(shape) % len(MARKS)]}-"
             if line:
-                panel.errorbar(x, y, 2 * error, color=look[0], fmt=look[1], capsize=2, label=rule)
+                panel.errorbar(x, y, 2 * error, color=colour, fmt=look, capsize=2, label=maker)
         panel.set_xscale("log", base=2)
         ticks = sorted({p[axis] for p in points if p["scheme"] == scheme})
         panel.set_xticks(ticks, [str(tick) for tick in ticks])
         panel.set_xlabel(label)
         panel.set_ylabel(name)
+    last = figure.axes[-1]
+    for mark, shape in zip(itertools.cycle(MARKS), shapes, strict=False):
+        if len(shapes) > 1:
+            style.entry(last, shape or "star", mark=mark)
     legend(figure)
     return figure
 
@@ -118,13 +120,5 @@ def board(
 
 
 def legend(figure: "Figure") -> None:
-    """One legend of all panels, below them."""
-    found = {
-        label: handle
-        for panel in figure.axes
-        for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
-    }
-    columns = max(1, round(figure.get_figwidth() / WIDTH))
-    figure.legend(
-        found.values(), found.keys(), loc="outside lower center", ncols=columns, fontsize="small"
-    )
+    """One legend of all panels, as wide as the figure allows."""
+    style.legend(figure, max(1, round(figure.get_figwidth() / WIDTH)))

@@ -5,6 +5,7 @@ same in every figure.
 import zlib
 
 from matplotlib import colormaps, rc_context
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
@@ -82,3 +83,24 @@ def dot(panel: Axes, place: int, value: float, spread: float, colour: str, shade
 def tick(panel: Axes, place: int, value: float, shade: float) -> None:
     """A black mark across a lane."""
     panel.plot(value, place, "k|", alpha=0.25 + 0.75 * shade, markersize=11, markeredgewidth=1.3)
+
+
+def legend(figure: Figure, columns: int) -> None:
+    """One legend of all panels, below them: every label once."""
+    handles: dict[str, Artist] = {}
+    for panel in figure.axes:
+        found, labels = panel.get_legend_handles_labels()
+        handles.update(zip(labels, found, strict=True))
+    figure.legend(
+        list(handles.values()),
+        list(handles),
+        loc="outside lower center",
+        ncols=columns,
+        fontsize="small",
+        frameon=False,
+    )
+
+
+def entry(panel: Axes, label: str, colour: str = "0.4", mark: str = "", line: str = "") -> None:
+    """What a look means, for the legend alone: nothing is drawn."""
+    panel.plot([], [], label=label, color=colour, marker=mark, linestyle=line)
