@@ -1,5 +1,5 @@
 # Every target does its own set-up: the first call creates $(VENV), later ones reuse it until pyproject.toml changes.
-PYTHON ?= python3
+PYTHON ?= $(shell .ci/newest_python)
 VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
@@ -19,7 +19,7 @@ help:  ## this list
 demo: $(VENV)/.dev  ## compare the rules on the embedded pair: table, figure and JSON under out/
 	$(BIN)/specjax compare --json out/compare.json $(ARGS)
 
-test: $(VENV)/.dev  ## the tests, on two workers; ARGS="-m newest" or ARGS="-k kseq" narrows them
+test: $(VENV)/.dev  ## the tests, on two workers; ARGS="-m short" or ARGS="-k kseq" narrows them
 	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
 
 lint: $(VENV)/.dev  ## ruff and mypy

@@ -48,14 +48,23 @@ def documentation(text: str) -> set[int]:
     return found
 
 
+def density(room: Path) -> float:
+    """Syntax nodes a line of code, over all files of a folder."""
+    texts = [path.read_text() for path in room.rglob("*.py")]
+    return sum(map(nodes, texts)) / sum(map(code_lines, texts))
+
+
 def main() -> None:
     """One line for each room."""
     print(f"{'room':16} {'files':>5} {'lines':>6} {'code':>6} {'nodes':>6} {'nodes a line':>12}")
     for room in ROOMS:
         texts = [path.read_text() for path in (ROOT / room).rglob("*.py")]
         lines = sum(len(text.splitlines()) for text in texts)
-        code, syntax = sum(map(code_lines, texts)), sum(map(nodes, texts))
-        print(f"{room:16} {len(texts):5} {lines:6} {code:6} {syntax:6} {syntax / code:12.2f}")
+        code = sum(map(code_lines, texts))
+        syntax = sum(map(nodes, texts))
+        print(
+            f"{room:16} {len(texts):5} {lines:6} {code:6} {syntax:6} {density(ROOT / room):12.2f}"
+        )
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ def test_the_decode_runs_and_calls_the_target_less_often_than_it_emits(capsys):
     assert calls < 50
 
 
-@pytest.mark.newest
+@pytest.mark.short
 def test_the_own_rule_passes_the_audit_and_a_broken_one_does_not(tmp_path, capsys):
     assert len(OWN_RULE.splitlines()) <= 15
     path = tmp_path / "last_draft.py"

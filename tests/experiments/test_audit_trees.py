@@ -125,7 +125,7 @@ def test_a_lossy_verifier_is_only_held_to_be_a_law():
     assert row.tv > 0.1
 
 
-@pytest.mark.newest
+@pytest.mark.short
 def test_a_given_pair_has_the_golden_fractions(tmp_path):
     for name, law in zip("pq", GOLDEN[1:], strict=True):
         np.save(tmp_path / f"{name}.npy", law)

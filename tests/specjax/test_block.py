@@ -63,7 +63,7 @@ def test_is_exact_and_accepts_the_weights(scheme, depth, vocabulary):
         ), name
 
 
-@pytest.mark.newest
+@pytest.mark.short
 @pytest.mark.parametrize(
     ("depth", "accepted"), [(1, 2 / 3), (2, 11 / 9), (3, 5 / 3), (4, 166 / 81), (5, 64 / 27)]
 )

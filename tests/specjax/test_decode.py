@@ -229,7 +229,7 @@ def test_a_batch_equals_a_loop():
         assert one.length == batch.length[i] == length + 9
 
 
-@pytest.mark.newest
+@pytest.mark.short
 def test_the_history_agrees_with_the_text():
     pair = pairs.load("markov")
     decoder, verifier = setting(pair, "full:3,2", "kseq", "iid")

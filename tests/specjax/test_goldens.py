@@ -11,7 +11,7 @@ from specjax import bounds, rules
 from tests.theory.test_goldens import ACCEPTANCE, OPTIMA, REVERSED
 from theory import Problem, lp
 
-pytestmark = pytest.mark.newest
+pytestmark = pytest.mark.short
 
 ENUMERATED = [
     (*golden[:2], "iid", *golden[2:]) for golden in ACCEPTANCE if golden[2] in rules.names()

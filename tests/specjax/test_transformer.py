@@ -9,7 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
+from specjax.models import transformer
 from specjax.models.transformer import Config, Transformer, adapted, subset
 from specjax.trees import NO_NODE, ROOT, chain, full
 
@@ -48,6 +50,21 @@ def path_to(node: int) -> list[int]:
     while path[0] != ROOT:
         path.insert(0, int(TREE.parents[path[0]]))
     return path
+
+
+@pytest.mark.skipif(not hasattr(nnx, "set_graph_mode"), reason="this flax has no tree mode")
+def test_tree_mode_gives_the_same_logits(params):
+    """NNX will take modules as trees, not as graphs; ours share nothing, so that both agree."""
+    tokens = PROMPT[None]
+    as_graph = Transformer(CONFIG).forward(params, tokens)
+    transformer._structure.cache_clear()
+    with nnx.set_graph_mode(False):
+        as_tree = Transformer(CONFIG).forward(params, tokens)
+        again = Transformer(CONFIG).new_params(jax.random.key(0))
+    transformer._structure.cache_clear()
+    assert jnp.array_equal(as_tree, as_graph)
+    drawn = Transformer(CONFIG).new_params(jax.random.key(0))
+    assert jax.tree.all(jax.tree.map(jnp.array_equal, again, drawn))
 
 
 def test_tree_equals_its_paths(params, prefilled):
