@@ -1,5 +1,6 @@
-"""The referee: the theory of speculative sampling in float64 NumPy and SciPy. It imports neither
-JAX nor specjax.
+"""The referee: the theory of speculative sampling in float64 NumPy and SciPy.
+
+It imports neither JAX nor specjax.
 """
 
 from theory import (
@@ -10,8 +11,11 @@ from theory import (
     drafting,
     growth,
     lp,
+    problem,
+    selection,
     speed,
     subsets,
+    transport,
     tree_lp,
     tree_shapes,
     trees,
@@ -44,11 +48,18 @@ __all__ = [
     "is_law",
     "is_lossless",
     "lp",
+    "problem",
+    "selection",
     "speed",
     "subsets",
+    "transport",
     "tree_lp",
     "tree_shapes",
     "trees",
     "verifiers",
     "worst_pairs",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -249,41 +249,6 @@ def test_the_weight_of_the_selection_is_the_best_one(seed):
         assert accepted[-1] >= accepted.max() - 1.001 * selection.SLOPE, pair.name
 
 
-@pytest.mark.parametrize("kept", [1, 3, 5])
-def test_the_truncated_program_reaches_its_guarantee_and_the_optimum_where_nothing_is_left_out(
-    kept,
-):
-    for pair in battery.laws(5, seed=kept):
-        optimum = subsets.optimum(Problem(pair.p, pair.q, 2, "iid")).value
-        found = selection.truncated_linear(pair.p, pair.q, kept, optimum)
-        assert found.guarantee - 1e-7 <= found.acceptance <= optimum + 1e-7, pair.name
-        assert kept < 5 or abs(found.acceptance - optimum) < 1e-6, pair.name
-
-
-def test_on_a_long_tail_the_truncated_program_is_below_one_draft():
-    """Its published guarantee by far, and what it accepts of its pick as well, where one common
-    weight comes close to the optimum.
-    """
-    rng = np.random.default_rng(0)
-    logits = -1.1 * np.log1p(np.arange(32000.0))
-    p, q = (np.exp(x) / np.exp(x).sum() for x in (logits, logits + rng.normal(0, 1, logits.shape)))
-    one, optimum = (
-        1 - closed_form.total_variation(p, q),
-        subsets.optimum(Problem(p, q, 2, "iid")).value,
-    )
-    found = selection.truncated_linear(p, q, 15, optimum)
-    weighted, kseq = (
-        getattr(closed_form, rule)(p, q, 2, "iid") for rule in ("importance_weighted", "kseq")
-    )
-    print(
-        f"one draft {one:.4f}, guarantee {found.guarantee:.4f}, the program "
-        f"{found.acceptance:.4f}, K-SEQ {kseq:.4f}",
-        end=", ",
-    )
-    print(f"one weight {weighted:.4f}, optimum {optimum:.4f}")
-    assert found.guarantee < found.acceptance < one < kseq < weighted < optimum
-
-
 def test_equal_laws_accept_everything():
     law = battery.laws(6, seed=0)[0].p
     for rule in ("naive_first", "recursive_rejection", "kseq"):

@@ -1,5 +1,6 @@
 """What theory refuses, what it repairs, and what it does not import."""
 
+import pkgutil
 import shutil
 import subprocess
 import sys
@@ -106,6 +107,17 @@ def test_the_referee_loads_neither_jax_nor_specjax():
     loaded = printed("import sys, theory; print(*sys.modules)", Path(theory.__file__).parents[1])
     assert not loaded & {"jax", "jaxlib", "specjax"}
     assert loaded >= {"numpy", "scipy.optimize"}, "a module that is loaded on the way must be seen"
+
+
+def test_all_public_modules_are_reachable_and_dir_shows_public_names_alone():
+    folder = Path(theory.__file__).parent
+    public = {module.name for module in pkgutil.iter_modules([folder]) if module.name[0] != "_"}
+    shown = printed("import theory; print(*dir(theory))", folder.parent)
+    assert shown == set(theory.__all__) >= public
+    code = "import theory; print(*(name for name in theory.__all__ if hasattr(theory, name)))"
+    assert printed(code, folder.parent) == shown
+    schemes = (theory.drafting.iid, theory.growth.beam)
+    assert schemes == (drafting.get("iid"), theory.growth.get("beam"))
 
 
 def test_the_battery_is_deterministic_and_seeded():

@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 
 from tests.theory.test_drafting import lengths, problem
-from theory import Problem, battery, drafting, is_coupling, is_law, is_lossless, lp, subsets
+from theory import (
+    Problem,
+    _linear_program,
+    battery,
+    drafting,
+    is_coupling,
+    is_law,
+    is_lossless,
+    lp,
+    subsets,
+)
 from theory.drafting import without_replacement
 from theory.transport import feasible, merge
 
@@ -110,7 +120,7 @@ def test_solver_failure_is_an_error(monkeypatch):
     class Failed:
         status, message = 4, "numerical difficulties"
 
-    monkeypatch.setattr(lp, "linprog", lambda *_, **__: Failed())
+    monkeypatch.setattr(_linear_program, "linprog", lambda *_, **__: Failed())
     with pytest.raises(RuntimeError, match="status 4: numerical difficulties"):
         lp.solve(Problem([0.5, 0.5], [0.5, 0.5], 2, "iid"))
 

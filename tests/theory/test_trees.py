@@ -9,7 +9,18 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
-from theory import Drawn, Problem, TreeProblem, battery, drafting, lp, tree_lp, trees, verifiers
+from theory import (
+    Drawn,
+    Problem,
+    TreeProblem,
+    _linear_program,
+    battery,
+    drafting,
+    lp,
+    tree_lp,
+    trees,
+    verifiers,
+)
 
 P, Q = (1 / 3, 2 / 3), (2 / 3, 1 / 3)
 SHAPES = {
@@ -259,7 +270,7 @@ def test_solver_failure_is_an_error(monkeypatch):
     class Failed:
         status, message = 4, "numerical difficulties"
 
-    monkeypatch.setattr(tree_lp, "linprog", lambda *_, **__: Failed())
+    monkeypatch.setattr(_linear_program, "linprog", lambda *_, **__: Failed())
     with pytest.raises(RuntimeError, match="status 4: numerical difficulties"):
         tree_lp.solve(trees.drawn(trees.everywhere((-1, 0), P, Q, "iid")))
 
