@@ -7,6 +7,7 @@ from theory import (
     battery,
     checks,
     closed_form,
+    contexts,
     couplings,
     drafting,
     growth,
@@ -17,6 +18,7 @@ from theory import (
     subsets,
     transport,
     tree_lp,
+    tree_problems,
     tree_shapes,
     trees,
     verifiers,
@@ -27,7 +29,8 @@ from theory.drafting import Joint
 from theory.problem import Bound, Problem
 from theory.transport import Coupling
 from theory.tree_lp import TreeBound
-from theory.trees import Drawn, TreeProblem
+from theory.tree_problems import TreeProblem
+from theory.trees import Drawn
 
 __all__ = [
     "Bound",
@@ -41,6 +44,7 @@ __all__ = [
     "battery",
     "checks",
     "closed_form",
+    "contexts",
     "couplings",
     "drafting",
     "growth",
@@ -54,6 +58,7 @@ __all__ = [
     "subsets",
     "transport",
     "tree_lp",
+    "tree_problems",
     "tree_shapes",
     "trees",
     "verifiers",

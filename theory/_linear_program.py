@@ -19,7 +19,7 @@ class Solution(NamedTuple):
 
     Attributes:
       value: the minimum.
-      x: [N], where it is attained.
+      x: [N], a point that attains it.
       prices: [M], of the upper limits: how much the minimum falls for a unit more of each.
     """
 

@@ -60,7 +60,7 @@ class Coupling:
 
     Attributes:
       sets: the drafts by set.
-      flow: [G, m], zero where a member is absent.
+      flow: [G, m], zero if a member is absent.
       residual: [V], p minus the column sums of the flow.
     """
 

@@ -272,7 +272,7 @@ def _depth(target: Law) -> Values:
 
 
 def _below(target: Law) -> Values:
-    """[S, S]: 1 where context s lies at or below context t."""
+    """[S, S]: 1 if context s lies at or below context t."""
     below = np.eye(len(target))
     for context in range(len(target) - 1, ROOT, -1):
         above = (context - 1) // target.shape[1]

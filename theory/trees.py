@@ -11,10 +11,10 @@ import numpy as np
 
 from theory import drafting
 from theory._arrays import Indices, Law, Mask, Values
-from theory._contexts import ABSENT, ROOT, children, contexts_within, depths, levels
-from theory._tree_problem import TreeProblem, everywhere, mixed, random
 from theory.checks import TOLERANCE, Check, is_law
+from theory.contexts import ABSENT, ROOT, children, contexts_within, depths, levels
 from theory.drafting import Joint
+from theory.tree_problems import TreeProblem, everywhere, mixed, random
 
 __all__ = [
     "ABSENT",
@@ -98,18 +98,18 @@ class Drawn:
 
     @property
     def tokens(self) -> Indices:
-        """[T, N], 0 at the root and where nothing was drawn."""
+        """[T, N], 0 at the root and if nothing was drawn."""
         last = (self.contexts - 1) % self.target.shape[1]
         return np.where(self.contexts > ROOT, last, 0)
 
     @property
     def p(self) -> Law:
-        """[T, N, V], the target law after each node; any law where the node was not drawn."""
+        """[T, N, V], the target law after each node; any law if the node was not drawn."""
         return np.asarray(self.target[self.contexts])
 
     @property
     def q(self) -> Law:
-        """[T, N, V], the draft law after each node; any law where the node was not drawn."""
+        """[T, N, V], the draft law after each node; any law if the node was not drawn."""
         return np.asarray(self.draft[self.contexts])
 
     def laws(self, verifier: Verifier) -> Law:

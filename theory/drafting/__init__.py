@@ -61,7 +61,12 @@ class Scheme(Protocol):
 class Solved(Scheme, Protocol):
     """A scheme whose optimum has a formula."""
 
-    def optimum(self, p: Law, q: Law, n: int) -> tuple[float, Mask]:
+    def optimum(
+        self,
+        p: Law,
+        q: Law,
+        n: int,
+    ) -> tuple[float, Mask]:
         """alpha* and a subset H* that attains 1 + min_H [p(H) - Q(H)].
 
         Args:

@@ -18,7 +18,12 @@ _MODULES = _scheme_files.load(__name__, __path__)
 class Growth(Protocol):
     """What a scheme's file defines."""
 
-    def drawn(self, target: ArrayLike, draft: ArrayLike, *sizes: int) -> Drawn:
+    def drawn(
+        self,
+        target: ArrayLike,
+        draft: ArrayLike,
+        *sizes: int,
+    ) -> Drawn:
         """The law over drawn trees.
 
         Args:

@@ -1,4 +1,4 @@
-"""Independent paths, merged where they share a prefix."""
+"""Independent paths, merged if they share a prefix."""
 
 import itertools
 from collections.abc import Iterator

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from theory import battery, drafting
 from theory._arrays import Law
-from theory._contexts import children, contexts_within, depths, levels
+from theory.contexts import children, contexts_within, depths, levels
 from theory.problem import as_law
 
 
