@@ -121,7 +121,9 @@ def test_all_public_modules_are_reachable_and_dir_shows_public_names_alone():
 
 
 def test_the_battery_is_deterministic_and_seeded():
-    first, again, other = battery.laws(5, 0), battery.laws(5, 0), battery.laws(5, 1)
+    first = battery.laws(5, 0)
+    again = battery.laws(5, 0)
+    other = battery.laws(5, 1)
     assert all(
         (a.p == b.p).all() and (a.q == b.q).all() and a.name == b.name
         for a, b in zip(first, again, strict=True)

@@ -61,10 +61,8 @@ def test_the_programme_equals_brute_force(slots, depth):
 @pytest.mark.parametrize("nodes", [2, 9, 33, 64])
 def test_the_programme_without_a_cap_equals_best_first(nodes):
     for seed in range(5):
-        table, tree = (
-            tree_shapes.sequoia(chances(seed), nodes, nodes - 1),
-            tree_shapes.best_first(chances(seed), nodes),
-        )
+        table = tree_shapes.sequoia(chances(seed), nodes, nodes - 1)
+        tree = tree_shapes.best_first(chances(seed), nodes)
         assert len(tree) == nodes
         assert abs(table.accepted[-1, nodes] - accepted(tree, chances(seed))) < 1e-12
 
@@ -100,12 +98,12 @@ def lists(drafts, depth):
 
 
 def full(counts):
-    parents, level = [-1], [0]
+    parents = [-1]
+    level = range(1)
     for b in counts:
-        parents, level = (
-            parents + [node for node in level for _ in range(b)],
-            range(len(parents), len(parents) + len(level) * b),
-        )
+        below = [node for node in level for _ in range(b)]
+        level = range(len(parents), len(parents) + len(below))
+        parents += below
     return tuple(parents)
 
 

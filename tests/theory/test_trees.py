@@ -232,10 +232,8 @@ def test_a_program_with_contexts_off_by_one_is_caught():
 
 @pytest.mark.parametrize("scheme", NODE_RULES)
 def test_any_prices_bound_the_optimum(scheme, seed):
-    drawn, rng = (
-        trees.drawn(trees.random(SHAPES["binary"], 3, scheme, 0)),
-        np.random.default_rng(seed),
-    )
+    drawn = trees.drawn(trees.random(SHAPES["binary"], 3, scheme, 0))
+    rng = np.random.default_rng(seed)
     bound = tree_lp.solve(drawn)
     for spread in (0.01, 0.1, 1.0):
         prices = np.maximum(bound.prices + spread * rng.standard_normal(len(bound.prices)), 0)
@@ -279,9 +277,8 @@ def test_trees_whose_shape_is_drawn():
     """A fair coin between a path and a star: verifiers see one tree at a time, the joint optimum
     all of them.
     """
-    path, star = (
-        trees.drawn(trees.random(SHAPES[shape], 3, "iid", 1)) for shape in ("chain", "star")
-    )
+    path = trees.drawn(trees.random(SHAPES["chain"], 3, "iid", 1))
+    star = trees.drawn(trees.random(SHAPES["star"], 3, "iid", 1))
     drawn = Drawn(
         np.vstack((path.parents, star.parents)),
         np.vstack((path.contexts, star.contexts)),
@@ -290,7 +287,8 @@ def test_trees_whose_shape_is_drawn():
         path.draft,
         "iid",
     )
-    laws, bound = drawn.laws(verifiers.traversal), tree_lp.solve(drawn)
+    laws = drawn.laws(verifiers.traversal)
+    bound = tree_lp.solve(drawn)
     assert trees.is_lossless(drawn, laws, 1e-12)
     apart = tree_lp.solve(path).value / 2 + tree_lp.solve(star).value / 2
     assert trees.expected_accepted(drawn, laws) <= apart <= bound.value + 1e-12

@@ -75,11 +75,27 @@ def world(target: ArrayLike, draft: ArrayLike, depth: int) -> World:
             f"got shapes {p.shape} and {q.shape}"
         )
     mass = np.ones(rows)
-    known = World(p[:rows], q[:rows], mass)
     for context in range(contexts_within(vocabulary, depth - 1)):
-        below = known.first_below(context)
+        below = context * vocabulary + 1
         mass[below : below + vocabulary] = mass[context] * q[context]
-    return known
+    return World(p[:rows], q[:rows], mass)
+
+
+def placed(world: World, order: Sequence[int], nodes: int) -> list[Placed | None]:
+    """The nodes after the root of a tree that is given by its contexts.
+
+    Args:
+      world: the tables.
+      order: the contexts in level order, the root first.
+      nodes: of the tree, the root included; those beyond the contexts are absent.
+
+    Returns:
+      `nodes` - 1 nodes.
+    """
+    found: list[Placed | None] = [None] * (nodes - 1)
+    for place, context in enumerate(order[1:]):
+        found[place] = order.index(world.above(context)), context
+    return found
 
 
 def collect(
@@ -103,9 +119,9 @@ def collect(
     contexts = []
     masses = []
     for nodes, mass in trees:
-        placed = [(ABSENT, ROOT)]
-        placed += [node or (ROOT, ABSENT) for node in nodes]
-        above, held = zip(*placed, strict=True)
+        rows = [(ABSENT, ROOT)]
+        rows += [node or (ROOT, ABSENT) for node in nodes]
+        above, held = zip(*rows, strict=True)
         parents.append(above)
         contexts.append(held)
         masses.append(mass)

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from theory.growth._base import Placed, World, collect, world
+from theory.growth._base import World, collect, placed, world
 from theory.trees import ROOT, Drawn
 
 
@@ -47,10 +47,7 @@ def drawn(
     kept = set(_likeliest(known, grown, nodes - 1))
     order = [ROOT]
     order += [context for context in grown if context in kept]
-    tree: list[Placed | None] = [None] * (nodes - 1)
-    for place, context in enumerate(order[1:]):
-        tree[place] = order.index(known.above(context)), context
-    return collect(known, [(tree, 1.0)], "top_n")
+    return collect(known, [(placed(known, order, nodes), 1.0)], "top_n")
 
 
 def _likeliest(world: World, contexts: list[int], count: int) -> list[int]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from theory._arrays import Values
-from theory.growth._base import Placed, World, collect, world
+from theory.growth._base import Placed, World, collect, placed, world
 from theory.trees import ROOT, Drawn
 
 Tree = tuple[int, ...]  # contexts in the order in which they were drawn
@@ -45,8 +45,13 @@ def drawn(
     """
     known = world(target, draft, depth)
     grown = _grow(known, (ROOT,), 1.0, (nodes, width))
-    trees = ((_level_order(known, tree, nodes), mass) for tree, mass in grown)
+    trees = ((_nodes(known, tree, nodes), mass) for tree, mass in grown)
     return collect(known, trees, "without_replacement")
+
+
+def _nodes(world: World, tree: Tree, nodes: int) -> list[Placed | None]:
+    """Level by level, in the order in which they were drawn."""
+    return placed(world, sorted(tree, key=world.depth), nodes)
 
 
 def _grow(
@@ -90,12 +95,3 @@ def _rest(world: World, tree: Tree, context: int) -> Values:
     first = world.first_below(context)
     rest[[other - first for other in tree[1:] if world.above(other) == context]] = 0.0
     return rest
-
-
-def _level_order(world: World, tree: Tree, nodes: int) -> list[Placed | None]:
-    """Level by level, in the order in which they were drawn."""
-    order = sorted(tree, key=world.depth)
-    placed: list[Placed | None] = [None] * (nodes - 1)
-    for place, context in enumerate(order[1:]):
-        placed[place] = order.index(world.above(context)), context
-    return placed
