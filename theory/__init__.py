@@ -1,18 +1,24 @@
-"""The referee: the theory of speculative sampling in float64 NumPy and SciPy. It imports neither
-JAX nor specjax.
+"""The referee: the theory of speculative sampling in float64 NumPy and SciPy.
+
+It imports neither JAX nor specjax.
 """
 
 from theory import (
     battery,
     checks,
     closed_form,
+    contexts,
     couplings,
     drafting,
     growth,
     lp,
+    problem,
+    selection,
     speed,
     subsets,
+    transport,
     tree_lp,
+    tree_problems,
     tree_shapes,
     trees,
     verifiers,
@@ -23,7 +29,8 @@ from theory.drafting import Joint
 from theory.problem import Bound, Problem
 from theory.transport import Coupling
 from theory.tree_lp import TreeBound
-from theory.trees import Drawn, TreeProblem
+from theory.tree_problems import TreeProblem
+from theory.trees import Drawn
 
 __all__ = [
     "Bound",
@@ -37,6 +44,7 @@ __all__ = [
     "battery",
     "checks",
     "closed_form",
+    "contexts",
     "couplings",
     "drafting",
     "growth",
@@ -44,11 +52,19 @@ __all__ = [
     "is_law",
     "is_lossless",
     "lp",
+    "problem",
+    "selection",
     "speed",
     "subsets",
+    "transport",
     "tree_lp",
+    "tree_problems",
     "tree_shapes",
     "trees",
     "verifiers",
     "worst_pairs",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

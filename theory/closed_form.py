@@ -1,28 +1,34 @@
-"""Expected acceptance of the rules that have a closed form: one function per rule, of the rule's
-name, and two bounds.
-"""
+"""Expected acceptance of the rules that have a closed form.
 
-from __future__ import annotations
+There is one function for each rule, of the rule's name, and two bounds. Each takes (p, q, n,
+scheme): the target law [V], the draft law [V] ([n, V] under `independent`), the number of drafts
+and the drafting scheme. It returns a probability. It raises ValueError if (p, q, n, scheme) is no
+`theory.Problem`, or if the formula does not cover the scheme.
+"""
 
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 
-from theory import drafting, selection
+from theory import drafting, selection, subsets
+from theory._arrays import Law, Values
 from theory.problem import Problem, as_law
 
-Law = NDArray[np.float64]
+Formula = Callable[[Problem], float]
 Acceptance = Callable[[Law, Law, int, str], float]
 
 
-def _under(*schemes: str) -> Callable[[Callable[[Problem], float]], Acceptance]:
-    """Turns a formula into a function of (p, q, n, scheme) that refuses schemes the formula does
-    not cover (none named: covers all).
+def _under(*schemes: str) -> Callable[[Formula], Acceptance]:
+    """Turns a formula into a function of (p, q, n, scheme).
+
+    The function refuses schemes that are not named; if none is named, it takes all.
     """
 
-    def wrap(formula: Callable[[Problem], float]) -> Acceptance:
+    def wrap(formula: Formula) -> Acceptance:
+        name = formula.__name__
+
         def acceptance(
             p: Law,
             q: Law,
@@ -30,13 +36,13 @@ def _under(*schemes: str) -> Callable[[Callable[[Problem], float]], Acceptance]:
             scheme: str,
         ) -> float:
             if schemes and scheme not in schemes:
+                covered = ", ".join(schemes)
                 raise ValueError(
-                    f"scheme: {formula.__name__} has a closed form under {', '.join(schemes)}, got "
-                    f"{scheme!r}"
+                    f"scheme: {name} has a closed form under {covered}, got {scheme!r}"
                 )
             return formula(Problem(p, q, n, scheme))
 
-        acceptance.__name__ = acceptance.__qualname__ = formula.__name__
+        acceptance.__name__ = acceptance.__qualname__ = name
         acceptance.__doc__ = formula.__doc__
         return acceptance
 
@@ -45,10 +51,17 @@ def _under(*schemes: str) -> Callable[[Callable[[Problem], float]], Acceptance]:
 
 @_under("greedy", "iid", "without_replacement")
 def single(problem: Problem) -> float:
-    """sum min(p, q), for one draft from q. Cost: O(V). Source: leviathan2023fast.
+    """sum min(p, q), for one draft from q.
+
+    Cost: O(V). Source: leviathan2023fast.
 
     Raises:
       ValueError: n is not 1.
+
+    Example:
+      >>> from theory import closed_form
+      >>> round(closed_form.single([0.5, 0.3, 0.2], [0.2, 0.3, 0.5], 1, "iid"), 6)
+      0.7
     """
     if problem.n != 1:
         raise ValueError(f"n: single verifies one draft, expected 1, got {problem.n}")
@@ -57,91 +70,115 @@ def single(problem: Problem) -> float:
 
 @_under()
 def naive_membership(problem: Problem) -> float:
-    """sum_y p(y) P(y among the drafts): the output is drawn from p, whatever the drafts. Source:
-    miao2024specinfer.
+    """sum_y p(y) P(y among the drafts): the output is drawn from p, whatever the drafts are.
+
+    Source: miao2024specinfer.
     """
     return float(problem.p @ _inclusion(problem))
 
 
 @_under("iid")
 def naive_first(problem: Problem) -> float:
-    """sum min(p, q) + sum (p - q)+ (1 - (1 - q)^(n-1)): the single rule on the first draft, whose
-    residual may hit another. Cost: O(V).
+    """sum min(p, q) + sum (p - q)+ (1 - (1 - q)^(n-1)): the single rule on the first draft.
+
+    Its residual may hit another draft. Cost: O(V).
     """
-    p, q, n = problem.p, problem.q, problem.n
-    return 1.0 - float(np.maximum(p - q, 0.0) @ (1.0 - q) ** (n - 1))
+    excess = np.maximum(problem.p - problem.q, 0.0)
+    missed = (1.0 - problem.q) ** (problem.n - 1)
+    return 1.0 - float(excess @ missed)
 
 
 @_under("iid")
 def recursive_rejection(problem: Problem) -> float:
-    """1 - prod_i sum (r_i - q)+, with r_1 = p and r_{i+1} ~ (r_i - q)+. Cost: O(V n). Source:
-    miao2024specinfer.
+    """1 - prod_i sum (r_i - q)+, with r_1 = p and r_{i+1} ~ (r_i - q)+.
+
+    Cost: O(V n). Source: miao2024specinfer.
+
+    Example:
+      >>> from theory import closed_form
+      >>> round(closed_form.recursive_rejection([0.5, 0.3, 0.2], [0.2, 0.3, 0.5], 2, "iid"), 6)
+      0.76
     """
     return _recursion(problem.p, np.tile(problem.q, (problem.n, 1)))
 
 
 @_under("iid")
 def kseq(problem: Problem) -> float:
-    """1 - S(rho*)^n, S(rho) = 1 - sum min(p / rho, q), at the optimal rho. Cost: O(V) per step of
-    the root. Source: sun2023spectr.
+    """1 - S(rho*)^n, S(rho) = 1 - sum min(p / rho, q), at the optimal rho.
+
+    Cost: O(V) for each step of the root. Source: sun2023spectr.
+
+    Example:
+      >>> from theory import closed_form
+      >>> round(closed_form.kseq([0.5, 0.3, 0.2], [0.2, 0.3, 0.5], 2, "iid"), 6)
+      0.791355
     """
-    p, q, n = problem.p, problem.q, problem.n
-    return 1.0 - _stay(p, q, _root(p, q, n)) ** n
+    rho = _root(problem)
+    return 1.0 - _stay(problem, rho) ** problem.n
 
 
 @_under("iid")
 def kseq_rho(problem: Problem) -> float:
-    """K-SEQ's optimal rho in [1, n], the root of 1 - (1 - beta)^n = rho beta, from the side on
-    which the rule is lossless.
+    """K-SEQ's optimal rho in [1, n], the root of 1 - (1 - beta)^n = rho beta.
 
-    Source: sun2023spectr.
+    It lies on the side of the root on which the rule is lossless. Source: sun2023spectr.
     """
-    return _root(problem.p, problem.q, problem.n)
+    return _root(problem)
 
 
 @_under("greedy", "hub")
 def greedy(problem: Problem) -> float:
-    """The optimum of the greedy and hub schemes, which their rule attains. Cost: O(V log V).
-    Source: hu2025towards, sun2024spechub.
+    """The optimum of the greedy and hub schemes, which their rule attains.
+
+    Cost: O(V log V). Source: hu2025towards, sun2024spechub.
     """
-    return _optimum(problem)
+    return subsets.optimum(problem).value
 
 
 @_under("iid")
 def optimal(problem: Problem) -> float:
-    """The optimum of independent drafts, which their optimal rule attains. Cost: O(V log V).
-    Source: hu2025towards.
+    """The optimum of independent drafts, which their optimal rule attains.
+
+    Cost: O(V log V). Source: hu2025towards.
+
+    Example:
+      >>> from theory import closed_form
+      >>> round(closed_form.optimal([0.5, 0.3, 0.2], [0.2, 0.3, 0.5], 2, "iid"), 6)
+      0.86
     """
-    return _optimum(problem)
+    return subsets.optimum(problem).value
 
 
 @_under("without_replacement")
 def optimal_without_replacement(problem: Problem) -> float:
-    """The optimum of drafts without replacement, which the rule of this name seeks. Cost: O(V n
-    nodes). Source: hu2025towards.
+    """The optimum of drafts without replacement, which the rule of this name seeks.
+
+    Cost: O(V n nodes). Source: hu2025towards.
     """
-    return _optimum(problem)
-
-
-def _optimum(problem: Problem) -> float:
-    return drafting.solved(problem.drafting).optimum(problem.p, problem.q, problem.n)[0]
+    return subsets.optimum(problem).value
 
 
 @_under("hub")
 def hub(problem: Problem) -> float:
-    """p_a + sum over the rest of min(p, q / (1 - q_a)), a the most likely token of q: its scheme's
-    optimum. Source: sun2024spechub.
+    """p_a + sum over the rest of min(p, q / (1 - q_a)), a the most likely token of q.
+
+    It is the scheme's optimum. Source: sun2024spechub.
     """
-    p, q = problem.p, problem.q
-    rest = np.arange(len(q)) != np.argmax(q)
-    spread = q[rest] / q[rest].sum() if q[rest].any() else q[rest]
-    return float(p[~rest].sum() + np.minimum(p[rest], spread).sum())
+    p = problem.p
+    q = problem.q
+    others = np.arange(len(q)) != np.argmax(q)
+    spread = q[others]
+    if spread.any():
+        spread = spread / spread.sum()
+    hit = np.minimum(p[others], spread)
+    return float(p[~others].sum() + hit.sum())
 
 
 @_under("top_n")
 def one_hot(problem: Problem) -> float:
-    """1 - prod_i (1 - p(x_i) / (1 - p(x_1) - .. - p(x_{i-1}))), which telescopes to p of the
-    drafted set. Source: li2024eagle.
+    """1 - prod_i (1 - p(x_i) / (1 - p(x_1) - .. - p(x_{i-1}))).
+
+    It telescopes to p of the drafted set. Source: li2024eagle.
     """
     missed = 1.0
     for token in problem.joint().tokens[0]:
@@ -151,8 +188,9 @@ def one_hot(problem: Problem) -> float:
 
 @_under("independent")
 def multi_drafter(problem: Problem) -> float:
-    """1 - prod_i sum (r_i - q_i)+, with r_1 = p and r_{i+1} ~ (r_i - q_i)+. Cost: O(V n). Source:
-    miao2024specinfer.
+    """1 - prod_i sum (r_i - q_i)+, with r_1 = p and r_{i+1} ~ (r_i - q_i)+.
+
+    Cost: O(V n). Source: miao2024specinfer.
     """
     return _recursion(problem.p, problem.q)
 
@@ -160,6 +198,7 @@ def multi_drafter(problem: Problem) -> float:
 @_under("iid")
 def importance_weighted(problem: Problem) -> float:
     """The draft of largest p/q, or the first, before the one-draft rule: see `theory.selection`.
+
     Source: khisti2024multidraft.
     """
     return selection.importance_weighted(problem.p, problem.q, problem.n)
@@ -167,8 +206,9 @@ def importance_weighted(problem: Problem) -> float:
 
 @_under("without_replacement")
 def recursive_rejection_without_replacement(problem: Problem) -> float:
-    """Of one draft 1 - sum (p - q)+, of two `theory.selection.pairs_without_replacement`. Source:
-    jeon2024recursive.
+    """1 - sum (p - q)+ for one draft, `theory.selection.pairs_without_replacement` for two.
+
+    Source: jeon2024recursive.
 
     Raises:
       ValueError: n is above 2.
@@ -185,14 +225,24 @@ def recursive_rejection_without_replacement(problem: Problem) -> float:
 
 @_under()
 def singleton_bound(problem: Problem) -> float:
-    """sum_y min(p(y), P(y among the drafts)), which no lossless rule exceeds: each token is
-    accepted only where it was drafted.
+    """sum_y min(p(y), P(y among the drafts)), which no lossless rule exceeds.
+
+    Each token is accepted only if it was drafted.
     """
     return float(np.minimum(problem.p, _inclusion(problem)).sum())
 
 
 def total_variation(p: ArrayLike, q: ArrayLike) -> float:
-    """sum (p - q)+, half the L1 distance. Cost: O(V).
+    """sum (p - q)+, half the L1 distance.
+
+    Cost: O(V).
+
+    Args:
+      p: [.., V].
+      q: as p.
+
+    Returns:
+      The distance, in [0, 1] for two laws.
 
     Raises:
       ValueError: p or q is not a law, or their shapes differ.
@@ -205,10 +255,12 @@ def total_variation(p: ArrayLike, q: ArrayLike) -> float:
 
 
 def _recursion(p: Law, laws: Law) -> float:
-    """1 - prod_i sum (r_i - q_i)+, with r_1 = p and r_{i+1} ~ (r_i - q_i)+, for the laws q_i [n, V]
-    of the drafts.
+    """1 - prod_i sum (r_i - q_i)+, with r_1 = p and r_{i+1} ~ (r_i - q_i)+.
+
+    The laws q_i [n, V] are those of the drafts.
     """
-    residual, rejected = p, 1.0
+    residual = p
+    rejected = 1.0
     for law in laws:
         residual = np.maximum(residual - law, 0.0)
         stay = float(residual.sum())
@@ -219,29 +271,30 @@ def _recursion(p: Law, laws: Law) -> float:
     return 1.0 - rejected
 
 
-def _inclusion(problem: Problem) -> Law:
+def _inclusion(problem: Problem) -> Values:
     return drafting.get(problem.drafting).inclusion(problem.q, problem.n)
 
 
-def _excess(p: Law, q: Law, rho: float) -> float:
+def _excess(problem: Problem, rho: float) -> float:
     """R(rho) = sum (p - rho q)+."""
-    return float(np.maximum(p - rho * q, 0.0).sum())
+    return float(np.maximum(problem.p - rho * problem.q, 0.0).sum())
 
 
-def _stay(p: Law, q: Law, rho: float) -> float:
+def _stay(problem: Problem, rho: float) -> float:
     """S(rho) = 1 - beta = (R(rho) + rho - 1) / rho, without the cancellation of 1 - beta."""
-    return (_excess(p, q, rho) + (rho - 1.0)) / rho
+    return (_excess(problem, rho) + (rho - 1.0)) / rho
 
 
-def _root(p: Law, q: Law, n: int) -> float:
-    """The root of S(rho)^n = R(rho), which is 1 - (1 - beta)^n = rho beta, rounded up to where S^n
-    >= R: the rule is lossless from there.
+def _root(problem: Problem) -> float:
+    """The root of S(rho)^n = R(rho), which is 1 - (1 - beta)^n = rho beta.
 
-    S rises and R falls, S(1)^n <= R(1) and S(n)^n >= R(n), so [1, n] brackets it.
+    It is rounded up until S^n >= R: the rule is lossless from there. S rises and R falls,
+    S(1)^n <= R(1) and S(n)^n >= R(n), so [1, n] brackets it.
     """
+    n = problem.n
 
     def slack(rho: float) -> float:
-        return _stay(p, q, rho) ** n - _excess(p, q, rho)
+        return _stay(problem, rho) ** n - _excess(problem, rho)
 
     if slack(1.0) >= 0.0:
         return 1.0

@@ -1,38 +1,45 @@
 """The question at one node, and its answer."""
 
-from __future__ import annotations
-
 import warnings
 from dataclasses import dataclass
 from numbers import Integral
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from theory import drafting
+from theory._arrays import Law, Mask
 from theory.drafting import Joint
 from theory.transport import Coupling
 
-RENORMALISED, NOTED = 1e-3, 1e-6
+RENORMALISED = 1e-3  # a sum further than this from 1 is an error
+NOTED = 1e-6  # a sum further than this from 1 is a warning
 
 
 @dataclass(frozen=True, eq=False)
 class Problem:
     """A target law, a draft law, and the way in which n drafts are drawn from it.
 
-    Laws whose sum is within 1e-3 of 1 are renormalised, with a warning beyond 1e-6.
+    Laws with a sum within 1e-3 of 1 are renormalised, with a warning beyond 1e-6.
 
-    Arguments:
+    Attributes:
       p: target law [V].
-      q: draft law [V]; for scheme `independent` one law per slot, [n, V].
+      q: draft law [V]; for scheme `independent` one law for each slot, [n, V].
       n: number of draft slots, at least 1.
       drafting: name of the scheme, one of `theory.drafting.names()`.
+
     Raises:
       ValueError: p or q is not a law, their vocabularies differ, or n or the scheme does not fit.
+
+    Example:
+      >>> from theory import Problem
+      >>> problem = Problem([0.5, 0.3, 0.2], [0.2, 0.3, 0.5], 2, "without_replacement")
+      >>> problem.joint().tokens.tolist()
+      [[0, 1], [0, 2], [1, 0], [1, 2], [2, 0], [2, 1]]
     """
 
-    p: NDArray[np.float64]
-    q: NDArray[np.float64]
+    p: Law
+    q: Law
     n: int
     drafting: str
 
@@ -54,9 +61,10 @@ class Problem:
     def joint(self) -> Joint:
         """The joint law of the live drafts, by enumeration.
 
+        Cost: O(V^n).
+
         Raises:
           ValueError: there are more than 2e6 tuples to enumerate.
-        Cost: O(V^n).
         """
         return drafting.get(self.drafting).joint(self.q, self.n)
 
@@ -65,21 +73,28 @@ class Problem:
 class Bound:
     """An optimum with its witnesses.
 
-    Arguments:
+    Attributes:
       value: 1 + p(H) - Q(H), which bounds the acceptance of every lossless rule from above.
       subset: H [V].
-      coupling: a feasible coupling, or None where a formula gave the value.
+      coupling: a feasible coupling, or None if a formula gave the value.
       gap: value minus the acceptance of the coupling, NaN without one.
     """
 
     value: float
-    subset: NDArray[np.bool_]
+    subset: Mask
     coupling: Coupling | None
     gap: float
 
 
-def as_law(name: str, values: ArrayLike) -> NDArray[np.float64]:
+def as_law(name: str, values: ArrayLike) -> Law:
     """The values as float64 laws over the last axis, renormalised and read-only.
+
+    Args:
+      name: what messages call the values.
+      values: [.., V], with sums within 1e-3 of 1; there is a warning beyond 1e-6.
+
+    Returns:
+      The laws, in the shape of the values.
 
     Raises:
       ValueError: an entry is negative or not finite, or a sum is further than 1e-3 from 1.
@@ -92,17 +107,15 @@ def as_law(name: str, values: ArrayLike) -> NDArray[np.float64]:
         ) from None
     if law.ndim == 0 or law.size == 0:
         raise ValueError(f"{name}: expected a law over at least one token, got shape {law.shape}")
-    if not np.isfinite(law).all() or (law < 0).any():
-        raise ValueError(
-            f"{name}: expected finite probabilities of at least 0, got "
-            f"{law[~(np.isfinite(law) & (law >= 0))][0]}"
-        )
+    wrong = law[~(np.isfinite(law) & (law >= 0))]
+    if wrong.size:
+        raise ValueError(f"{name}: expected finite probabilities of at least 0, got {wrong[0]}")
     total = law.sum(axis=-1, keepdims=True)
     worst = float(total.flat[np.abs(total - 1.0).argmax()])
     if abs(worst - 1.0) > RENORMALISED:
         raise ValueError(f"{name}: expected a sum within {RENORMALISED} of 1, got {worst:.6g}")
     if abs(worst - 1.0) > NOTED:
         warnings.warn(f"{name} sums to {worst:.6g}: renormalised", stacklevel=2)
-    law = law / total
-    law.flags.writeable = False
-    return law
+    scaled: Law = law / total
+    scaled.flags.writeable = False
+    return scaled

@@ -1,27 +1,37 @@
 """From acceptance to speed."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+CostCurve = Callable[[int], float]
+
 
 def flat(tokens: int) -> float:
-    """The cost curve of a target for which scoring many tokens costs as much as one."""
+    """The cost curve of a target for which scoring many tokens costs as much as one.
+
+    Args:
+      tokens: how many tokens are scored at once.
+
+    Returns:
+      1.
+    """
     return 1.0
 
 
-def cost_curve(tokens: ArrayLike, costs: ArrayLike) -> Callable[[int], float]:
+def cost_curve(tokens: ArrayLike, costs: ArrayLike) -> CostCurve:
     """c(T) by linear interpolation between measured points; c(1) = 1 is known.
 
-    Arguments:
+    Args:
       tokens: numbers of tokens scored at once, ascending, above 1.
       costs: their costs in units of scoring one token.
+
+    Returns:
+      The curve. It raises ValueError below 1 and beyond its last point.
+
     Raises:
-      ValueError: the shapes differ, or the tokens are not ascending and above 1. The curve raises
-        beyond its last point.
+      ValueError: the shapes differ, or the tokens are not ascending and above 1.
     """
     points = np.asarray(tokens, np.float64)
     values = np.asarray(costs, np.float64)
@@ -31,27 +41,38 @@ def cost_curve(tokens: ArrayLike, costs: ArrayLike) -> Callable[[int], float]:
         )
     if not (np.diff(points, prepend=1.0) > 0).all():
         raise ValueError(f"tokens: expected ascending numbers above 1, got {points.tolist()}")
+    points = np.insert(points, 0, 1.0)
+    values = np.insert(values, 0, 1.0)
 
     def curve(count: int) -> float:
         if not 1 <= count <= points[-1]:
             raise ValueError(
                 f"count: expected between 1 and the last measured point {points[-1]:g}, got {count}"
             )
-        return float(np.interp(count, np.insert(points, 0, 1.0), np.insert(values, 0, 1.0)))
+        return float(np.interp(count, points, values))
 
     return curve
 
 
 def expected_tokens(alpha: float, length: int) -> float:
-    """Emitted tokens per target call with the bonus token, (1 - alpha^(g+1)) / (1 - alpha) =
-    sum_{i<=g} alpha^i.
+    """Emitted tokens per target call, with the bonus token.
 
-    Arguments:
-      alpha: acceptance of each draft given those before it, independent of position, in [0, 1].
+    They are (1 - alpha^(g+1)) / (1 - alpha) = sum_{i<=g} alpha^i. Source: leviathan2023fast.
+
+    Args:
+      alpha: acceptance of each draft given those before it, the same at each position, in [0, 1].
       length: g, drafted tokens per call, at least 0.
+
+    Returns:
+      The expectation, in [1, g + 1].
+
     Raises:
-      ValueError: an argument out of its range.
-    Source: leviathan2023fast.
+      ValueError: an argument is out of its range.
+
+    Example:
+      >>> from theory import speed
+      >>> round(speed.expected_tokens(0.8, 5), 6)
+      3.68928
     """
     if not 0.0 <= alpha <= 1.0:
         raise ValueError(f"alpha: expected a probability, got {alpha}")
@@ -64,19 +85,30 @@ def speedup(
     alpha: float,
     length: int,
     draft_cost: float,
-    scoring_cost: Callable[[int], float] = flat,
+    scoring_cost: CostCurve = flat,
 ) -> float:
     """Tokens per unit of time against plain decoding: expected tokens over (g c + c(g + 1)).
 
-    Arguments:
+    Source: leviathan2023fast.
+
+    Args:
       alpha: acceptance of each draft, in [0, 1].
-      length: g, drafted tokens per call.
+      length: g, drafted tokens per call, at least 0.
       draft_cost: c, the cost of one draft in units of scoring one token with the target.
       scoring_cost: c(T), the cost of scoring T tokens at once in the same unit.
+
+    Returns:
+      The ratio of the two speeds.
+
     Raises:
-      ValueError: an argument out of its range.
-    Source: leviathan2023fast.
+      ValueError: an argument is out of its range.
+
+    Example:
+      >>> from theory import speed
+      >>> round(speed.speedup(0.8, 5, draft_cost=0.1), 6)
+      2.45952
     """
     if not draft_cost >= 0.0:
         raise ValueError(f"draft_cost: expected at least 0, got {draft_cost}")
-    return expected_tokens(alpha, length) / (length * draft_cost + scoring_cost(length + 1))
+    cost = length * draft_cost + scoring_cost(length + 1)
+    return expected_tokens(alpha, length) / cost

@@ -1,27 +1,31 @@
-"""Verifiers of paths and trees written plainly, as laws on one drawn tree, and their expected
-accepted drafts in closed form.
-"""
+"""Verifiers of paths and trees written plainly, as laws on one drawn tree.
 
-from __future__ import annotations
+Some have their expected accepted drafts in closed form.
+"""
 
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from theory import lp
+from theory._arrays import Indices, Law, Values
 from theory.problem import Problem
 from theory.transport import normalised
 from theory.trees import ROOT, Tree, TreeProblem, Verifier, children, levels
 
-Law = NDArray[np.float64]
-Tokens = NDArray[np.int64]
-NodeRule = Callable[[Tokens, Law, Law], Law]
+NodeRule = Callable[[Indices, Law, Law], Law]
 
 
 def top_down(rule: NodeRule) -> Verifier:
-    """The verifier that runs a node rule, law(live drafts, p, q), at the root, then at the accepted
-    child, until no child is hit.
+    """The verifier that runs a node rule at the root, then at the accepted child.
+
+    It goes on until no child is hit.
+
+    Args:
+      rule: law(live drafts, p, q), the law [V] of the emitted token.
+
+    Returns:
+      The verifier: a drawn tree gives the law [N, V].
     """
 
     def verify(tree: Tree) -> Law:
@@ -30,50 +34,88 @@ def top_down(rule: NodeRule) -> Verifier:
         reach[ROOT] = 1.0
         for node in np.flatnonzero(tree.active):
             below = tree.below(int(node))
-            law[node] = reach[node] * (
-                rule(tree.tokens[below], tree.p[node], tree.q[node]) if len(below) else tree.p[node]
-            )
+            here = tree.p[node]
+            if len(below):
+                here = rule(tree.tokens[below], here, tree.q[node])
+            law[node] = reach[node] * here
             for child in below:  # the first of equal siblings takes all
-                reach[child], law[node, tree.tokens[child]] = law[node, tree.tokens[child]], 0.0
+                token = tree.tokens[child]
+                reach[child] = law[node, token]
+                law[node, token] = 0.0
         return law
 
     return verify
 
 
-def recursive_rejection(tokens: Tokens, p: Law, q: Law) -> Law:
-    """r = p; accepts each draft x with probability min(1, r(x)/q(x)), else r ~ (r - q)+; at last y
-    ~ r. Source: miao2024specinfer.
+def recursive_rejection(tokens: Indices, p: Law, q: Law) -> Law:
+    """Accepts each draft x in turn with probability min(1, r(x)/q(x)).
+
+    At first r = p; after a rejection r ~ (r - q)+. If none is accepted, y ~ r. Source:
+    miao2024specinfer.
+
+    Args:
+      tokens: the live drafts [n].
+      p: target law [V].
+      q: draft law [V].
+
+    Returns:
+      The law of the emitted token [V].
     """
     return _reject(tokens, p, q, lambda q, token: q)
 
 
-def recursive_rejection_without_replacement(tokens: Tokens, p: Law, q: Law) -> Law:
-    """Recursive rejection in which q loses every rejected draft. Source: jeon2024recursive."""
+def recursive_rejection_without_replacement(tokens: Indices, p: Law, q: Law) -> Law:
+    """Recursive rejection in which q loses every rejected draft.
+
+    Source: jeon2024recursive.
+
+    Args:
+      tokens: the live drafts [n].
+      p: target law [V].
+      q: draft law [V].
+
+    Returns:
+      The law of the emitted token [V].
+    """
     return _reject(tokens, p, q, _removed)
 
 
 def optimal(scheme: str) -> NodeRule:
-    """The plan of the linear program for the scheme's drafts at one node. Cost: a program per pair
-    of laws and number of drafts.
+    """The plan of the linear program for the scheme's drafts at one node.
+
+    Cost: a program for each pair of laws and number of drafts.
+
+    Args:
+      scheme: one of `theory.drafting.names()`.
+
+    Returns:
+      The node rule.
     """
     plans: dict[tuple[bytes, bytes, int], Law] = {}
 
-    def rule(tokens: Tokens, p: Law, q: Law) -> Law:
+    def rule(tokens: Indices, p: Law, q: Law) -> Law:
         pair = p.tobytes(), q.tobytes(), len(tokens)
         if pair not in plans:
             plans[pair] = lp.plan(Problem(p, q, len(tokens), scheme))
-        return plans[pair][tuple(tokens)].copy()
+        law: Law = plans[pair][tuple(tokens)].copy()
+        return law
 
     return rule
 
 
 def traversal(tree: Tree) -> Law:
     """From the leaves to the root: a node is accepted only after all of its children have failed.
-    Source: weng2025traversal.
 
-    At a node of weight w, from r = p, d = q: each child x in turn has the weight min(1, w
-    r(x)/d(x)); if all below it fails, S = sum (w r - d)+, w becomes S / (S + 1 - w) and r ~ (w r -
-    d)+; without replacement d loses x. Then the node is accepted with probability w and y ~ r.
+    At a node of weight w, r = p and d = q at first. Each child x in turn has the weight
+    min(1, w r(x)/d(x)). If all below it fails, let S = sum (w r - d)+. Then w becomes
+    S / (S + 1 - w), and r ~ (w r - d)+; without replacement d loses x. At last the node is accepted
+    with probability w, and y ~ r. Source: weng2025traversal.
+
+    Args:
+      tree: one drawn tree of N nodes.
+
+    Returns:
+      The law [N, V].
     """
     law = np.zeros_like(tree.p)
     _traverse(tree, ROOT, 1.0, 1.0, law)
@@ -82,24 +124,35 @@ def traversal(tree: Tree) -> Law:
 
 def block(tree: Tree) -> Law:
     """Block verification of one path x_1..x_D: w_0 = 1, w_i = min(1, w_{i-1} p(x_i)/q(x_i)).
-    Source: sun2024block.
 
-    The longest i that is accepted counts: i < D with probability S/(S + 1 - w_i), S = sum (w_i p -
-    q)+ after node i, and D with w_D.
+    The longest i that is accepted counts: D with probability w_D, and i < D with probability
+    S/(S + 1 - w_i). Here S = sum (w_i p - q)+ after node i. Source: sun2024block.
+
+    Args:
+      tree: one drawn path of N nodes.
+
+    Returns:
+      The law [N, V].
     """
     law = np.zeros_like(tree.p)
     last = len(tree.p) - 1
-    missed = 1.0
     weights = [1.0]
-    for node in range(1, last + 1):
-        weights.append(
-            _weight(weights[-1], tree.p[node - 1], tree.q[node - 1], int(tree.tokens[node]))
+    for node in range(last):
+        token = int(tree.tokens[node + 1])
+        weight = _weight(
+            weights[node],
+            tree.p[node],
+            tree.q[node],
+            token,
         )
-    for node in range(last, -1, -1):
-        accept, residual = (
-            (weights[node], tree.p[node])
-            if node == last
-            else _fail(weights[node], tree.p[node], tree.q[node])
+        weights.append(weight)
+    law[last] = weights[last] * tree.p[last]
+    missed = 1.0 - weights[last]
+    for node in range(last - 1, -1, -1):
+        accept, residual = _fail(
+            weights[node],
+            tree.p[node],
+            tree.q[node],
         )
         law[node] = missed * accept * residual
         missed *= 1.0 - accept
@@ -107,81 +160,119 @@ def block(tree: Tree) -> Law:
 
 
 def block_accepted(problem: TreeProblem) -> float:
-    """E[ell] of block verification of one path: sum_i E_Q[w_i], by the mass F = Q w that passes
-    each context.
+    """E[ell] of block verification of one path: sum_i E_Q[w_i].
 
-    F(s y) = min(Q(s y), F(s) p(y | s)).
+    It follows the mass F = Q w that passes each context: F(s y) = min(Q(s y), F(s) p(y | s)). Cost:
+    O(V^D). Source: sun2024block.
+
+    Args:
+      problem: one path of D drafts.
+
+    Returns:
+      The expectation, in [0, D].
+
     Raises:
       ValueError: the tree is not one path.
-    Cost: O(V^D). Source: sun2024block.
     """
     passed = drafted = np.ones(1)
     total = 0.0
     for level in _chain_levels(problem):
-        drafted = (drafted[:, None] * problem.draft[level]).ravel()
-        passed = np.minimum(drafted, (passed[:, None] * problem.target[level]).ravel())
+        drafted = _extended(drafted, problem.draft[level])
+        passed = np.minimum(drafted, _extended(passed, problem.target[level]))
         total += float(passed.sum())
     return total
 
 
 def token_by_token_accepted(problem: TreeProblem) -> float:
-    """E[ell] of one path whose drafts are accepted one after the other: F(s y) = F(s) min(p, q)(y |
-    s).
+    """E[ell] of one path whose drafts are accepted one after the other.
+
+    The mass that passes is F(s y) = F(s) min(p, q)(y | s). Cost: O(V^D). Source:
+    leviathan2023fast.
+
+    Args:
+      problem: one path of D drafts.
+
+    Returns:
+      The expectation, in [0, D].
 
     Raises:
       ValueError: the tree is not one path.
-    Cost: O(V^D). Source: leviathan2023fast.
     """
     passed = np.ones(1)
     total = 0.0
     for level in _chain_levels(problem):
-        passed = (passed[:, None] * np.minimum(problem.target[level], problem.draft[level])).ravel()
+        overlap = np.minimum(problem.target[level], problem.draft[level])
+        passed = _extended(passed, overlap)
         total += float(passed.sum())
     return total
 
 
 def expected_rejections(problem: TreeProblem) -> float:
-    """Drafts rejected while D tokens are emitted, each draft tested on its own: sum over contexts s
-    below depth D of P(s) TV(p, q | s).
+    """Drafts rejected while D tokens are emitted, each draft tested on its own.
 
-    What is emitted before has the target's law, and a draft of law q is rejected with probability
-    TV. Source: yin2024theoretical.
+    It is the sum over contexts s below depth D of P(s) TV(p, q | s). What is emitted before has the
+    target's law, and a draft of law q is rejected with probability TV. Cost: O(V^D). Source:
+    yin2024theoretical.
+
+    Args:
+      problem: one path of D drafts.
+
+    Returns:
+      The expectation, in [0, D].
+
     Raises:
       ValueError: the tree is not one path.
-    Cost: O(V^D).
     """
     mass = np.ones(1)
     total = 0.0
     for level in _chain_levels(problem):
-        total += float(mass @ np.abs(problem.target[level] - problem.draft[level]).sum(axis=1)) / 2
-        mass = (mass[:, None] * problem.target[level]).ravel()
+        distance = np.abs(problem.target[level] - problem.draft[level]).sum(axis=1)
+        total += float(mass @ distance) / 2
+        mass = _extended(mass, problem.target[level])
     return total
 
 
-def branching(rule: NodeRule, problem: Problem) -> Law:
-    """P(draft k is accepted) [live slots] at one node, the first of equal drafts taking all. Cost:
-    one law per tuple of drafts.
+def branching(rule: NodeRule, problem: Problem) -> Values:
+    """P(draft k is accepted) at one node, the first of equal drafts taking all.
+
+    Cost: one law for each tuple of drafts.
+
+    Args:
+      rule: the node rule.
+      problem: the laws, the number of drafts and the scheme.
+
+    Returns:
+      The probabilities [live slots].
     """
     joint = problem.joint()
     found = np.zeros(joint.tokens.shape[1])
     for tokens, mass in zip(joint.tokens, joint.mass, strict=True):
         distinct, first = np.unique(tokens, return_index=True)
-        found[first] += mass * rule(tokens, problem.p, problem.q)[distinct]
+        law = rule(tokens, problem.p, problem.q)
+        found[first] += mass * law[distinct]
     return found
 
 
-def accepted_by_branching(parents: Sequence[int], branch: Callable[[int], Law]) -> float:
-    """E[ell] of a top-down verifier at any V: over the drafted nodes, the sum of the product of
-    branch(siblings)[slot] along the path.
+def accepted_by_branching(parents: Sequence[int], branch: Callable[[int], Values]) -> float:
+    """E[ell] of a top-down verifier at any V.
 
-    Exact where every context has the same pair of laws, so that the chance of a branch does not
-    depend on the way to it.
+    It is the sum over the drafted nodes of the product of branch(siblings)[slot] along the path. It
+    is exact if every context has the same pair of laws. Then the chance of a branch does not depend
+    on the way to it.
+
+    Args:
+      parents: the node above each node, in level order; parents[0] = -1.
+      branch: from the number of siblings, P(draft k is accepted) [live slots].
+
+    Returns:
+      The expectation, in [0, D].
     """
     reach = np.zeros(len(parents))
     reach[ROOT] = 1.0
     for node, below in enumerate(children(parents)):
-        live = branch(len(below)) if below else np.zeros(0)
-        reach[below[: len(live)]] = reach[node] * live
+        if below:
+            live = branch(len(below))
+            reach[below[: len(live)]] = reach[node] * live
     return float(reach[1:].sum())
 
 
@@ -191,6 +282,11 @@ def _chain_levels(problem: TreeProblem) -> list[slice]:
     return levels(problem.target)[:-1]
 
 
+def _extended(mass: Values, laws: Law) -> Values:
+    """The mass [C V] of the contexts one token longer."""
+    return (mass[:, None] * laws).ravel()
+
+
 def _traverse(
     tree: Tree,
     node: int,
@@ -198,16 +294,24 @@ def _traverse(
     reached: float,
     law: Law,
 ) -> float:
-    """Fills in `law` at and below a node; returns the probability that all of it is reached and
-    fails.
+    """Fills in `law` at and below a node.
+
+    Returns the probability that all of it is reached and fails.
     """
     r = tree.p[node]
     d = tree.q[node]
     for child in tree.below(node):
         token = int(tree.tokens[child])
-        reached = _traverse(tree, int(child), _weight(weight, r, d, token), reached, law)
+        reached = _traverse(
+            tree,
+            int(child),
+            _weight(weight, r, d, token),
+            reached,
+            law,
+        )
         weight, r = _fail(weight, r, d)
-        d = _removed(d, token) if tree.scheme == "without_replacement" else d
+        if tree.scheme == "without_replacement":
+            d = _removed(d, token)
     law[node] = reached * weight * r
     return reached * (1.0 - weight)
 
@@ -218,30 +322,38 @@ def _weight(
     d: Law,
     token: int,
 ) -> float:
-    """min(1, w r(x) / d(x)); 1 where d(x) is too small to divide by."""
+    """min(1, w r(x) / d(x)); 1 if d(x) is too small to divide by."""
     above = weight * float(r[token])
-    return 1.0 if above >= d[token] else above / float(d[token])
+    if above >= d[token]:
+        return 1.0
+    return above / float(d[token])
 
 
 def _fail(weight: float, r: Law, d: Law) -> tuple[float, Law]:
-    """S / (S + 1 - w) with S = sum (w r - d)+, and the law in proportion to (w r - d)+; what cannot
-    happen leaves both as they are.
+    """S / (S + 1 - w) with S = sum (w r - d)+, and the law in proportion to (w r - d)+.
+
+    What cannot happen leaves both as they are.
     """
     excess = np.maximum(weight * r - d, 0.0)
     stay = float(excess.sum())
-    return (weight if weight == 1.0 else stay / (stay + 1.0 - weight)), (
-        excess / stay if stay > 0 else r
-    )
+    if stay > 0:
+        r = excess / stay
+    if weight != 1.0:
+        weight = stay / (stay + 1.0 - weight)
+    return weight, r
 
 
 def _removed(q: Law, token: int) -> Law:
-    """q without a token; as it is where nothing else is left."""
+    """q without a token; q as it is if nothing else is left."""
     rest = np.where(np.arange(len(q)) == token, 0.0, q)
-    return rest / rest.sum() if rest.any() else q
+    total = float(rest.sum())
+    if total > 0:
+        return rest / total
+    return q
 
 
 def _reject(
-    tokens: Tokens,
+    tokens: Indices,
     p: Law,
     q: Law,
     after: Callable[[Law, int], Law],

@@ -17,7 +17,8 @@ def residual(weights, fallback):
 
 def accepting(x, probability, rest):
     """The law of a rule that offers its drafts one by one and ends in `rest`."""
-    law, alive = np.zeros(len(rest)), 1.0
+    law = np.zeros(len(rest))
+    alive = 1.0
     for token, accept in zip(x, probability, strict=True):
         law[token] += alive * accept
         alive *= 1 - accept
@@ -42,7 +43,8 @@ def naive_membership(x, p, q):
 
 
 def recursive_rejection(x, p, q):
-    target, probability = p, []
+    target = p
+    probability = []
     for token in x:
         probability.append(clip_ratio(target[token], q[token]))
         target = residual(np.maximum(target - q, 0), target)
@@ -50,7 +52,8 @@ def recursive_rejection(x, p, q):
 
 
 def kseq(x, p, q):
-    rho, n = closed_form.kseq_rho(p, q, len(x), "iid"), len(x)
+    rho = closed_form.kseq_rho(p, q, len(x), "iid")
+    n = len(x)
     thin = np.minimum(p / rho, q)
     beta = thin.sum()
     hit = thin * (1 - (1 - beta) ** n) / beta if beta > 0 else thin
@@ -73,7 +76,9 @@ def greedy(x, p, q):
 
 
 def recursive_rejection_without_replacement(x, p, q):
-    target, draft, probability = p, q, []
+    target = p
+    draft = q
+    probability = []
     for token in x:
         probability.append(clip_ratio(target[token], draft[token]))
         target = residual(np.maximum(target - draft, 0), target)
@@ -85,7 +90,8 @@ def hub(x, p, q):
     """SpecHub step by step: what the target and the pairs still hold is written down after each
     offer.
     """
-    a, other = np.argmax(q), x[1] if x[0] == np.argmax(q) else x[0]
+    a = np.argmax(q)
+    other = x[1] if x[0] == np.argmax(q) else x[0]
     first = np.where(np.arange(len(q)) == a, 0, q)
     second = first * q[a] / first.sum() if first.any() else first
     after_first = np.where(np.arange(len(q)) == a, 0, np.maximum(p - first, 0))
@@ -106,7 +112,8 @@ def hub(x, p, q):
 
 
 def one_hot(x, p, q):
-    left, probability = p.copy(), []
+    left = p.copy()
+    probability = []
     for token in x:
         probability.append(left[token] / left.sum() if left.sum() > 0 else 0.0)
         left[token] = 0
@@ -213,7 +220,8 @@ def test_the_optimal_rules_accept_the_optimum(rule, scheme):
 
 
 def multi_drafter(x, p, q):
-    target, probability = p, []
+    target = p
+    probability = []
     for token, own in zip(x, q, strict=True):
         probability.append(clip_ratio(target[token], own[token]))
         target = residual(np.maximum(target - own, 0), target)
@@ -247,41 +255,6 @@ def test_the_weight_of_the_selection_is_the_best_one(seed):
         grid = np.append(np.linspace(0, 1, 501), weight)[:, None]
         accepted = np.minimum(pair.p, pair.q + grid * (largest - pair.q)).sum(axis=1)
         assert accepted[-1] >= accepted.max() - 1.001 * selection.SLOPE, pair.name
-
-
-@pytest.mark.parametrize("kept", [1, 3, 5])
-def test_the_truncated_program_reaches_its_guarantee_and_the_optimum_where_nothing_is_left_out(
-    kept,
-):
-    for pair in battery.laws(5, seed=kept):
-        optimum = subsets.optimum(Problem(pair.p, pair.q, 2, "iid")).value
-        found = selection.truncated_linear(pair.p, pair.q, kept, optimum)
-        assert found.guarantee - 1e-7 <= found.acceptance <= optimum + 1e-7, pair.name
-        assert kept < 5 or abs(found.acceptance - optimum) < 1e-6, pair.name
-
-
-def test_on_a_long_tail_the_truncated_program_is_below_one_draft():
-    """Its published guarantee by far, and what it accepts of its pick as well, where one common
-    weight comes close to the optimum.
-    """
-    rng = np.random.default_rng(0)
-    logits = -1.1 * np.log1p(np.arange(32000.0))
-    p, q = (np.exp(x) / np.exp(x).sum() for x in (logits, logits + rng.normal(0, 1, logits.shape)))
-    one, optimum = (
-        1 - closed_form.total_variation(p, q),
-        subsets.optimum(Problem(p, q, 2, "iid")).value,
-    )
-    found = selection.truncated_linear(p, q, 15, optimum)
-    weighted, kseq = (
-        getattr(closed_form, rule)(p, q, 2, "iid") for rule in ("importance_weighted", "kseq")
-    )
-    print(
-        f"one draft {one:.4f}, guarantee {found.guarantee:.4f}, the program "
-        f"{found.acceptance:.4f}, K-SEQ {kseq:.4f}",
-        end=", ",
-    )
-    print(f"one weight {weighted:.4f}, optimum {optimum:.4f}")
-    assert found.guarantee < found.acceptance < one < kseq < weighted < optimum
 
 
 def test_equal_laws_accept_everything():

@@ -46,7 +46,8 @@ def without_replacement(q, n):
 
 def greedy(q, n):
     live = min(n, sum(w > 0 for w in q))
-    first, rest = tuple(ranked(q)[: live - 1]), ranked(q)[live - 1 :]
+    first = tuple(ranked(q)[: live - 1])
+    rest = ranked(q)[live - 1 :]
     return {(*first, i): q[i] / sum(q[j] for j in rest) for i in rest}
 
 
@@ -100,7 +101,8 @@ def test_joint_is_the_definition(scheme, n, v):
 def test_joint_is_a_law_on_the_support(scheme, n, v):
     for pair in battery.laws(v, seed=n):
         case = problem(scheme, pair, n)
-        joint, live = case.joint(), drafting.get(scheme).live(case.q, n)
+        joint = case.joint()
+        live = drafting.get(scheme).live(case.q, n)
         rows = list(map(tuple, joint.tokens.tolist()))
         assert joint.tokens.shape == (len(joint.mass), live), pair.name
         assert rows == sorted(set(rows)), f"{pair.name}: rows must be distinct and sorted"
@@ -116,7 +118,8 @@ def test_inclusion_is_the_enumerated_one(scheme, n, v):
     worst = 0.0
     for pair in battery.laws(v, seed=n):
         case = problem(scheme, pair, n)
-        joint, included = case.joint(), drafting.get(scheme).inclusion(case.q, n)
+        joint = case.joint()
+        included = drafting.get(scheme).inclusion(case.q, n)
         enumerated = [joint.mass @ (joint.tokens == token).any(axis=1) for token in range(v)]
         worst = max(worst, np.abs(included - enumerated).max())
     print(f"largest error of an inclusion probability {worst:.1e}")

@@ -178,7 +178,8 @@ def test_a_tree_trimmed_by_what_was_drawn_is_caught():
 
 
 def path_mass(world):
-    mass, found = np.ones(1), [np.ones(1)]
+    mass = np.ones(1)
+    found = [np.ones(1)]
     for rows in trees.levels(world.draft)[:-1]:
         mass = (mass[:, None] * world.draft[rows]).ravel()
         found.append(mass)

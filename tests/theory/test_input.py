@@ -1,5 +1,6 @@
 """What theory refuses, what it repairs, and what it does not import."""
 
+import pkgutil
 import shutil
 import subprocess
 import sys
@@ -108,8 +109,21 @@ def test_the_referee_loads_neither_jax_nor_specjax():
     assert loaded >= {"numpy", "scipy.optimize"}, "a module that is loaded on the way must be seen"
 
 
+def test_all_public_modules_are_reachable_and_dir_shows_public_names_alone():
+    folder = Path(theory.__file__).parent
+    public = {module.name for module in pkgutil.iter_modules([folder]) if module.name[0] != "_"}
+    shown = printed("import theory; print(*dir(theory))", folder.parent)
+    assert shown == set(theory.__all__) >= public
+    code = "import theory; print(*(name for name in theory.__all__ if hasattr(theory, name)))"
+    assert printed(code, folder.parent) == shown
+    schemes = (theory.drafting.iid, theory.growth.beam)
+    assert schemes == (drafting.get("iid"), theory.growth.get("beam"))
+
+
 def test_the_battery_is_deterministic_and_seeded():
-    first, again, other = battery.laws(5, 0), battery.laws(5, 0), battery.laws(5, 1)
+    first = battery.laws(5, 0)
+    again = battery.laws(5, 0)
+    other = battery.laws(5, 1)
     assert all(
         (a.p == b.p).all() and (a.q == b.q).all() and a.name == b.name
         for a, b in zip(first, again, strict=True)

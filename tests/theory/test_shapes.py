@@ -61,10 +61,8 @@ def test_the_programme_equals_brute_force(slots, depth):
 @pytest.mark.parametrize("nodes", [2, 9, 33, 64])
 def test_the_programme_without_a_cap_equals_best_first(nodes):
     for seed in range(5):
-        table, tree = (
-            tree_shapes.sequoia(chances(seed), nodes, nodes - 1),
-            tree_shapes.best_first(chances(seed), nodes),
-        )
+        table = tree_shapes.sequoia(chances(seed), nodes, nodes - 1)
+        tree = tree_shapes.best_first(chances(seed), nodes)
         assert len(tree) == nodes
         assert abs(table.accepted[-1, nodes] - accepted(tree, chances(seed))) < 1e-12
 
@@ -100,12 +98,12 @@ def lists(drafts, depth):
 
 
 def full(counts):
-    parents, level = [-1], [0]
+    parents = [-1]
+    level = range(1)
     for b in counts:
-        parents, level = (
-            parents + [node for node in level for _ in range(b)],
-            range(len(parents), len(parents) + len(level) * b),
-        )
+        below = [node for node in level for _ in range(b)]
+        level = range(len(parents), len(parents) + len(below))
+        parents += below
     return tuple(parents)
 
 
@@ -167,6 +165,14 @@ def models(vocabulary, nodes, seed):
     return problem.target, problem.draft
 
 
+def accepted_by_traversal(target, draft, scheme):
+    def expected(parents):
+        drawn = trees.drawn(TreeProblem(parents, target, draft, scheme))
+        return trees.expected_accepted(drawn, drawn.laws(verifiers.traversal))
+
+    return expected
+
+
 @pytest.mark.parametrize("scheme", ["iid", "without_replacement"])
 def test_search_under_exact_acceptance(scheme):
     """The joint optimum bounds every shape's verifier, so the best of one bounds the best of the
@@ -175,9 +181,7 @@ def test_search_under_exact_acceptance(scheme):
     for seed in range(2):
         target, draft = models(2, 5, seed)
         best = tree_shapes.search(5, tree_shapes.joint_optimum(target, draft, scheme))
-        walked = tree_shapes.search(
-            5, tree_shapes.accepted_by(verifiers.traversal, target, draft, scheme)
-        )
+        walked = tree_shapes.search(5, accepted_by_traversal(target, draft, scheme))
         assert len(best) == len(walked) == 14
         assert [shape.accepted for shape in best] == sorted(
             (shape.accepted for shape in best), reverse=True
@@ -211,6 +215,10 @@ def test_search_agrees_with_the_programme_where_acceptance_is_positional():
     assert abs(best.accepted - tree_shapes.sequoia(p, 4, 3).accepted[-1, -1]) < 1e-9
 
 
+def log_moments(p):
+    return tree_shapes.LogMoments(-(p * np.log(p)).sum(), (p * np.log(p) ** 2).sum())
+
+
 def fixed_trees(p, sizes):
     """E[ell] of the best trees that are no function of chance: slot b holds the b-th token of p."""
     falling = np.sort(p)[::-1]
@@ -224,7 +232,7 @@ def test_the_limit_of_fixed_trees():
     sizes = 2 ** np.arange(1, 13)
     for seed in range(3):
         p = np.random.default_rng(seed).dirichlet(np.ones(4))
-        moments = tree_shapes.log_moments(p)
+        moments = log_moments(p)
         assert moments.second >= moments.first**2
         values = fixed_trees(p, sizes)
         limits = np.array([tree_shapes.random_walk_limit(moments, nodes) for nodes in sizes])
@@ -237,5 +245,5 @@ def test_drawn_trees_exceed_the_limit_of_fixed_ones():
     p = np.array([0.6, 0.4])
     problem = trees.everywhere(tuple(range(-1, 12)), p, p, "iid")
     assert verifiers.block_accepted(problem) == pytest.approx(12, abs=1e-12)
-    assert tree_shapes.random_walk_limit(tree_shapes.log_moments(p), 13) < 12
+    assert tree_shapes.random_walk_limit(log_moments(p), 13) < 12
     assert closed_form.total_variation(p, p) == 0

@@ -9,7 +9,18 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
-from theory import Drawn, Problem, TreeProblem, battery, drafting, lp, tree_lp, trees, verifiers
+from theory import (
+    Drawn,
+    Problem,
+    TreeProblem,
+    _linear_program,
+    battery,
+    drafting,
+    lp,
+    tree_lp,
+    trees,
+    verifiers,
+)
 
 P, Q = (1 / 3, 2 / 3), (2 / 3, 1 / 3)
 SHAPES = {
@@ -221,10 +232,8 @@ def test_a_program_with_contexts_off_by_one_is_caught():
 
 @pytest.mark.parametrize("scheme", NODE_RULES)
 def test_any_prices_bound_the_optimum(scheme, seed):
-    drawn, rng = (
-        trees.drawn(trees.random(SHAPES["binary"], 3, scheme, 0)),
-        np.random.default_rng(seed),
-    )
+    drawn = trees.drawn(trees.random(SHAPES["binary"], 3, scheme, 0))
+    rng = np.random.default_rng(seed)
     bound = tree_lp.solve(drawn)
     for spread in (0.01, 0.1, 1.0):
         prices = np.maximum(bound.prices + spread * rng.standard_normal(len(bound.prices)), 0)
@@ -259,7 +268,7 @@ def test_solver_failure_is_an_error(monkeypatch):
     class Failed:
         status, message = 4, "numerical difficulties"
 
-    monkeypatch.setattr(tree_lp, "linprog", lambda *_, **__: Failed())
+    monkeypatch.setattr(_linear_program, "linprog", lambda *_, **__: Failed())
     with pytest.raises(RuntimeError, match="status 4: numerical difficulties"):
         tree_lp.solve(trees.drawn(trees.everywhere((-1, 0), P, Q, "iid")))
 
@@ -268,9 +277,8 @@ def test_trees_whose_shape_is_drawn():
     """A fair coin between a path and a star: verifiers see one tree at a time, the joint optimum
     all of them.
     """
-    path, star = (
-        trees.drawn(trees.random(SHAPES[shape], 3, "iid", 1)) for shape in ("chain", "star")
-    )
+    path = trees.drawn(trees.random(SHAPES["chain"], 3, "iid", 1))
+    star = trees.drawn(trees.random(SHAPES["star"], 3, "iid", 1))
     drawn = Drawn(
         np.vstack((path.parents, star.parents)),
         np.vstack((path.contexts, star.contexts)),
@@ -279,7 +287,8 @@ def test_trees_whose_shape_is_drawn():
         path.draft,
         "iid",
     )
-    laws, bound = drawn.laws(verifiers.traversal), tree_lp.solve(drawn)
+    laws = drawn.laws(verifiers.traversal)
+    bound = tree_lp.solve(drawn)
     assert trees.is_lossless(drawn, laws, 1e-12)
     apart = tree_lp.solve(path).value / 2 + tree_lp.solve(star).value / 2
     assert trees.expected_accepted(drawn, laws) <= apart <= bound.value + 1e-12

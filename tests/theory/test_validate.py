@@ -65,7 +65,8 @@ def test_shapes_that_disagree_are_caught():
 
 def test_a_biased_rule_is_caught_with_its_size():
     case = Problem([0.5, 0.3, 0.2], [0.2, 0.3, 0.5], 2, "iid")
-    joint, laws = case.joint(), lp.solve(case).coupling.laws()
+    joint = case.joint()
+    laws = lp.solve(case).coupling.laws()
     assert is_lossless(laws, joint.mass, case.p, 1e-12)
     check = is_lossless(0.9 * laws + 0.1 * np.eye(3)[2], joint.mass, case.p)
     assert not check

@@ -1,62 +1,119 @@
-"""Drafting schemes: the joint law of the n drafts of a node. One scheme per file; its sampler is
-specjax/drafting/<name>.py.
+"""Drafting schemes: the joint law of the n drafts of a node.
+
+One scheme is one file; its sampler is specjax/drafting/<name>.py.
 """
 
-from __future__ import annotations
-
-import importlib
-import pkgutil
 from typing import Protocol, cast
 
-from theory.drafting._base import Joint, Law, Subset
+from theory import _scheme_files
+from theory._arrays import Law, Mask
+from theory.drafting._base import Joint
 
-_NAMES = tuple(
-    sorted(
-        module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")
-    )
-)
+_MODULES = _scheme_files.load(__name__, __path__)
 
 
 class Scheme(Protocol):
     """What a scheme's file defines."""
 
     def live(self, q: Law, n: int) -> int:
-        """How many of the n slots are drawn; raises ValueError where q or n does not fit the
-        scheme.
+        """How many of the n slots are drawn.
+
+        Args:
+          q: the draft law [V]; for scheme `independent` one law for each slot, [n, V].
+          n: number of draft slots, at least 1.
+
+        Returns:
+          The number, at most n.
+
+        Raises:
+          ValueError: q or n does not fit the scheme.
         """
 
     def joint(self, q: Law, n: int) -> Joint:
-        """The joint law of the live drafts."""
+        """The joint law of the live drafts.
+
+        Args:
+          q: as in `live`.
+          n: number of draft slots.
+
+        Returns:
+          The tuples that can be drawn, with their probabilities.
+
+        Raises:
+          ValueError: q or n does not fit, or there are more than 2e6 tuples to enumerate.
+        """
 
     def inclusion(self, q: Law, n: int) -> Law:
-        """P(y is among the drafts) for every token y."""
+        """P(y is among the drafts) for every token y.
+
+        Args:
+          q: as in `live`.
+          n: number of draft slots.
+
+        Returns:
+          The probabilities [V], each in [0, 1].
+
+        Raises:
+          ValueError: q or n does not fit the scheme.
+        """
 
 
 class Solved(Scheme, Protocol):
     """A scheme whose optimum has a formula."""
 
-    def optimum(self, p: Law, q: Law, n: int) -> tuple[float, Subset]:
-        """alpha* and a subset H* that attains 1 + min_H [p(H) - Q(H)]."""
+    def optimum(
+        self,
+        p: Law,
+        q: Law,
+        n: int,
+    ) -> tuple[float, Mask]:
+        """alpha* and a subset H* that attains 1 + min_H [p(H) - Q(H)].
+
+        Args:
+          p: target law [V].
+          q: as in `live`.
+          n: number of draft slots.
+
+        Returns:
+          alpha* in [0, 1], and H* [V].
+
+        Raises:
+          ValueError: q or n does not fit the scheme.
+        """
 
 
 def names() -> tuple[str, ...]:
-    """The names of all schemes, sorted: the names of their files."""
-    return _NAMES
+    """The names of all schemes, sorted: the names of their files.
+
+    Returns:
+      The names.
+    """
+    return tuple(_MODULES)
 
 
 def get(name: str) -> Scheme:
     """The scheme called `name`.
 
+    Args:
+      name: one of `names()`.
+
+    Returns:
+      The scheme's file, as a module.
+
     Raises:
       ValueError: there is no such scheme.
     """
-    if name not in _NAMES:
-        raise ValueError(f"unknown drafting scheme {name!r}: expected one of {', '.join(_NAMES)}")
-    return cast(Scheme, importlib.import_module(f"{__name__}.{name}"))
+    return cast(Scheme, _scheme_files.find(_MODULES, "drafting scheme", name))
 
 
 def solved(name: str) -> Solved:
     """The scheme called `name`, which must have a formula for its optimum.
+
+    Args:
+      name: one of `names()`.
+
+    Returns:
+      The scheme's file, as a module.
 
     Raises:
       ValueError: there is no such scheme, or no such formula.
@@ -71,3 +128,7 @@ def solved(name: str) -> Solved:
 
 
 __all__ = ["Joint", "Scheme", "Solved", "get", "names", "solved"]
+
+
+def __dir__() -> list[str]:
+    return sorted((*__all__, *_MODULES))

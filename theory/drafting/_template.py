@@ -1,23 +1,26 @@
-"""Copy this file to <scheme>.py, and specjax/drafting/_template.py to the same name: the scheme is
-then known everywhere.
+"""A template: copy this file to <scheme>.py.
+
+Copy specjax/drafting/_template.py to the same name as well: the scheme is then known everywhere.
 """
 
-from __future__ import annotations
-
-from theory.drafting._base import Joint, Law, Tokens, chain, support_size
+from theory._arrays import Indices, Law
+from theory.drafting._base import Joint, chain, support_size
 
 
 def live(q: Law, n: int) -> int:
-    """How many of the n slots are drawn, decided by q and n alone; raises ValueError where they do
-    not fit the scheme.
+    """How many of the n slots are drawn, decided by q and n alone.
+
+    Raises:
+      ValueError: q or n does not fit the scheme.
     """
     support_size(q)
     return n
 
 
-def conditional(q: Law, tokens: Tokens, slots: int) -> Law:
-    """The law [M, V] of the next slot given the tokens [M, j] of the j slots before it; `slots` is
-    the live count.
+def conditional(q: Law, tokens: Indices, slots: int) -> Law:
+    """The law [M, V] of the next slot given the tokens [M, j] of the j slots before it.
+
+    `slots` is the live count.
     """
     return q
 
@@ -32,5 +35,5 @@ def inclusion(q: Law, n: int) -> Law:
     return 1.0 - (1.0 - q) ** n
 
 
-# `optimum(p, q, n) -> (alpha*, subset bool[V])`, where there is a formula; without one the LP
-# solves the scheme all the same.
+# `optimum(p, q, n) -> (alpha*, subset bool[V])`, if there is a formula; without one the linear
+# program solves the scheme all the same.

@@ -1,20 +1,24 @@
 """The n-1 most likely tokens, then one draw from the rest."""
 
-from __future__ import annotations
-
 import numpy as np
 
-from theory.drafting._base import Joint, Law, Subset, Tokens, chain, support_size, top, without
+from theory._arrays import Indices, Law, Mask
+from theory.drafting._base import Joint, chain, support_size, top, without
 
 
 def live(q: Law, n: int) -> int:
-    """min(n, support of q)."""
+    """min(n, support of q).
+
+    Raises:
+      ValueError: q is not one law.
+    """
     return min(n, support_size(q))
 
 
-def conditional(q: Law, tokens: Tokens, slots: int) -> Law:
-    """The next most likely token (ties to the lowest index); in the last slot a draw from q without
-    the tokens before it.
+def conditional(q: Law, tokens: Indices, slots: int) -> Law:
+    """The next most likely token, with ties to the lowest index.
+
+    The last slot is a draw from q without the tokens before it.
     """
     slot = tokens.shape[1]
     if slot == slots - 1:
@@ -25,23 +29,32 @@ def conditional(q: Law, tokens: Tokens, slots: int) -> Law:
 
 
 def joint(q: Law, n: int) -> Joint:
-    """Q(top_1, .., top_{m-1}, y) = q(y) / (1 - q(Top)). Cost: O(V log V). Source: hu2025towards."""
+    """Q(top_1, .., top_{m-1}, y) = q(y) / (1 - q(Top)).
+
+    Cost: O(V log V). Source: hu2025towards.
+
+    Example:
+      >>> from theory import Problem
+      >>> joint = Problem([0.5, 0.3, 0.2], [0.2, 0.3, 0.5], 2, "greedy").joint()
+      >>> joint.tokens.tolist(), joint.mass.round(6).tolist()
+      ([[2, 0], [2, 1]], [0.4, 0.6])
+    """
     return chain(conditional, q, live(q, n))
 
 
 def inclusion(q: Law, n: int) -> Law:
     """P(y among the drafts) = 1 for y in Top, else q(y) / (1 - q(Top)). Cost: O(V log V)."""
     fixed = top(q, live(q, n) - 1)
-    inside = without(q, fixed[None])[0]
+    inside: Law = without(q, fixed[None])[0]
     inside[fixed] = 1.0
     return inside
 
 
-def optimum(p: Law, q: Law, n: int) -> tuple[float, Subset]:
-    """alpha* = sum_y min(p(y), P(y among the drafts)), at H = Top and the tokens with p < q / (1 -
-    q(Top)).
+def optimum(p: Law, q: Law, n: int) -> tuple[float, Mask]:
+    """alpha* = sum_y min(p(y), P(y among the drafts)).
 
-    Cost: O(V log V). Source: hu2025towards.
+    The subset H is Top and the tokens with p < q / (1 - q(Top)). Cost: O(V log V). Source:
+    hu2025towards.
     """
     inside = inclusion(q, n)
     subset = p < inside

@@ -1,18 +1,17 @@
 """SpecHub's pairs: one of the two drafts is always the most likely token."""
 
-from __future__ import annotations
-
 import numpy as np
 
+from theory._arrays import Indices, Law, Mask
 from theory.drafting import greedy
-from theory.drafting._base import Joint, Law, Subset, Tokens, chain, support_size, without
+from theory.drafting._base import Joint, chain, support_size, without
 
 
 def live(q: Law, n: int) -> int:
     """Two slots.
 
     Raises:
-      ValueError: n is not 2.
+      ValueError: q is not one law, or n is not 2.
     """
     support_size(q)
     if n != 2:
@@ -20,9 +19,10 @@ def live(q: Law, n: int) -> int:
     return 2
 
 
-def conditional(q: Law, tokens: Tokens, slots: int) -> Law:
-    """First a draw from q; then a = argmax q, or, where a came first, a draw from the rest (a again
-    where q is one-hot).
+def conditional(q: Law, tokens: Indices, slots: int) -> Law:
+    """First a draw from q; then a = argmax q, or, if a came first, a draw from the rest.
+
+    If q is one-hot, the second draft is a again.
     """
     if tokens.shape[1] == 0:
         return q
@@ -35,15 +35,27 @@ def conditional(q: Law, tokens: Tokens, slots: int) -> Law:
 
 
 def joint(q: Law, n: int) -> Joint:
-    """Q(i, a) = q(i) and Q(a, i) = q(a) q(i) / (1 - q(a)). Cost: O(V^2). Source: sun2024spechub."""
+    """Q(i, a) = q(i) and Q(a, i) = q(a) q(i) / (1 - q(a)).
+
+    Cost: O(V^2). Source: sun2024spechub.
+
+    Example:
+      >>> from theory import Problem
+      >>> joint = Problem([0.5, 0.3, 0.2], [0.2, 0.3, 0.5], 2, "hub").joint()
+      >>> joint.tokens.tolist(), joint.mass.round(6).tolist()
+      ([[0, 2], [1, 2], [2, 0], [2, 1]], [0.2, 0.3, 0.2, 0.3])
+    """
     return chain(conditional, q, live(q, n))
 
 
 def inclusion(q: Law, n: int) -> Law:
-    """That of greedy drafts: the unordered laws agree."""
+    """The same as for greedy drafts: the unordered laws agree. Cost: O(V log V)."""
     return greedy.inclusion(q, live(q, n))
 
 
-def optimum(p: Law, q: Law, n: int) -> tuple[float, Subset]:
-    """That of greedy drafts: the unordered laws agree. Cost: O(V log V). Source: hu2025towards."""
+def optimum(p: Law, q: Law, n: int) -> tuple[float, Mask]:
+    """The same as for greedy drafts: the unordered laws agree.
+
+    Cost: O(V log V). Source: hu2025towards.
+    """
     return greedy.optimum(p, q, live(q, n))

@@ -1,18 +1,21 @@
 """The n most likely tokens."""
 
-from __future__ import annotations
-
 import numpy as np
 
-from theory.drafting._base import Joint, Law, Subset, Tokens, chain, support_size, top
+from theory._arrays import Indices, Law, Mask
+from theory.drafting._base import Joint, chain, support_size, top
 
 
 def live(q: Law, n: int) -> int:
-    """min(n, support of q)."""
+    """min(n, support of q).
+
+    Raises:
+      ValueError: q is not one law.
+    """
     return min(n, support_size(q))
 
 
-def conditional(q: Law, tokens: Tokens, slots: int) -> Law:
+def conditional(q: Law, tokens: Indices, slots: int) -> Law:
     """Slot j is the j-th most likely token (ties to the lowest index)."""
     law = np.zeros(len(q))
     law[top(q, slots)[tokens.shape[1]]] = 1.0
@@ -20,7 +23,16 @@ def conditional(q: Law, tokens: Tokens, slots: int) -> Law:
 
 
 def joint(q: Law, n: int) -> Joint:
-    """Q is a point mass. Cost: O(V log V)."""
+    """Q is a point mass.
+
+    Cost: O(V log V).
+
+    Example:
+      >>> from theory import Problem
+      >>> joint = Problem([0.5, 0.3, 0.2], [0.2, 0.3, 0.5], 2, "top_n").joint()
+      >>> joint.tokens.tolist(), joint.mass.tolist()
+      ([[2, 1]], [1.0])
+    """
     return chain(conditional, q, live(q, n))
 
 
@@ -31,7 +43,7 @@ def inclusion(q: Law, n: int) -> Law:
     return inside
 
 
-def optimum(p: Law, q: Law, n: int) -> tuple[float, Subset]:
+def optimum(p: Law, q: Law, n: int) -> tuple[float, Mask]:
     """alpha* = p(S), at H = S. Cost: O(V log V)."""
     subset = inclusion(q, n) > 0
     return float(p[subset].sum()), subset

@@ -1,7 +1,5 @@
 """Stochastic beam search: sequences without replacement, `width` at every level."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterator
 
@@ -20,21 +18,33 @@ def drawn(
     width: int,
     depth: int,
 ) -> Drawn:
-    """Level d holds the first `width` distinct prefixes of d tokens in a row of sequences of D
-    tokens drawn without replacement.
+    """Level d holds the first `width` distinct prefixes of d tokens in a row of sequences.
 
-    Each level alone is Plackett-Luce over prefixes. Their joint law: while a level is short, the
-    deepest such level draws its next prefix in proportion to Q among those it has not seen, and the
-    levels above see that prefix too. Sequences that repeat a prefix of that level are passed over:
-    in a race of exponential clocks the next new prefix does not depend on them. Slots are in order
-    of appearance; those beyond the support are absent. Cost: O(V^(width depth)) trees at worst.
-    Source: kool2019stochastic.
+    The sequences have D tokens and are drawn without replacement. Each level alone is
+    Plackett-Luce over prefixes. Their joint law: while a level is short, the deepest such level
+    draws its next prefix in proportion to Q among those it has not seen. The levels above see that
+    prefix too. Sequences that repeat a prefix of that level are passed over: in a race of
+    exponential clocks the next new prefix does not depend on them. Slots are in order of
+    appearance; those beyond the support are absent.
+
+    Cost: O(V^(width depth)) trees at worst. Source: kool2019stochastic.
+
+    Args:
+      target: [S, V], the target law after each context.
+      draft: [S, V], the draft law after each context.
+      width: nodes of each level, at least 1.
+      depth: D, levels of drafts, at least 1.
+
+    Returns:
+      The trees of 1 + width depth nodes, under scheme `without_replacement`.
+
+    Raises:
+      ValueError: a table is no table of laws or has too few rows, or there are too many trees.
     """
     known = world(target, draft, depth)
-    trees = (
-        (_nodes(known, beams, width), mass)
-        for beams, mass in _grow(known, ((ROOT,), *((),) * depth), 1.0, width)
-    )
+    empty: Beams = ((ROOT,), *((),) * depth)
+    grown = _grow(known, empty, 1.0, width)
+    trees = ((_nodes(known, beams, width), mass) for beams, mass in grown)
     return collect(known, trees, "without_replacement")
 
 
@@ -44,15 +54,20 @@ def _grow(
     mass: float,
     width: int,
 ) -> Iterator[tuple[Beams, float]]:
-    short = [d for d, beam in enumerate(beams) if len(beam) < min(width, len(world.level(d)))]
+    """All ways to fill the beams, with their probabilities."""
+    short = []
+    for depth, beam in enumerate(beams):
+        if len(beam) < min(width, len(world.level(depth))):
+            short.append(depth)
     if not short:
         yield beams, mass
         return
-    unseen = np.setdiff1d(world.level(short[-1]), beams[short[-1]])
-    for context, chance in zip(unseen, world.mass[unseen] / world.mass[unseen].sum(), strict=True):
-        yield from _grow(
-            world, _seen(world, beams, short[-1], int(context)), mass * float(chance), width
-        )
+    deepest = short[-1]
+    unseen = np.setdiff1d(world.level(deepest), beams[deepest])
+    chances = world.mass[unseen] / world.mass[unseen].sum()
+    for context, chance in zip(unseen, chances, strict=True):
+        seen = _seen(world, beams, deepest, int(context))
+        yield from _grow(world, seen, mass * float(chance), width)
 
 
 def _seen(
@@ -74,7 +89,9 @@ def _nodes(world: World, beams: Beams, width: int) -> list[Placed | None]:
     """Slot j of level d is node 1 + (d - 1) width + j."""
     nodes: list[Placed | None] = []
     for depth, (above, beam) in enumerate(itertools.pairwise(beams)):
-        first = 1 + (depth - 1) * width if depth else ROOT
+        first = ROOT
+        if depth:
+            first = 1 + (depth - 1) * width
         nodes += [(first + above.index(world.above(context)), context) for context in beam]
         nodes += [None] * (width - len(beam))
     return nodes

@@ -1,11 +1,9 @@
 """The likeliest prefixes: a tree that is a function of the context."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike
 
-from theory.growth._base import Placed, World, collect, world
+from theory.growth._base import World, collect, placed, world
 from theory.trees import ROOT, Drawn
 
 
@@ -16,31 +14,40 @@ def drawn(
     width: int,
     depth: int,
 ) -> Drawn:
-    """The `nodes` - 1 contexts of largest Q among the `width` likeliest continuations of each
-    level: one tree, of mass 1.
+    """The `nodes` - 1 contexts of largest Q: one tree, of mass 1.
 
-    A prefix is no less likely than what follows it, so that with its drafts the tree holds all
-    above them. The drafts at a node are its likeliest tokens, as many as the context decides; any
-    verifier of fixed drafts is lossless. Of equals the first is taken: of tokens the lowest, of
-    contexts that whose prefix comes first. Cost: O(depth width V). Source: li2024eagle2.
+    They are taken among the `width` likeliest continuations of each level. A prefix is no less
+    likely than what follows it, so the tree holds with its drafts all contexts above them. The
+    drafts at a node are its likeliest tokens, as many as the context decides. Any verifier of fixed
+    drafts is lossless. Of equal tokens the lowest is taken. Of equal contexts the one whose prefix
+    comes first is taken.
+
+    Cost: O(depth width V). Source: li2024eagle2.
+
+    Args:
+      target: [S, V], the target law after each context.
+      draft: [S, V], the draft law after each context.
+      nodes: of the tree, the root included, at least 1.
+      width: the most contexts of a level that are continued, at least 1.
+      depth: levels of drafts, at least 1.
+
+    Returns:
+      One tree, under scheme `top_n`.
+
+    Raises:
+      ValueError: a table is no table of laws, or has too few rows for the depth.
     """
     known = world(target, draft, depth)
-    levels = [[ROOT]]
+    level = [ROOT]
+    grown: list[int] = []
     for _ in range(depth):
-        levels.append(
-            _likeliest(
-                known,
-                [below for context in levels[-1] for below in _continuations(known, context)],
-                width,
-            )
-        )
-    grown = [context for level in levels[1:] for context in level]
+        below = [found for context in level for found in _continuations(known, context)]
+        level = _likeliest(known, below, width)
+        grown += level
     kept = set(_likeliest(known, grown, nodes - 1))
-    order = [ROOT, *(context for context in grown if context in kept)]
-    tree: list[Placed | None] = [
-        (order.index(known.above(context)), context) for context in order[1:]
-    ]
-    return collect(known, [(tree + [None] * (nodes - len(order)), 1.0)], "top_n")
+    order = [ROOT]
+    order += [context for context in grown if context in kept]
+    return collect(known, [(placed(known, order, nodes), 1.0)], "top_n")
 
 
 def _likeliest(world: World, contexts: list[int], count: int) -> list[int]:
@@ -49,5 +56,6 @@ def _likeliest(world: World, contexts: list[int], count: int) -> list[int]:
 
 def _continuations(world: World, context: int) -> list[int]:
     """The contexts one token longer that can be drawn, likeliest first."""
-    below = context * world.vocabulary + 1 + np.argsort(-world.draft[context], kind="stable")
-    return below[world.mass[below] > 0].tolist()
+    tokens = np.argsort(-world.draft[context], kind="stable")
+    below = world.first_below(context) + tokens
+    return [int(found) for found in below[world.mass[below] > 0]]

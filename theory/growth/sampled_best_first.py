@@ -1,15 +1,15 @@
-"""The likeliest next draw first: a tree of draws without replacement, grown where a draw is most
-likely to be accepted.
-"""
+"""The likeliest next draw first: a tree of draws without replacement.
 
-from __future__ import annotations
+It is grown where a draw is most likely to be accepted.
+"""
 
 from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from theory.growth._base import Placed, World, collect, world
+from theory._arrays import Values
+from theory.growth._base import Placed, World, collect, placed, world
 from theory.trees import ROOT, Drawn
 
 Tree = tuple[int, ...]  # contexts in the order in which they were drawn
@@ -22,19 +22,36 @@ def drawn(
     width: int,
     depth: int,
 ) -> Drawn:
-    """One draft after the other, `nodes` - 1 of them, each a draw without replacement at the node
-    of largest Q(node) (1 - q(its drafts)).
+    """One draft after the other, `nodes` - 1 of them, each a draw without replacement.
 
-    That product is the chance that the draw, whatever it be, continues a path of the draft model;
-    it is known before the draw. No level takes more than `width` drafts. Of equal nodes the first
-    drawn is taken. Cost: O(V^nodes) trees at worst. Source: xiong2024dyspec.
+    The next draw is at the node of largest Q(node) (1 - q(its drafts)). That product is the chance
+    that the draw, whatever it is, continues a path of the draft model. It is known before the draw.
+    No level takes more than `width` drafts. Of equal nodes the first drawn is taken.
+
+    Cost: O(V^nodes) trees at worst. Source: xiong2024dyspec.
+
+    Args:
+      target: [S, V], the target law after each context.
+      draft: [S, V], the draft law after each context.
+      nodes: of the tree, the root included, at least 1.
+      width: the most drafts of a level, at least 1.
+      depth: levels of drafts, at least 1.
+
+    Returns:
+      The trees, under scheme `without_replacement`.
+
+    Raises:
+      ValueError: a table is no table of laws or has too few rows, or there are too many trees.
     """
     known = world(target, draft, depth)
-    trees = (
-        (_level_order(known, tree, nodes), mass)
-        for tree, mass in _grow(known, (ROOT,), 1.0, (nodes, width))
-    )
+    grown = _grow(known, (ROOT,), 1.0, (nodes, width))
+    trees = ((_nodes(known, tree, nodes), mass) for tree, mass in grown)
     return collect(known, trees, "without_replacement")
+
+
+def _nodes(world: World, tree: Tree, nodes: int) -> list[Placed | None]:
+    """Level by level, in the order in which they were drawn."""
+    return placed(world, sorted(tree, key=world.depth), nodes)
 
 
 def _grow(
@@ -43,6 +60,7 @@ def _grow(
     mass: float,
     sizes: tuple[int, int],
 ) -> Iterator[tuple[Tree, float]]:
+    """All ways to go on with a tree, with their probabilities."""
     nodes, width = sizes
     chances = [_left(world, tree, context, width) for context in tree]
     if len(tree) == nodes or max(chances) == 0:
@@ -50,9 +68,10 @@ def _grow(
         return
     context = tree[int(np.argmax(chances))]
     rest = _rest(world, tree, context)
+    first = world.first_below(context)
     for token in np.flatnonzero(rest):
-        below = context * world.vocabulary + 1 + int(token)
-        yield from _grow(world, (*tree, below), mass * float(rest[token] / rest.sum()), sizes)
+        chance = float(rest[token] / rest.sum())
+        yield from _grow(world, (*tree, first + int(token)), mass * chance, sizes)
 
 
 def _left(
@@ -61,28 +80,18 @@ def _left(
     context: int,
     width: int,
 ) -> float:
-    """Q of the next draw below a context, 0 where there can be none."""
+    """Q of the next draw below a context, 0 if there can be none."""
     level = world.depth(context) + 1
-    full = sum(world.depth(other) == level for other in tree) == width
-    deepest = context * world.vocabulary + 1 >= len(world.mass)
-    return (
-        0.0 if full or deepest else float(world.mass[context] * _rest(world, tree, context).sum())
-    )
+    taken = sum(world.depth(other) == level for other in tree)
+    deepest = world.first_below(context) >= len(world.mass)
+    if taken == width or deepest:
+        return 0.0
+    return float(world.mass[context] * _rest(world, tree, context).sum())
 
 
-def _rest(world: World, tree: Tree, context: int) -> np.ndarray:
+def _rest(world: World, tree: Tree, context: int) -> Values:
     """The draft law at a context without the tokens drawn there."""
-    rest = world.draft[context].copy()
-    rest[
-        [(other - 1) % world.vocabulary for other in tree[1:] if world.above(other) == context]
-    ] = 0.0
+    rest: Values = world.draft[context].copy()
+    first = world.first_below(context)
+    rest[[other - first for other in tree[1:] if world.above(other) == context]] = 0.0
     return rest
-
-
-def _level_order(world: World, tree: Tree, nodes: int) -> list[Placed | None]:
-    """Level by level, in the order in which they were drawn."""
-    order = sorted(tree, key=world.depth)
-    below: list[Placed | None] = [
-        (order.index(world.above(context)), context) for context in order[1:]
-    ]
-    return below + [None] * (nodes - len(order))
