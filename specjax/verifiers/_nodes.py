@@ -12,8 +12,12 @@ from specjax.trees import NO_NODE, Draft
 
 
 class Node(NamedTuple):
-    """What a rule sees of node i: the drafts below it, which are live, and the nodes they lead
-    to.
+    """What a rule sees at a node.
+
+    Attributes:
+      tokens: [W], the drafts below the node.
+      mask: [W], which drafts are live.
+      children: [W], the node to which each live draft leads; N at other slots.
     """
 
     tokens: Tokens
@@ -22,11 +26,13 @@ class Node(NamedTuple):
 
 
 def node_view(draft: Draft, node: Int[Array, ""]) -> Node:
-    """The drafts below a node."""
+    """What a rule sees at a node of a drawn tree."""
     topology = draft.topology
+    active = jnp.asarray(topology.active)
     children = jnp.asarray(topology.children)[node]
-    mask = (children != NO_NODE) & jnp.asarray(topology.active)[children]
-    return Node(jnp.where(mask, draft.tokens[children], 0), mask, children)
+    mask = (children != NO_NODE) & active[children]
+    tokens = jnp.where(mask, draft.tokens[children], 0)
+    return Node(tokens, mask, jnp.where(mask, children, topology.nodes))
 
 
 def first_hit(view: Node, token: Int[Array, ""]) -> tuple[Bool[Array, ""], Int[Array, ""]]:
@@ -36,5 +42,6 @@ def first_hit(view: Node, token: Int[Array, ""]) -> tuple[Bool[Array, ""], Int[A
 
 
 def draft_mass(view: Node, law: Law) -> Float[Array, " W"]:
-    """Mass of the law on each draft; of equal drafts the first holds it all."""
-    return jnp.where(view.mask & ~is_duplicate(view.tokens, view.mask), law[view.tokens], 0)
+    """The mass of the law on each draft; of equal drafts the first holds all of it."""
+    first = view.mask & ~is_duplicate(view.tokens, view.mask)
+    return jnp.where(first, law[view.tokens], 0)
