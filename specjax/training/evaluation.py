@@ -32,9 +32,9 @@ def bits(model: Transformer, params: PyTree, windows: Int[Array, "B T"]) -> floa
     """Cross entropy in bits per token."""
 
     def figure(params: PyTree, batch: Int[Array, "B T"]) -> Float[Array, "B S"]:
-        return optax.softmax_cross_entropy_with_integer_labels(
-            model.forward(params, batch[:, :-1]), batch[:, 1:]
-        ) / jnp.log(2)
+        logits = model.forward(params, batch[:, :-1])
+        nats: Array = optax.softmax_cross_entropy_with_integer_labels(logits, batch[:, 1:])
+        return nats / jnp.log(2)
 
     return _mean(figure, params, windows)
 
@@ -49,12 +49,8 @@ def mean_overlap(
     """Mean of sum min(p, q) over contexts of the text."""
 
     def figure(params: tuple[PyTree, PyTree], batch: Int[Array, "B T"]) -> Float[Array, "B S"]:
-        return overlap(
-            *(
-                model.forward(weights, batch[:, :-1])
-                for model, weights in zip((p, q), params, strict=True)
-            )
-        )
+        contexts = batch[:, :-1]
+        return overlap(p.forward(params[0], contexts), q.forward(params[1], contexts))
 
     return _mean(figure, (p_params, q_params), windows)
 
@@ -69,10 +65,10 @@ def mean_divergence(
     """Mean KL(p || q) in nats over contexts of the text."""
 
     def figure(params: tuple[PyTree, PyTree], batch: Int[Array, "B T"]) -> Float[Array, "B S"]:
-        log_p, log_q = (
-            jax.nn.log_softmax(model.forward(weights, batch[:, :-1]))
-            for model, weights in zip((p, q), params, strict=True)
-        )
-        return optax.losses.kl_divergence_with_log_targets(log_q, log_p)
+        contexts = batch[:, :-1]
+        log_p = jax.nn.log_softmax(p.forward(params[0], contexts))
+        log_q = jax.nn.log_softmax(q.forward(params[1], contexts))
+        divergence: Array = optax.losses.kl_divergence_with_log_targets(log_q, log_p)
+        return divergence
 
     return _mean(figure, (p_params, q_params), windows)

