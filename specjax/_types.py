@@ -9,10 +9,16 @@ from jaxtyping import Bool, Float, Int, Key
 
 Scalar = Float[Array, ""]
 Count = Int[Array, ""]
+Index = Int[Array, ""]
 Law = Float[Array, " V"]
 Tokens = Int[Array, " n"]
 Mask = Bool[Array, " n"]
 RandomKey = Key[Array, ""]
+Uniforms = Float[Array, "U 2"]
+# of the nodes of a tree, and of the nodes of one of its levels
+NodeLaws = Float[Array, "N V"]
+PerNode = Float[Array, " N"]
+LevelLaws = Float[Array, "M V"]
 
 
 class Claims(NamedTuple):

@@ -3,11 +3,8 @@
 from abc import abstractmethod
 from typing import ClassVar, Protocol, runtime_checkable
 
-from jax import Array
-from jaxtyping import Int
-
 from specjax._registry import register
-from specjax._types import Law, RandomKey, Tokens
+from specjax._types import Index, Law, RandomKey, Tokens
 
 
 @runtime_checkable
@@ -31,7 +28,7 @@ class Coupling(Protocol):
         p: Law,
         q: Law,
         n: int,
-    ) -> tuple[Tokens, Int[Array, ""]]:
+    ) -> tuple[Tokens, Index]:
         """The n drafts and the token that the noise of `key` selects."""
         ...
 

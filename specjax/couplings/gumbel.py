@@ -1,9 +1,8 @@
 """Shared Gumbel noise."""
 
 import jax.numpy as jnp
-from jax import Array
-from jaxtyping import Int
 
+from specjax._types import Index
 from specjax.couplings._base import Coupling, Law, RandomKey, Tokens, check_one, register
 from specjax.numerics import arrivals, exponential
 
@@ -37,7 +36,7 @@ class Gumbel(Coupling):
         p: Law,
         q: Law,
         n: int,
-    ) -> tuple[Tokens, Int[Array, ""]]:
+    ) -> tuple[Tokens, Index]:
         check_one("gumbel", n)
         waits = exponential(key, p.shape, p.dtype)
         return jnp.argmin(arrivals(waits, q))[None], jnp.argmin(arrivals(waits, p))

@@ -1,9 +1,8 @@
 """Gumbel list sampling."""
 
 import jax.numpy as jnp
-from jax import Array
-from jaxtyping import Int
 
+from specjax._types import Index
 from specjax.couplings._base import Coupling, Law, RandomKey, Tokens, register
 from specjax.numerics import arrivals, exponential
 
@@ -38,6 +37,6 @@ class GumbelList(Coupling):
         p: Law,
         q: Law,
         n: int,
-    ) -> tuple[Tokens, Int[Array, ""]]:
+    ) -> tuple[Tokens, Index]:
         waits = exponential(key, (n, *p.shape), p.dtype)
         return jnp.argmin(arrivals(waits, q), -1), jnp.argmin(arrivals(jnp.min(waits, 0), p))

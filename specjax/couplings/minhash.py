@@ -3,8 +3,9 @@
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
+from specjax._types import Index
 from specjax.couplings._base import Coupling, Law, RandomKey, Tokens, check_one, register
 from specjax.numerics import exponential, fine, uniforms
 
@@ -43,7 +44,7 @@ class Minhash(Coupling):
         p: Law,
         q: Law,
         n: int,
-    ) -> tuple[Tokens, Int[Array, ""]]:
+    ) -> tuple[Tokens, Index]:
         check_one("minhash", n)
         return jnp.argmin(_arrivals(key, q))[None], jnp.argmin(_arrivals(key, p))
 
@@ -55,7 +56,7 @@ def _arrivals(key: RandomKey, law: Law) -> Float[Array, " V"]:
     k uses the same noise for every law.
     """
 
-    def descend(state: tuple[Int[Array, ""], Array, Array]) -> tuple[Int[Array, ""], Array, Array]:
+    def descend(state: tuple[Index, Array, Array]) -> tuple[Index, Array, Array]:
         step, time, height = state
         wait, fall = jax.random.split(jax.random.fold_in(key, step))
         high = height >= law
@@ -66,7 +67,7 @@ def _arrivals(key: RandomKey, law: Law) -> Float[Array, " V"]:
             jnp.where(high, height * fine(uniforms(fall, law.shape, law.dtype)), height),
         )
 
-    def above(state: tuple[Int[Array, ""], Array, Array]) -> Array:
+    def above(state: tuple[Index, Array, Array]) -> Array:
         return jnp.any((state[2] >= law) & (law > 0))
 
     start = (jnp.int32(0), jnp.zeros_like(law), jnp.ones_like(law))

@@ -15,7 +15,7 @@ from jax import Array
 from jaxtyping import Bool, Float, Int, PyTree
 
 from specjax import numerics, rules
-from specjax._types import Count, RandomKey, Rule
+from specjax._types import Count, NodeLaws, RandomKey, Rule, Uniforms
 from specjax.decode._state import (
     FINE,
     NO_DRAFT_LAW,
@@ -39,7 +39,7 @@ ROWS = 64
 
 Info = TypeVar("Info")
 # of one step; the last is how many tokens are kept
-Record = Callable[[Verifier, Draft, Float[Array, "N V"], Walk, Count], PyTree]
+Record = Callable[[Verifier, Draft, NodeLaws, Walk, Count], PyTree]
 
 
 def decoder(
@@ -148,7 +148,7 @@ def propose(
     key: RandomKey,
     params: Params,
     state: DecodeState,
-) -> tuple[Draft, Float[Array, "N V"], DecodeState]:
+) -> tuple[Draft, NodeLaws, DecodeState]:
     """Draft a tree and score it.
 
     The returned state is done, and has a status, if a node of the tree has no law: its logits hold
@@ -187,7 +187,7 @@ def _broken(laws: Float[Array, "N ..."]) -> Bool[Array, " N"]:
     return jnp.isnan(jnp.sum(laws, range(1, laws.ndim)))
 
 
-def uniforms(key: RandomKey, state: DecodeState, draft: Draft) -> Float[Array, "U 2"]:
+def uniforms(key: RandomKey, state: DecodeState, draft: Draft) -> Uniforms:
     """The N + 1 uniforms of the walk at this position; verifiers that are compared share them.
 
     Args:

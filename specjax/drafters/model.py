@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, Int, PyTree
 
-from specjax._types import Count, RandomKey
+from specjax._types import Count, Index, NodeLaws, RandomKey
 from specjax.models import LanguageModel, prefill
 from specjax.numerics import AS_IS, Sampling
 from specjax.trees import NO_NODE, ROOT, Draft, Topology, TreeDrafting, Verdict
@@ -27,7 +27,7 @@ class _State(NamedTuple):
     """
 
     cache: PyTree
-    last: Int[Array, ""]
+    last: Index
     places: Int[Array, " N"]
 
 
@@ -101,6 +101,6 @@ def _hang(tree: Topology, depth: int, level: Level) -> Topology:
     )
 
 
-def _rows(laws: Float[Array, "L V"], places: Int[AnyArray, " N"]) -> Float[Array, "N V"]:
+def _rows(laws: Float[Array, "L V"], places: Int[AnyArray, " N"]) -> NodeLaws:
     """The laws of the nodes that are verified; they are not copied if no node was dropped."""
     return laws if laws.shape[0] == places.shape[0] else laws[places]

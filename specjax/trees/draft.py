@@ -10,6 +10,7 @@ import jax
 from jax import Array
 from jaxtyping import Float, Int
 
+from specjax._types import Index
 from specjax.trees.topology import Topology
 
 
@@ -42,5 +43,5 @@ class Verdict(NamedTuple):
     """
 
     tokens: Int[Array, " D+1"]
-    length: Int[Array, ""]
+    length: Index
     path: Int[Array, " D+1"]

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 
 from specjax import numerics
 from specjax._registry import register
-from specjax._types import Claims, RandomKey
+from specjax._types import Claims, NodeLaws, RandomKey, Uniforms
 from specjax.trees import Draft, Verdict, growth
 
 
@@ -50,7 +50,7 @@ class Verifier(Protocol):
         ...
 
     @abstractmethod
-    def law(self, draft: Draft, p: Float[Array, "N V"]) -> Float[Array, "N V"]:
+    def law(self, draft: Draft, p: NodeLaws) -> NodeLaws:
         """The probability that the walk ends at node i and emits y next, at [i, y].
 
         The entries sum to 1 over both.
@@ -58,7 +58,7 @@ class Verifier(Protocol):
         ...
 
     @abstractmethod
-    def walk(self, uniforms: Float[Array, "U 2"], draft: Draft, p: Float[Array, "N V"]) -> Walk:
+    def walk(self, uniforms: Uniforms, draft: Draft, p: NodeLaws) -> Walk:
         """The walk that N + 1 uniforms of two words select; it may leave some uniforms unread.
 
         Tokens are drawn with `numerics.draw(law, uniforms[i])`, and coins are tossed with
@@ -66,7 +66,7 @@ class Verifier(Protocol):
         """
         ...
 
-    def verify(self, key: RandomKey, draft: Draft, p: Float[Array, "N V"]) -> Verdict:
+    def verify(self, key: RandomKey, draft: Draft, p: NodeLaws) -> Verdict:
         """One walk, drawn with uniforms of the key."""
         words = numerics.uniforms(key, (draft.topology.nodes + 1,), p.dtype)
         return self.walk(words, draft, p).verdict

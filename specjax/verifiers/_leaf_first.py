@@ -12,9 +12,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 
-from specjax._types import Law
+from specjax._types import Index, Law, NodeLaws, PerNode, Uniforms
 from specjax.numerics import coin, divide, draw, residual
 from specjax.trees import NO_NODE, ROOT, Draft, Topology, Verdict
 from specjax.verifiers._base import Verifier, Walk
@@ -30,22 +30,22 @@ class Ends(NamedTuple):
       scale: [N], c of the law (p - c q)+ of the next token there; 0 if nothing hangs below.
     """
 
-    accept: Float[Array, " N"]
-    scale: Float[Array, " N"]
+    accept: PerNode
+    scale: PerNode
 
 
 class LeafFirst(Verifier):
     """A verifier that accepts from the leaves up; it states where its walk may end."""
 
     @abstractmethod
-    def ends(self, draft: Draft, p: Float[Array, "N V"]) -> Ends:
+    def ends(self, draft: Draft, p: NodeLaws) -> Ends:
         """Where the walk may end."""
         ...
 
-    def law(self, draft: Draft, p: Float[Array, "N V"]) -> Float[Array, "N V"]:
+    def law(self, draft: Draft, p: NodeLaws) -> NodeLaws:
         return law(self.ends(draft, p), draft, p)
 
-    def walk(self, uniforms: Float[Array, "U 2"], draft: Draft, p: Float[Array, "N V"]) -> Walk:
+    def walk(self, uniforms: Uniforms, draft: Draft, p: NodeLaws) -> Walk:
         """The walk that N + 1 uniforms select.
 
         There is one uniform for each node, and the last is for the token of the target.
@@ -86,7 +86,7 @@ def postorder(topology: Topology) -> Int[Array, " N"]:
     return jnp.where(live, turn, topology.nodes)
 
 
-def law(ends: Ends, draft: Draft, p: Float[Array, "N V"]) -> Float[Array, "N V"]:
+def law(ends: Ends, draft: Draft, p: NodeLaws) -> NodeLaws:
     """The probability that the walk ends at node i and emits y next, at [i, y].
 
     Cost: one pass over [N, V].
@@ -97,20 +97,20 @@ def law(ends: Ends, draft: Draft, p: Float[Array, "N V"]) -> Float[Array, "N V"]
     by_turn = jnp.concatenate([certain[:1], jnp.cumprod(fail)[:-1]])
     reached = by_turn.at[turn].get(mode="fill", fill_value=0)
 
-    def ends_at(node: Int[Array, ""]) -> Law:
+    def ends_at(node: Index) -> Law:
         chance = reached[node] * ends.accept[node]
         return chance * residual(p[node], ends.scale[node] * draft.q[node])
 
     # Row by row: all at once, XLA computes residuals twice and rounds them twice.
-    rows: Float[Array, "N V"] = jax.lax.map(ends_at, jnp.arange(p.shape[0]))
+    rows: NodeLaws = jax.lax.map(ends_at, jnp.arange(p.shape[0]))
     return rows
 
 
 def walk(
-    uniforms: Float[Array, "U 2"],
+    uniforms: Uniforms,
     ends: Ends,
     draft: Draft,
-    p: Float[Array, "N V"],
+    p: NodeLaws,
 ) -> Walk:
     """The walk that N + 1 uniforms select.
 
@@ -138,8 +138,8 @@ def walk(
 def _verdict(
     draft: Draft,
     visited: Bool[Array, " N"],
-    end: Int[Array, ""],
-    token: Int[Array, ""],
+    end: Index,
+    token: Index,
 ) -> Verdict:
     depth = jnp.asarray(draft.topology.depth)
     steps = draft.topology.height + 1

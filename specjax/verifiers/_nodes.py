@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Float, Int
 
-from specjax._types import Law, Mask, Tokens
+from specjax._types import Index, Law, Mask, Tokens
 from specjax.numerics import is_duplicate
 from specjax.trees import NO_NODE, Draft
 
@@ -25,7 +25,7 @@ class Node(NamedTuple):
     children: Int[Array, " W"]
 
 
-def node_view(draft: Draft, node: Int[Array, ""]) -> Node:
+def node_view(draft: Draft, node: Index) -> Node:
     """What a rule sees at a node of a drawn tree."""
     topology = draft.topology
     active = jnp.asarray(topology.active)
@@ -35,7 +35,7 @@ def node_view(draft: Draft, node: Int[Array, ""]) -> Node:
     return Node(tokens, mask, jnp.where(mask, children, topology.nodes))
 
 
-def first_hit(view: Node, token: Int[Array, ""]) -> tuple[Bool[Array, ""], Int[Array, ""]]:
+def first_hit(view: Node, token: Index) -> tuple[Bool[Array, ""], Index]:
     """Whether `token` is one of the drafts, and the slot of the first that equals it."""
     hits = view.mask & (view.tokens == token)
     return jnp.any(hits), jnp.argmax(hits)

@@ -11,7 +11,7 @@ from jax import Array
 from jaxtyping import Bool, Float, Int
 
 from specjax import bounds
-from specjax._types import Count, Law, Rule, Solves
+from specjax._types import Count, Index, Law, NodeLaws, PerNode, Rule, Solves
 from specjax.rules import certificate, expected_acceptance
 from specjax.trees import NO_NODE, Draft
 from specjax.verifiers._base import Verifier, Walk
@@ -61,7 +61,7 @@ def node_rule(verifier: Verifier) -> Rule | None:
 def node_report(
     verifier: Verifier,
     draft: Draft,
-    p: Float[Array, "N V"],
+    p: NodeLaws,
     walk: Walk,
     emitted: Count,
 ) -> NodeReport:
@@ -90,7 +90,7 @@ def node_report(
 def node_reports(
     verifiers: Sequence[Verifier],
     draft: Draft,
-    p: Float[Array, "N V"],
+    p: NodeLaws,
     walks: Sequence[Walk],
     emitted: Sequence[Count],
 ) -> NodeReport:
@@ -148,11 +148,11 @@ class _Best(NamedTuple):
       upper: [N], the upper end; nan in the same cases.
     """
 
-    value: Float[Array, " N"]
-    upper: Float[Array, " N"]
+    value: PerNode
+    upper: PerNode
 
 
-def _brackets(draft: Draft, p: Float[Array, "N V"], wanted: Bool[Array, " N"]) -> _Best:
+def _brackets(draft: Draft, p: NodeLaws, wanted: Bool[Array, " N"]) -> _Best:
     """The optimum of the draft's scheme at the wanted nodes that have children."""
     unknown = jnp.full((p.shape[0], 2), jnp.nan, p.dtype)
     if draft.scheme not in bounds.schemes():
@@ -162,13 +162,13 @@ def _brackets(draft: Draft, p: Float[Array, "N V"], wanted: Bool[Array, " N"]) -
         found = bounds.bracket(p, q, n, draft.scheme)
         return jnp.stack([found.value, found.upper]).astype(p.dtype)
 
-    def look(node: Int[Array, ""], table: Float[Array, "N 2"]) -> Float[Array, "N 2"]:
+    def look(node: Index, table: Float[Array, "N 2"]) -> Float[Array, "N 2"]:
         found = _by_arity(draft, node, value)(p[node], draft.q[node])
         return table.at[node].set(found)
 
     wanted = wanted & (_children(draft) > 0)
 
-    def visit(node: Int[Array, ""], table: Float[Array, "N 2"]) -> Array:
+    def visit(node: Index, table: Float[Array, "N 2"]) -> Array:
         seen: Array = jax.lax.cond(wanted[node], look, lambda _, table: table, node, table)
         return seen
 
@@ -182,7 +182,7 @@ def _report(
     walk: Walk,
     emitted: Count,
     draft: Draft,
-    p: Float[Array, "N V"],
+    p: NodeLaws,
     best: _Best,
 ) -> NodeReport:
     path = walk.verdict.path
@@ -223,7 +223,7 @@ def _report(
 def _stated(
     rule: Rule,
     draft: Draft,
-    p: Float[Array, "N V"],
+    p: NodeLaws,
     path: Int[Array, " S"],
     depths: Count,
 ) -> tuple[Float[Array, " S"], Float[Array, " S"]]:
@@ -239,7 +239,7 @@ def _stated(
         filled = [jnp.nan if x is None else x for x in known]
         return jnp.stack([jnp.asarray(x, p.dtype) for x in filled])
 
-    def look(depth: Int[Array, ""], stated: Float[Array, "S 2"]) -> Float[Array, "S 2"]:
+    def look(depth: Index, stated: Float[Array, "S 2"]) -> Float[Array, "S 2"]:
         node = path[depth]
         found = _by_arity(draft, node, value)(p[node], draft.q[node])
         return stated.at[depth].set(found)
@@ -250,7 +250,7 @@ def _stated(
 
 
 def _by_arity(
-    draft: Draft, node: Int[Array, ""], value: Callable[[int, Law, Law], Array]
+    draft: Draft, node: Index, value: Callable[[int, Law, Law], Array]
 ) -> Callable[[Law, Law], Array]:
     """The function of (p, q) for the number of drafts that the node has."""
     branches = [functools.partial(value, n) for n in _arities(draft)]

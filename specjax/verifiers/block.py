@@ -4,10 +4,8 @@ from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
-from jax import Array
-from jaxtyping import Float, Int
 
-from specjax._types import Claims, Scalar
+from specjax._types import Claims, Index, NodeLaws, PerNode, Scalar
 from specjax.numerics import divide, tiny, total
 from specjax.trees import Draft
 from specjax.verifiers._base import check_scheme, register
@@ -46,7 +44,7 @@ class Block(LeafFirst):
         source="sun2024block",
     )
 
-    def ends(self, draft: Draft, p: Float[Array, "N V"]) -> Ends:
+    def ends(self, draft: Draft, p: NodeLaws) -> Ends:
         """The chance of each prefix once all longer prefixes failed, and its c = 1 / w."""
         check_scheme("block", self.claims, draft.scheme)
         arity = max(draft.topology.arities)
@@ -57,7 +55,7 @@ class Block(LeafFirst):
         inner = jnp.append(live[1:], False)
         weight = jnp.where(live, prefix_weights(draft, p), 0)
 
-        def surplus(node: Int[Array, ""]) -> Scalar:
+        def surplus(node: Index) -> Scalar:
             return total(jnp.maximum(weight[node] * p[node] - draft.q[node], 0))
 
         # Row by row: a CPU would write [D, V] to sum all rows at once, and a batch would copy it to
@@ -68,7 +66,7 @@ class Block(LeafFirst):
         return Ends(jnp.where(inner, chance, weight), jnp.where(inner, scale, 0))
 
 
-def prefix_weights(draft: Draft, p: Float[Array, "N V"]) -> Float[Array, " N"]:
+def prefix_weights(draft: Draft, p: NodeLaws) -> PerNode:
     """w of every prefix, by the reflected walk log w_i = L_i - max(0, max_{j<=i} L_j).
 
     L is the sum of log p(x) / q(x). A token without target mass ends the walk: w = 0 from there on.

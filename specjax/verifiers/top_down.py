@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Float, Int
 
-from specjax._types import Claims, Rule
+from specjax._types import Claims, Index, NodeLaws, PerNode, Rule, Uniforms
 from specjax.numerics import draw
 from specjax.rules import law_and_acceptance
 from specjax.trees import NO_NODE, ROOT, Draft, Verdict
@@ -43,26 +43,26 @@ class TopDown(Verifier):
         """The claims of the rule."""
         return self.rule.claims
 
-    def law(self, draft: Draft, p: Float[Array, "N V"]) -> Float[Array, "N V"]:
+    def law(self, draft: Draft, p: NodeLaws) -> NodeLaws:
         topology = draft.topology
         nodes = jnp.arange(topology.nodes)
         views = jax.vmap(node_view, (None, 0))(draft, nodes)
         laws = jax.vmap(self.rule.law)(views.tokens, p, draft.q, views.mask)
         branches = jax.vmap(draft_mass)(views, laws)
 
-        def descend(node: Int[Array, ""], reach: Float[Array, " N"]) -> Float[Array, " N"]:
+        def descend(node: Index, reach: PerNode) -> PerNode:
             given = reach[node] * branches[node]
             return reach.at[views.children[node]].set(given, mode="drop")
 
         start = jnp.zeros(topology.nodes, p.dtype).at[ROOT].set(1)
         # nothing hangs below the last level; a parent comes before its children
         inner = topology.levels[-2]
-        reach: Float[Array, " N"] = jax.lax.fori_loop(0, inner, descend, start)
+        reach: PerNode = jax.lax.fori_loop(0, inner, descend, start)
         drafted = jnp.where(views.mask, views.tokens, p.shape[1])  # beyond the end: dropped
         ends = laws.at[nodes[:, None], drafted].set(0, mode="drop")
         return reach[:, None] * ends
 
-    def walk(self, uniforms: Float[Array, "U 2"], draft: Draft, p: Float[Array, "N V"]) -> Walk:
+    def walk(self, uniforms: Uniforms, draft: Draft, p: NodeLaws) -> Walk:
         """The walk that the first D + 1 uniforms select, one for each depth.
 
         The walk brings the law's mass on the drafts of every visited node.
@@ -118,6 +118,6 @@ class _State(NamedTuple):
     """A walk before it visits `node`; it ends once no draft was hit."""
 
     rows: _Rows
-    depth: Int[Array, ""]
-    node: Int[Array, ""]
+    depth: Index
+    node: Index
     alive: Bool[Array, ""]

@@ -6,9 +6,9 @@ from typing import ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
-from specjax._types import Claims, Law, Scalar
+from specjax._types import Claims, Index, Law, NodeLaws, Scalar
 from specjax.numerics import acceptance_probability, divide, tiny, total
 from specjax.trees import ROOT, Draft
 from specjax.verifiers._base import check_scheme, register
@@ -57,12 +57,12 @@ class Traversal(LeafFirst):
         sequential=True,
     )
 
-    def ends(self, draft: Draft, p: Float[Array, "N V"]) -> Ends:
+    def ends(self, draft: Draft, p: NodeLaws) -> Ends:
         """The weight of each node after all of its children failed, and its c then."""
         at_node = check_scheme("traversal", self.claims, draft.scheme)
         left_of = _LEFT[at_node]
 
-        def visit(node: Int[Array, ""], ends: Ends) -> Ends:
+        def visit(node: Index, ends: Ends) -> Ends:
             view = node_view(draft, node)
             q = draft.q[node]
             left = left_of(view, q)
@@ -117,7 +117,7 @@ def _try_children(
     """The node after all of its children failed."""
     highest = 1 / tiny(p)  # finite, so that scale * 0 = 0
 
-    def fail(slot: Int[Array, ""], tried: _Tried) -> _Tried:
+    def fail(slot: Index, tried: _Tried) -> _Tried:
         weight, scale, mass = tried.state
         token = view.tokens[slot]
         rest = jnp.maximum(p[token] - scale * q[token], 0)

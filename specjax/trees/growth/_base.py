@@ -6,10 +6,10 @@ from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, PyTree
+from jaxtyping import Array, Bool, Int, PyTree
 
 from specjax._registry import register
-from specjax._types import RandomKey
+from specjax._types import LevelLaws, RandomKey
 from specjax.trees.topology import NO_NODE, ROOT, AnyArray, Topology
 
 # Children drawn without replacement, one after the other, for as long as the rest of the tree
@@ -85,7 +85,7 @@ class TreeDrafting(Protocol):
         key: RandomKey,
         depth: int,
         state: PyTree,
-        q: Float[Array, "M V"],
+        q: LevelLaws,
     ) -> tuple[PyTree, Level]:
         """The state after, and the level below, the nodes of `depth`, whose laws are q.
 

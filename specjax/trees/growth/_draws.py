@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from specjax._types import RandomKey, Scalar
+from specjax._types import Index, LevelLaws, RandomKey, Scalar
 from specjax.numerics import blocks, pick, place, uniforms
 
 Priority = Float[Array, " M"]
-NextPriority = Callable[[Int[Array, ""], Int[Array, ""], Scalar, Scalar], Scalar]
+NextPriority = Callable[[Index, Index, Scalar, Scalar], Scalar]
 
 
 class Draws(NamedTuple):
@@ -51,7 +51,7 @@ class _Carry(NamedTuple):
 
 def draw_by_priority(
     key: RandomKey,
-    q: Float[Array, "M V"],
+    q: LevelLaws,
     priority: Priority,
     next_priority: NextPriority,
     count: int,
@@ -97,7 +97,7 @@ def draw_by_priority(
     rows = blocks(q)
     block = rows.shape[2]
 
-    def draw(i: Int[Array, ""], carry: _Carry) -> _Carry:
+    def draw(i: Index, carry: _Carry) -> _Carry:
         draws = carry.draws
         node = jnp.argmax(carry.priority).astype(jnp.int32)
         own = carry.priority[node]

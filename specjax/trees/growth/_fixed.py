@@ -6,10 +6,10 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Int
 
 from specjax import drafting
-from specjax._types import RandomKey
+from specjax._types import LevelLaws, RandomKey
 from specjax.trees.growth._base import Grown, Level
 from specjax.trees.topology import AnyArray, Topology
 
@@ -39,7 +39,7 @@ class Fixed:
         key: RandomKey,
         depth: int,
         state: Bool[Array, " M"],
-        q: Float[Array, "M V"],
+        q: LevelLaws,
     ) -> tuple[Bool[Array, " L"], Level]:
         """The children of a level.
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from specjax._types import RandomKey
+from specjax._types import LevelLaws, RandomKey
 from specjax.numerics import exponential
 from specjax.trees.growth._base import (
     SEQUENTIAL,
@@ -87,7 +87,7 @@ class Beam(TreeDrafting):
         key: RandomKey,
         depth: int,
         state: State,
-        q: Float[Array, "M V"],
+        q: LevelLaws,
     ) -> tuple[State, Level]:
         """The first arrivals below the level."""
         of_draws, of_waits = jax.random.split(jax.random.fold_in(key, depth))

@@ -2,9 +2,8 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
-from specjax._types import RandomKey
+from specjax._types import LevelLaws, RandomKey
 from specjax.numerics import top_tokens
 from specjax.trees.growth._base import Level, register
 from specjax.trees.growth._budget import Budget, State
@@ -37,7 +36,7 @@ class BestFirst(Budget):
         key: RandomKey,
         depth: int,
         state: State,
-        q: Float[Array, "M V"],
+        q: LevelLaws,
     ) -> tuple[State, Level]:
         """The likeliest continuations of the level; the key is not used."""
         each = min(self.width, q.shape[1])

@@ -5,9 +5,9 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Int
 
-from specjax._types import RandomKey
+from specjax._types import LevelLaws, RandomKey
 from specjax.numerics import draw, uniforms
 from specjax.trees.growth._base import Grown, Level, TreeDrafting, blank, grown, register
 from specjax.trees.topology import AnyArray, Topology
@@ -57,7 +57,7 @@ class Paths(TreeDrafting):
         key: RandomKey,
         depth: int,
         state: Int[Array, " K"],
-        q: Float[Array, "M V"],
+        q: LevelLaws,
     ) -> tuple[Int[Array, " K"], Level]:
         """One token for each path."""
         words = uniforms(jax.random.fold_in(key, depth), (self.count,), q.dtype)

@@ -1,9 +1,9 @@
 """The likeliest next draw first (DySpec)."""
 
 import jax
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
-from specjax._types import RandomKey
+from specjax._types import LevelLaws, RandomKey
 from specjax.trees.growth._base import SEQUENTIAL, Level, register
 from specjax.trees.growth._budget import Budget, State
 from specjax.trees.growth._draws import draw_by_priority
@@ -38,7 +38,7 @@ class SampledBestFirst(Budget):
         key: RandomKey,
         depth: int,
         state: State,
-        q: Float[Array, "M V"],
+        q: LevelLaws,
     ) -> tuple[State, Level]:
         """The draws of largest chance below the level."""
 
