@@ -11,6 +11,7 @@ Scalar = Float[Array, ""]
 Count = Int[Array, ""]
 Index = Int[Array, ""]
 Law = Float[Array, " V"]
+SlotLaws = Float[Array, "*slots V"]  # one law, or one for each draft
 Tokens = Int[Array, " n"]
 Mask = Bool[Array, " n"]
 RandomKey = Key[Array, ""]
@@ -19,6 +20,9 @@ Uniforms = Float[Array, "U 2"]
 NodeLaws = Float[Array, "N V"]
 PerNode = Float[Array, " N"]
 LevelLaws = Float[Array, "M V"]
+# one entry for each depth of a walk
+DepthInts = Int[Array, " D+1"]
+DepthFloats = Float[Array, " D+1"]
 
 
 class Claims(NamedTuple):

@@ -13,7 +13,7 @@ from specjax.models import LanguageModel, prefill
 from specjax.numerics import AS_IS, Sampling
 from specjax.trees import NO_NODE, ROOT, Draft, Topology, TreeDrafting, Verdict
 from specjax.trees.growth import Level, blank
-from specjax.trees.topology import AnyArray
+from specjax.trees.topology import NodeInts
 
 
 class _State(NamedTuple):
@@ -101,6 +101,6 @@ def _hang(tree: Topology, depth: int, level: Level) -> Topology:
     )
 
 
-def _rows(laws: Float[Array, "L V"], places: Int[AnyArray, " N"]) -> NodeLaws:
+def _rows(laws: Float[Array, "L V"], places: NodeInts) -> NodeLaws:
     """The laws of the nodes that are verified; they are not copied if no node was dropped."""
     return laws if laws.shape[0] == places.shape[0] else laws[places]

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, Int, PyTree
 
+from specjax._types import Index
 from specjax.trees import NO_NODE, Topology, chain
 
 # tokens of a prompt that are read together: memory grows with PIECE rows, not with the prompt
@@ -103,7 +104,7 @@ def prefill(
     model: LanguageModel,
     params: PyTree,
     prompt: Int[Array, " P"],
-    length: Int[Array, ""],
+    length: Index,
     rows: int,
 ) -> PyTree:
     """A cache that holds the first length - 1 tokens of a padded prompt.
@@ -126,7 +127,7 @@ def prefill(
     padded = jnp.pad(prompt, (0, pieces * size - prompt.shape[0]))
     steps = jnp.arange(size)
 
-    def read(index: Int[Array, ""], cache: PyTree) -> PyTree:
+    def read(index: Index, cache: PyTree) -> PyTree:
         first = index * size
         scores = model.score(
             params, cache, jax.lax.dynamic_slice(padded, (first,), (size,)), chain(size - 1)

@@ -13,7 +13,7 @@ from flax import nnx
 from jax import Array
 from jaxtyping import Bool, Float, Int, PyTree
 
-from specjax._types import RandomKey
+from specjax._types import Index, RandomKey
 from specjax.models._base import Scores
 from specjax.trees import NO_NODE, ROOT, Topology
 
@@ -76,7 +76,7 @@ class Cache(NamedTuple):
 
     keys: tuple[Float[Array, "R K H"], ...]
     values: tuple[Float[Array, "R K H"], ...]
-    length: Int[Array, ""]
+    length: Index
 
 
 class Rotation(NamedTuple):

@@ -10,13 +10,11 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import Array
-from jaxtyping import Float
 
 from specjax import drafting
 from specjax._laws import check_laws
 from specjax._registry import Registry
-from specjax._types import RandomKey
+from specjax._types import RandomKey, SlotLaws
 from specjax.numerics import is_duplicate
 from specjax.rules._base import (
     Certificate,
@@ -53,7 +51,7 @@ names, get, all = RULES.names, RULES.get, RULES.all
 def expected_acceptance(
     rule: Rule,
     p: Law,
-    q: Float[Array, "*slots V"],
+    q: SlotLaws,
     n: int,
     scheme: str,
 ) -> Scalar | None:
@@ -104,7 +102,7 @@ def closed_form(rule: Rule, n: int, scheme: str) -> Callable[[Law, Law], Scalar]
     if not hasattr(rule, "expected_acceptance") or not rule.claims.stated_at(scheme, n):
         return None
 
-    def acceptance(p: Law, q: Float[Array, "*slots V"]) -> Scalar:
+    def acceptance(p: Law, q: SlotLaws) -> Scalar:
         value: Scalar | None = rule.expected_acceptance(p, q, n)
         if value is None:
             raise ValueError(
@@ -119,7 +117,7 @@ def closed_form(rule: Rule, n: int, scheme: str) -> Callable[[Law, Law], Scalar]
 def certificate(
     rule: Rule,
     p: Law,
-    q: Float[Array, "*slots V"],
+    q: SlotLaws,
     n: int,
     scheme: str,
 ) -> Certificate | None:
@@ -185,7 +183,7 @@ def estimate_acceptance(
     key: RandomKey,
     rule: Rule,
     p: Law,
-    q: Float[Array, "*slots V"],
+    q: SlotLaws,
     n: int,
     scheme: str,
     samples: int,
@@ -234,7 +232,7 @@ def _estimate(
     key: RandomKey,
     rule: Rule,
     p: Law,
-    q: Float[Array, "*slots V"],
+    q: SlotLaws,
     n: int,
     scheme: str,
     samples: int,

@@ -1,8 +1,6 @@
 """Ignore the drafts."""
 
-from jax import Array
-from jaxtyping import Float
-
+from specjax._types import SlotLaws
 from specjax.numerics import total
 from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, register
 
@@ -35,7 +33,7 @@ class NaiveMembership(Rule):
         self,
         tokens: Tokens,
         p: Law,
-        q: Float[Array, "*slots V"],
+        q: SlotLaws,
         mask: Mask,
     ) -> Law:
         return p

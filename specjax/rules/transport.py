@@ -3,6 +3,7 @@
 from jax import Array
 from jaxtyping import Float
 
+from specjax._types import SlotLaws
 from specjax.rules._base import Claims, Law, Mask, Rule, Tokens, register
 
 
@@ -37,7 +38,7 @@ class Transport(Rule):
         self,
         tokens: Tokens,
         p: Law,
-        q: Float[Array, "*slots V"],
+        q: SlotLaws,
         mask: Mask,
     ) -> Law:
         return self.plan[tuple(tokens)]

@@ -11,8 +11,7 @@ import platform
 from pathlib import Path
 
 import jax
-from jax import Array
-from jaxtyping import Int, PyTree
+from jaxtyping import PyTree
 
 from specjax.models import packed
 from specjax.models._cache import cache_folder
@@ -20,6 +19,7 @@ from specjax.models.pairs import bytes as pair
 from specjax.training import evaluation, text
 from specjax.training.loop import Schedule, train
 from specjax.training.objectives import cross_entropy, distillation
+from specjax.training.text import Windows
 
 TARGET_SCHEDULE = Schedule(steps=1400, batch=24, learning_rate=0.02, every=350)
 DRAFT_SCHEDULE = Schedule(steps=800, batch=24, learning_rate=0.02, every=400, seed=1)
@@ -60,7 +60,7 @@ def main() -> None:
     write(pair.DATA, target, rounded(draft), held_out, target_history, draft_history)
 
 
-def figures(target: PyTree, draft: PyTree, windows: Int[Array, "B T"]) -> dict[str, float]:
+def figures(target: PyTree, draft: PyTree, windows: Windows) -> dict[str, float]:
     """The figures that the pair attains on held-out windows."""
     return {
         "windows": len(windows),

@@ -13,6 +13,7 @@ from jax import Array
 from jaxtyping import Int, PyTree
 from rich.progress import track
 
+from specjax._types import Index
 from specjax.models import checkpoints
 from specjax.training.objectives import Objective
 from specjax.training.text import draw
@@ -85,9 +86,7 @@ def train(
     chain = optimizer(schedule, params)
 
     @jax.jit
-    def update(
-        params: PyTree, state: optax.OptState, step: Int[Array, ""]
-    ) -> tuple[PyTree, optax.OptState]:
+    def update(params: PyTree, state: optax.OptState, step: Index) -> tuple[PyTree, optax.OptState]:
         key = jax.random.fold_in(jax.random.key(schedule.seed), step)
         gradient = jax.grad(objective)(params, draw(key, tokens, schedule.batch, schedule.window))
         change, state = chain.update(gradient, state, params)

@@ -11,6 +11,7 @@ from jaxtyping import Int
 
 from specjax._types import RandomKey
 
+Windows = Int[Array, "B T"]
 PASSAGE = 1500
 HELD_OUT_EVERY = 64
 
@@ -67,13 +68,13 @@ def draw(
     tokens: Int[Array, " length"],
     batch: int,
     window: int,
-) -> Int[Array, "B T"]:
+) -> Windows:
     """Windows of `window` contexts and the token that follows each, at uniform places."""
     starts = jax.random.randint(key, (batch, 1), 0, len(tokens) - window)
     return tokens[starts + jnp.arange(window + 1)]
 
 
-def strided(tokens: Int[Array, " length"], window: int) -> Int[Array, "B T"]:
+def strided(tokens: Int[Array, " length"], window: int) -> Windows:
     """Windows that begin every half window.
 
     Each later half is seen once, with at least half a window before it.

@@ -10,7 +10,7 @@ import jax
 from jax import Array
 from jaxtyping import Float, Int
 
-from specjax._types import Index
+from specjax._types import DepthInts, Index
 from specjax.trees.topology import Topology
 
 
@@ -42,6 +42,6 @@ class Verdict(NamedTuple):
       path: [D + 1], the visited nodes: ROOT, then the accepted nodes; NO_NODE from `length` on.
     """
 
-    tokens: Int[Array, " D+1"]
+    tokens: DepthInts
     length: Index
-    path: Int[Array, " D+1"]
+    path: DepthInts

@@ -9,6 +9,8 @@ from jax import Array
 from jaxtyping import Bool, Int
 
 AnyArray = Array | np.ndarray
+NodeInts = Int[AnyArray, " N"]
+NodeFlags = Bool[AnyArray, " N"]
 
 ROOT = 0
 NO_NODE = -1
@@ -35,10 +37,10 @@ class Topology:
       (7, 2, 2, [-1, 0, 0, 1, 1, 2, 2])
     """
 
-    parents: Int[AnyArray, " N"]
-    depth: Int[AnyArray, " N"]
+    parents: NodeInts
+    depth: NodeInts
     children: Int[AnyArray, "N W"]
-    active: Bool[AnyArray, " N"]
+    active: NodeFlags
     levels: tuple[int, ...] = dataclasses.field(metadata={"static": True})
     arities: tuple[int, ...] = dataclasses.field(metadata={"static": True})
 

@@ -3,12 +3,9 @@
 from abc import abstractmethod
 from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
-from jax import Array
-from jaxtyping import Float, Int
-
 from specjax import numerics
 from specjax._registry import register
-from specjax._types import Claims, NodeLaws, RandomKey, Uniforms
+from specjax._types import Claims, DepthFloats, DepthInts, NodeLaws, RandomKey, Uniforms
 from specjax.trees import Draft, Verdict, growth
 
 
@@ -28,9 +25,9 @@ class Walk(NamedTuple):
     """
 
     verdict: Verdict
-    proposed: Int[Array, " D+1"]
-    law_mass: Float[Array, " D+1"]
-    acceptance: Float[Array, " D+1"] | None = None
+    proposed: DepthInts
+    law_mass: DepthFloats
+    acceptance: DepthFloats | None = None
 
 
 @runtime_checkable

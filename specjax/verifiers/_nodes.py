@@ -10,6 +10,8 @@ from specjax._types import Index, Law, Mask, Tokens
 from specjax.numerics import is_duplicate
 from specjax.trees import NO_NODE, Draft
 
+PerSlot = Float[Array, " W"]
+
 
 class Node(NamedTuple):
     """What a rule sees at a node.
@@ -41,7 +43,7 @@ def first_hit(view: Node, token: Index) -> tuple[Bool[Array, ""], Index]:
     return jnp.any(hits), jnp.argmax(hits)
 
 
-def draft_mass(view: Node, law: Law) -> Float[Array, " W"]:
+def draft_mass(view: Node, law: Law) -> PerSlot:
     """The mass of the law on each draft; of equal drafts the first holds all of it."""
     first = view.mask & ~is_duplicate(view.tokens, view.mask)
     return jnp.where(first, law[view.tokens], 0)

@@ -11,7 +11,17 @@ from jax import Array
 from jaxtyping import Bool, Float, Int
 
 from specjax import bounds
-from specjax._types import Count, Index, Law, NodeLaws, PerNode, Rule, Solves
+from specjax._types import (
+    Count,
+    DepthFloats,
+    DepthInts,
+    Index,
+    Law,
+    NodeLaws,
+    PerNode,
+    Rule,
+    Solves,
+)
 from specjax.rules import certificate, expected_acceptance
 from specjax.trees import NO_NODE, Draft
 from specjax.verifiers._base import Verifier, Walk
@@ -33,12 +43,12 @@ class NodeReport(NamedTuple):
         none.
     """
 
-    proposed: Int[Array, " D+1"]
+    proposed: DepthInts
     hit: Bool[Array, " D+1"]
-    law_mass: Float[Array, " D+1"]
-    expected: Float[Array, " D+1"]
-    alpha_star: Float[Array, " D+1"]
-    gap: Float[Array, " D+1"]
+    law_mass: DepthFloats
+    expected: DepthFloats
+    alpha_star: DepthFloats
+    gap: DepthFloats
 
 
 def node_rule(verifier: Verifier) -> Rule | None:

@@ -5,9 +5,9 @@ from typing import ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool
 
-from specjax._types import Claims, Index, NodeLaws, PerNode, Rule, Uniforms
+from specjax._types import Claims, DepthFloats, DepthInts, Index, NodeLaws, PerNode, Rule, Uniforms
 from specjax.numerics import draw
 from specjax.rules import law_and_acceptance
 from specjax.trees import NO_NODE, ROOT, Draft, Verdict
@@ -107,11 +107,11 @@ class TopDown(Verifier):
 class _Rows(NamedTuple):
     """The rows [D + 1] of a walk, one for each depth."""
 
-    tokens: Int[Array, " D+1"]
-    path: Int[Array, " D+1"]
-    proposed: Int[Array, " D+1"]
-    law_mass: Float[Array, " D+1"]
-    acceptance: Float[Array, " D+1"]
+    tokens: DepthInts
+    path: DepthInts
+    proposed: DepthInts
+    law_mass: DepthFloats
+    acceptance: DepthFloats
 
 
 class _State(NamedTuple):

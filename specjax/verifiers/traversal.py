@@ -5,15 +5,13 @@ from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import Array
-from jaxtyping import Float
 
 from specjax._types import Claims, Index, Law, NodeLaws, Scalar
 from specjax.numerics import acceptance_probability, divide, tiny, total
 from specjax.trees import ROOT, Draft
 from specjax.verifiers._base import check_scheme, register
 from specjax.verifiers._leaf_first import Ends, LeafFirst, after_failure
-from specjax.verifiers._nodes import Node, node_view
+from specjax.verifiers._nodes import Node, PerSlot, node_view
 
 
 @register
@@ -104,14 +102,14 @@ class _Tried(NamedTuple):
     """
 
     state: _State
-    given: Float[Array, " W"]
+    given: PerSlot
 
 
 def _try_children(
     view: Node,
     p: Law,
     q: Law,
-    left: Float[Array, " W"],
+    left: PerSlot,
     weight: Scalar,
 ) -> _Tried:
     """The node after all of its children failed."""
@@ -141,11 +139,11 @@ def _try_children(
     return tried
 
 
-def _all(view: Node, q: Law) -> Float[Array, " W"]:
+def _all(view: Node, q: Law) -> PerSlot:
     return jnp.ones(view.mask.shape, q.dtype)
 
 
-def _undrafted(view: Node, q: Law) -> Float[Array, " W"]:
+def _undrafted(view: Node, q: Law) -> PerSlot:
     """The q mass before each draft, as the sum of what remains.
 
     The difference of 1 and the drafted mass would have no digits on a peaked q.
@@ -157,7 +155,7 @@ def _undrafted(view: Node, q: Law) -> Float[Array, " W"]:
     return total(others) + from_slot
 
 
-_LEFT: dict[str, Callable[[Node, Law], Float[Array, " W"]]] = {
+_LEFT: dict[str, Callable[[Node, Law], PerSlot]] = {
     "iid": _all,
     "without_replacement": _undrafted,
 }

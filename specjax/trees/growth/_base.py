@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Int, PyTree
 
 from specjax._registry import register
 from specjax._types import LevelLaws, RandomKey
-from specjax.trees.topology import NO_NODE, ROOT, AnyArray, Topology
+from specjax.trees.topology import NO_NODE, ROOT, AnyArray, NodeFlags, NodeInts, Topology
 
 # Children drawn without replacement, one after the other, for as long as the rest of the tree
 # leaves room. Whether there is a next one is settled before it is drawn; but how many there are
@@ -42,7 +42,7 @@ class Grown(NamedTuple):
     """
 
     topology: Topology
-    places: Int[AnyArray, " N"]
+    places: NodeInts
 
 
 @runtime_checkable
@@ -133,9 +133,9 @@ def blank(widths: tuple[int, ...], arity: int) -> Topology:
 
 def grown(
     sizes: Topology,
-    depth: Int[AnyArray, " N"],
-    parents: Int[AnyArray, " N"],
-    active: Bool[AnyArray, " N"],
+    depth: NodeInts,
+    parents: NodeInts,
+    active: NodeFlags,
 ) -> Topology:
     """The tree in which each drawn node i hangs under parents[i].
 

@@ -6,12 +6,12 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Int
+from jaxtyping import Array, Bool
 
 from specjax import drafting
 from specjax._types import LevelLaws, RandomKey
 from specjax.trees.growth._base import Grown, Level
-from specjax.trees.topology import AnyArray, Topology
+from specjax.trees.topology import NodeFlags, NodeInts, Topology
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,9 +61,7 @@ class Fixed:
         parents = np.asarray(self.topology.parents)[end:last] - first
         return active, Level(parents, tokens, active)
 
-    def finish(
-        self, state: Bool[Array, " L"], parents: Int[AnyArray, " N"], active: Bool[AnyArray, " N"]
-    ) -> Grown:
+    def finish(self, state: Bool[Array, " L"], parents: NodeInts, active: NodeFlags) -> Grown:
         """The fixed tree; nodes that were not drawn keep their places."""
         tree = dataclasses.replace(self.topology, active=active)
         return Grown(tree, np.arange(self.topology.nodes))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float
 
 from specjax._types import LevelLaws, RandomKey
 from specjax.numerics import exponential
@@ -20,7 +20,7 @@ from specjax.trees.growth._base import (
     register,
 )
 from specjax.trees.growth._draws import draw_by_priority
-from specjax.trees.topology import AnyArray, Topology
+from specjax.trees.topology import NodeFlags, NodeInts, Topology
 
 
 class State(NamedTuple):
@@ -107,9 +107,7 @@ class Beam(TreeDrafting):
         level = Level(drawn.parents, drawn.tokens, drawn.active)
         return State(log_mass, -drawn.priority), level
 
-    def finish(
-        self, state: State, parents: Int[AnyArray, " N"], active: Bool[AnyArray, " N"]
-    ) -> Grown:
+    def finish(self, state: State, parents: NodeInts, active: NodeFlags) -> Grown:
         """The tree of all nodes that were grown."""
         sizes = self.topology
         return Grown(grown(sizes, sizes.depth, parents, active), np.arange(sizes.nodes))

@@ -5,12 +5,12 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Int
+from jaxtyping import Array, Int
 
 from specjax._types import LevelLaws, RandomKey
 from specjax.numerics import draw, uniforms
 from specjax.trees.growth._base import Grown, Level, TreeDrafting, blank, grown, register
-from specjax.trees.topology import AnyArray, Topology
+from specjax.trees.topology import NodeFlags, NodeInts, Topology
 
 
 @register
@@ -66,9 +66,7 @@ class Paths(TreeDrafting):
         level = Level(state, tokens, jnp.ones(self.count, bool))
         return jnp.argmax(same, 1).astype(jnp.int32), level
 
-    def finish(
-        self, state: Int[Array, " K"], parents: Int[AnyArray, " N"], active: Bool[AnyArray, " N"]
-    ) -> Grown:
+    def finish(self, state: Int[Array, " K"], parents: NodeInts, active: NodeFlags) -> Grown:
         """The tree of all nodes that were grown."""
         sizes = self.topology
         return Grown(grown(sizes, sizes.depth, parents, active), np.arange(sizes.nodes))
