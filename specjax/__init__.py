@@ -1,7 +1,7 @@
-"""specjax: verification rules of speculative sampling as conditional laws, their optimum, and
-decoding in one jitted program.
+"""Rules of speculative sampling as conditional laws, their optimum, and jitted decoding.
 
-Start at `rules`, `optimal_acceptance` and `generate`; the float64 referee is the package `theory`.
+`rules`, `optimal_acceptance` and `generate` are the places to start. The package `theory` checks
+all results in float64.
 """
 
 import importlib.metadata

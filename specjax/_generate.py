@@ -18,12 +18,12 @@ TREE = full(2, 2)
 
 
 class Generated(NamedTuple):
-    """What was emitted.
+    """The emitted text of one call of `generate`.
 
     Attributes:
-      text: of the tokens, without the prompt.
-      tokens: ids, the prompt's not among them; an EOS token is the last.
-      steps: calls of the target.
+      text: the text of the emitted tokens, without the prompt.
+      tokens: the ids of the emitted tokens, without the prompt; an EOS token is the last.
+      steps: the number of calls of the target.
     """
 
     text: str
@@ -40,28 +40,34 @@ def generate(
     tokens: int = 64,
     sampling: Sampling = AS_IS,
 ) -> Generated:
-    """Continue a text speculatively: the emitted tokens have the target's law if the rule is
-    lossless.
+    """Continue a text speculatively, in one call.
 
-    >>> import jax, specjax
-    >>> specjax.generate(jax.random.key(0), "markov", "the ", tokens=8).tokens
-    [21, 7, 21, 7, 18, 6, 7, 13]
+    The emitted tokens have the target's law if the rule is lossless. The first drafting scheme that
+    the rule covers draws the tree.
 
     Args:
-      key: typed, `jax.random.key(seed)`; the result depends on nothing else.
-      pair: target and draft model, or the name of a pair: `models.pairs.names()`.
-      text: the prompt, at least one token.
+      key: typed key, `jax.random.key(seed)`; the result depends on no other randomness.
+      pair: target and draft model, or the name of a pair out of `models.pairs.names()`.
+      text: the prompt, of at least one token.
       rule: a rule for every node, or a verifier of whole paths.
-      tree: of drafts. It is drawn by the first drafting scheme that the rule covers.
-      tokens: how many to emit at most; an EOS token ends the text before.
-      sampling: temperature and truncation, of target and draft alike.
+      tree: the tree of drafts, or its name, for example `full:2,2` or `beam:8x4`.
+      tokens: the largest number of tokens to emit, at least 1; an EOS token ends the text earlier.
+      sampling: temperature and truncation, for target and draft alike.
+
+    Returns:
+      The emitted text, its tokens, and the number of target calls.
 
     Raises:
-      ValueError: there is no such pair or tree, the rule does not cover the tree, the text is
+      ValueError: the pair or tree does not exist, the rule does not cover the tree, the text is
         empty, or a model gave no law.
 
-    Cost: compiles one program for each kind of rule, tree, sampling and length; prompts are padded
-    to share it.
+    Cost: each kind of rule, tree, sampling and length compiles one program. Prompts are padded, so
+    that they share programs.
+
+    Example:
+      >>> import jax, specjax
+      >>> specjax.generate(jax.random.key(0), "markov", "the ", tokens=8).tokens
+      [21, 7, 21, 7, 18, 6, 7, 13]
     """
     pair = pairs.load(pair) if isinstance(pair, str) else pair
     prompt = pair.tokenizer.encode(text)
@@ -81,8 +87,9 @@ def generate(
 
 
 def _scheme(claims: Claims, tree: Topology | TreeDrafting | str) -> str:
-    """The first scheme that both cover; where there is none, the first of the tree, so that the
-    refusal names it.
+    """The first scheme that the claims and the tree both cover.
+
+    If there is none, the first scheme of the tree is returned, so that the refusal names it.
     """
     if isinstance(tree, str):
         schemes = tuple(growth.drawable(tree))

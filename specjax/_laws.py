@@ -1,6 +1,4 @@
-"""What is no law is refused at the front doors: by the bounds, and by every method of a rule that
-takes laws.
-"""
+"""Checks that p and q are laws, in the bounds and in every method of a rule that takes both."""
 
 import functools
 import inspect
@@ -14,6 +12,7 @@ from jax import Array
 
 from specjax import _registry
 from specjax._types import Claims
+from specjax.numerics import rounding_error
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -23,11 +22,14 @@ SUM = 1e-3  # a sum further than this from 1 is no rounding
 
 
 def check_laws(p: Array, q: Array, slots: bool) -> None:
-    """Refuse what is not one pair of laws; under jit, where values are not known yet, only shapes
-    and dtypes are looked at.
+    """Refuse inputs that are not one pair of laws.
+
+    Under jit the values are not known yet, so only shapes and dtypes are checked.
 
     Args:
-      slots: q may be [n, V], a law for each draft.
+      p: target law, expected shape [V].
+      q: draft law, expected shape [V], or [n, V] if `slots` is true.
+      slots: whether q may hold one law for each draft.
 
     Raises:
       ValueError: a shape, dtype or value is not that of a law.
@@ -44,9 +46,8 @@ def check_laws(p: Array, q: Array, slots: bool) -> None:
         if not jnp.issubdtype(law.dtype, jnp.floating):
             raise ValueError(f"{name}: expected probabilities in a float dtype, got {law.dtype}")
         if not isinstance(law, jax.core.Tracer):
-            _check_values(
-                name, np.asarray(law, np.float64), max(SUM, float(jnp.finfo(law.dtype).eps))
-            )
+            tolerance = max(SUM, rounding_error(law) / 4)  # an ulp of 1
+            _check_values(name, np.asarray(law, np.float64), tolerance)
 
 
 def _check_values(name: str, law: np.ndarray, tolerance: float) -> None:
@@ -64,7 +65,7 @@ def _check_values(name: str, law: np.ndarray, tolerance: float) -> None:
 
 @dataclass_transform(frozen_default=True)
 def register(cls: type[T]) -> type[T]:
-    """Register a rule; its methods then refuse what is no law, as `check_laws` does."""
+    """Register a rule; its methods then refuse inputs that are not laws, as `check_laws` does."""
     claims: Claims | None = getattr(cls, "claims", None)
     slots = claims is not None and "independent" in claims.drafting
     for name, place in LAWS.items():
@@ -75,13 +76,13 @@ def register(cls: type[T]) -> type[T]:
 
 
 def _takes_both(method: Callable[..., object], place: int) -> bool:
-    """Whether a method is there to be called, and with both laws: a verifier's takes no q."""
+    """Whether a method is implemented and takes both laws; the methods of a verifier take no q."""
     there = not getattr(method, "__isabstractmethod__", False)
     return there and len(inspect.signature(method).parameters) >= place + 2
 
 
 def _checked(method: Callable[..., R], place: int, slots: bool) -> Callable[..., R]:
-    """The method, once p and q are seen to be laws."""
+    """Wrap a method, so that it checks p and q before it runs."""
     signature = inspect.signature(method)
 
     @functools.wraps(method)

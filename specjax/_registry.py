@@ -1,6 +1,4 @@
-"""How a file becomes a rule, a scheme, a verifier or a pair: by lying in its folder, or by its
-path.
-"""
+"""Registration: a file in a folder, or at a path, becomes a rule, scheme, verifier or pair."""
 
 import dataclasses
 import importlib
@@ -21,33 +19,29 @@ T = TypeVar("T")
 
 @dataclass_transform(frozen_default=True)
 def register(cls: type[T]) -> type[T]:
-    """Make a class a frozen dataclass and a pytree (numeric fields are traced leaves), named after
-    its file.
+    """Make a class a frozen dataclass and a pytree, and name it after its file.
+
+    Numeric fields become traced leaves. Fields with the metadata `static` become part of the
+    structure.
     """
     cls = dataclasses.dataclass(frozen=True)(cls)
     fields = dataclasses.fields(cls)  # type: ignore[arg-type]
+    traced = [field.name for field in fields if not field.metadata.get("static")]
+    static = [field.name for field in fields if field.metadata.get("static")]
 
     def flatten(value: T) -> tuple[list[object], tuple[object, ...]]:
         held = vars(value)
         # The class is part of the structure. `register_dataclass` leaves it out of the comparison
         # (seen in jax 0.10.2): two rules with equal fields then compare equal, and once in some
         # hundred calls jit runs the program of the wrong one.
-        static = tuple(held[field.name] for field in fields if field.metadata.get("static"))
-        return [held[field.name] for field in fields if not field.metadata.get("static")], (
-            cls,
-            *static,
-        )
+        structure = (cls, *[held[name] for name in static])
+        return [held[name] for name in traced], structure
 
     def unflatten(structure: tuple[object, ...], leaves: Iterable[object]) -> T:
         value = object.__new__(cls)
-        parts = iter(leaves)
-        static = iter(structure[1:])
-        vars(value).update(
-            {
-                field.name: next(static if field.metadata.get("static") else parts)
-                for field in fields
-            }
-        )
+        held = vars(value)
+        held.update(zip(traced, leaves, strict=True))
+        held.update(zip(static, structure[1:], strict=True))
         return value
 
     jax.tree_util.register_pytree_node(cls, flatten, unflatten)
@@ -58,14 +52,15 @@ def register(cls: type[T]) -> type[T]:
 
 
 class Registry(Generic[T]):
-    """The registered classes of a package, one a file: a file dropped into its folder is one of
-    them.
+    """The registered classes of a package, one in each file.
+
+    A file that is dropped into the package's folder is registered too.
 
     Attributes:
-      kind: what an error calls them.
-      files: whether `get` takes the path of a file like those of the package.
-      mark: the attribute by which a class is told to be one, so that a stranger's need not be
-        derived from the package's base.
+      kind: the noun for these classes in error messages.
+      files: whether `get` also takes the path of a file like those of the package.
+      mark: the attribute that tells such a class from others, so that a stranger's class need not
+        derive from the package's base.
     """
 
     def __init__(
@@ -81,15 +76,15 @@ class Registry(Generic[T]):
         }
 
     def names(self) -> tuple[str, ...]:
-        """The names of all, sorted: the names of their files."""
+        """The names of all classes, sorted; a class has the name of its file."""
         return tuple(self._classes)
 
     def all(self) -> tuple[type[T], ...]:
-        """All classes, by name."""
+        """All classes, sorted by name."""
         return tuple(self._classes.values())
 
     def get(self, name: str) -> type[T]:
-        """The class called `name`, or the one in the Python file at that path.
+        """The class called `name`, or the class in the Python file at that path.
 
         Raises:
           ValueError: there is no such class or file.
@@ -100,10 +95,10 @@ class Registry(Generic[T]):
         return find(self._classes, self.kind, name, expected)
 
     def of(self, module: ModuleType) -> type[T]:
-        """The one class that a module defines.
+        """The one registered class that a module defines.
 
         Raises:
-          ValueError: there is none, or more than one, or it lacks a part of what it derives from.
+          ValueError: the module defines none or several, or the class lacks an abstract method.
         """
         found = self._found(module)
         if len(found) != 1:
@@ -116,28 +111,19 @@ class Registry(Generic[T]):
         return found[0]
 
     def defined_in(self, module: ModuleType) -> bool:
-        """Whether a module defines one."""
+        """Whether a module defines a registered class."""
         return bool(self._found(module))
 
     def _found(self, module: ModuleType) -> list[type[T]]:
-        classes = [
-            c
-            for _, c in inspect.getmembers(module, inspect.isclass)
-            if c.__module__ == module.__name__
-        ]
-        return [
-            cast("type[T]", c) for c in classes if hasattr(c, self.mark) and vars(c).get("name")
-        ]
-
-
-def parts(cls: type) -> tuple[dataclasses.Field, ...]:
-    """The fields of a registered class."""
-    return dataclasses.fields(cls)
+        classes = [c for _, c in inspect.getmembers(module, inspect.isclass)]
+        own = [c for c in classes if c.__module__ == module.__name__ and vars(c).get("name")]
+        return [cast("type[T]", c) for c in own if hasattr(c, self.mark)]
 
 
 def discover(package: str) -> dict[str, ModuleType]:
-    """Import every public module of a package: name -> module, sorted. Files that begin with `_`
-    are not public.
+    """Import every public module of a package, and return the modules by name, sorted.
+
+    Files whose names begin with `_` are not public.
     """
     return {
         name: importlib.import_module(f"{package}.{name}")
@@ -160,10 +146,10 @@ def find(
     name: str,
     expected: str = "one of",
 ) -> T:
-    """What is held under a name.
+    """The value held under a name.
 
     Raises:
-      ValueError: nothing is.
+      ValueError: there is no such name.
     """
     if name not in held:
         raise ValueError(f"unknown {what} {name!r}: expected {expected} {', '.join(held)}")
@@ -171,10 +157,10 @@ def find(
 
 
 def load_file(path: str | Path) -> ModuleType:
-    """Import a Python file from anywhere under the name of its stem.
+    """Import a Python file from anywhere, under the name of its stem.
 
     Raises:
-      ValueError: the file cannot be read or does not import; the reason is in the message.
+      ValueError: the file cannot be read or does not import; the message holds the reason.
     """
     path = Path(path)
     name = f"specjax_file.{path.stem}"

@@ -1,6 +1,4 @@
-"""The types that every room shares: array names, what a rule claims, what a rule and a drafting
-scheme are.
-"""
+"""Types that all packages share: array names, claims, rules and drafting schemes."""
 
 from abc import abstractmethod
 from typing import ClassVar, NamedTuple, Protocol, TypeVar, runtime_checkable
@@ -11,24 +9,34 @@ from jaxtyping import Bool, Float, Int, Key
 
 Scalar = Float[Array, ""]
 Count = Int[Array, ""]
+Index = Int[Array, ""]
 Law = Float[Array, " V"]
+SlotLaws = Float[Array, "*slots V"]  # one law, or one for each draft
 Tokens = Int[Array, " n"]
 Mask = Bool[Array, " n"]
 RandomKey = Key[Array, ""]
+Uniforms = Float[Array, "U 2"]
+# of the nodes of a tree, and of the nodes of one of its levels
+NodeLaws = Float[Array, "N V"]
+PerNode = Float[Array, " N"]
+LevelLaws = Float[Array, "M V"]
+# one entry for each depth of a walk
+DepthInts = Int[Array, " D+1"]
+DepthFloats = Float[Array, " D+1"]
 
 
 class Claims(NamedTuple):
-    """What a rule promises; every field is tested by the audit.
+    """The claims of a rule; the audit tests every field.
 
     Attributes:
       lossless: the emitted token has law p for every (p, q) under every scheme in `drafting`.
       drafting: names of the drafting schemes that the proof covers.
       source: key in references.bib (any text outside the package).
-      optimal_for: attains the optimum for every n up to it; 0 never, -1 every n.
+      optimal_for: attains the optimum for every n up to it; 0 means never, -1 means every n.
       n_range: smallest and largest number of drafts that the rule takes; None is no limit.
       per_pair: the rule holds the plan of one (p, q, n) and serves no other.
-      searches: at each pair of laws it searches, in many steps; where no rule is named it is left
-        out.
+      searches: runs a search of many steps at each pair of laws; commands that name no rule leave
+        such rules out.
       expectation_under: the schemes for which `expected_acceptance` holds; None is all of
         `drafting`.
       expectation_up_to: the largest n for which it holds; None is every n that the rule takes.
@@ -64,16 +72,17 @@ class Claims(NamedTuple):
 
 
 class Certificate(NamedTuple):
-    """How near an optimal rule came to the optimum and to p at one pair of laws. The audit holds
-    every field to enumeration.
+    """How near an optimal rule came to the optimum and to p at one pair of laws.
+
+    The audit compares every field with enumeration.
 
     Attributes:
-      alpha: acceptance reached, to `tv_bound`.
+      alpha: acceptance reached, up to `tv_bound`.
       alpha_star: upper end of the certified bracket of the optimum.
-      gap: alpha_star - alpha; the optimum lies at most so far above what was reached. Rounding may
-        leave it below 0.
-      tv_bound: of TV(emitted law, p): what rounding is allowed in the dtype of the computation, and
-        what masses leave out.
+      gap: alpha_star - alpha; the optimum lies at most this far above what was reached. Rounding
+        may leave it below 0.
+      tv_bound: bound of TV(emitted law, p); it covers rounding in the dtype of the computation, and
+        the mass that the solve leaves out.
       status: whether the solve met its tolerance; the rule is lossless either way.
     """
 
@@ -89,8 +98,9 @@ class Rule(Protocol):
     """A verification rule at one node: a conditional law, not a sampler.
 
     `law(tokens[n], p[V], q[V], mask[n]) -> [V]` is the law of the emitted token given the drafts.
-    `mask` is true at live slots. A rule may also offer `expected_acceptance(p, q, n)`: its exact
-    acceptance, and, where a solver makes it optimal, `certificate(p, q, n) -> Certificate`.
+    `mask` is true at live slots. A rule may also offer `expected_acceptance(p, q, n)`, which is its
+    exact acceptance. If a solver makes the rule optimal, the rule may also offer `certificate(p, q,
+    n) -> Certificate`.
     """
 
     claims: ClassVar[Claims]
@@ -103,7 +113,9 @@ class Rule(Protocol):
         p: Law,
         q: Law,
         mask: Mask,
-    ) -> Law: ...
+    ) -> Law:
+        """The law of the emitted token given the drafts, shape [V]."""
+        ...
 
 
 S = TypeVar("S")
@@ -111,8 +123,10 @@ S = TypeVar("S")
 
 @runtime_checkable
 class Solves(Rule, Protocol[S]):
-    """A rule whose law comes out of a solve of (p, q), which its expectation and its certificate
-    share. It derives from this class and has no `law` of its own.
+    """A rule that solves for its law at each (p, q).
+
+    Its law, its expectation and its certificate share the solve. Such a rule derives from this
+    class and has no `law` of its own.
     """
 
     def law(
@@ -122,7 +136,7 @@ class Solves(Rule, Protocol[S]):
         q: Law,
         mask: Mask,
     ) -> Law:
-        """Out of a solve for the live drafts."""
+        """The law of the emitted token, from a solve for the live drafts."""
         return self.law_of(self.solve(p, q, len(tokens), jnp.sum(mask)), tokens, p, mask)
 
     @abstractmethod
@@ -133,7 +147,7 @@ class Solves(Rule, Protocol[S]):
         n: int,
         live: Count,
     ) -> S:
-        """What the law of `live` of n drafts is made of."""
+        """Solve for the law of a node with `live` of n drafts."""
         ...
 
     @abstractmethod
@@ -144,22 +158,25 @@ class Solves(Rule, Protocol[S]):
         p: Law,
         mask: Mask,
     ) -> Law:
-        """The law of the emitted token given the drafts."""
+        """The law of the emitted token given the drafts and a solve."""
         ...
 
     @abstractmethod
     def accepted(self, solved: S) -> Scalar:
-        """The exact acceptance."""
+        """The exact acceptance of a solve."""
         ...
 
 
 @runtime_checkable
 class Drafting(Protocol):
-    """A scheme that draws the n drafts of one node: `sample(key, q[V], n) -> (tokens[n],
-    mask[n])`.
+    """A scheme that draws the n drafts of one node.
+
+    `sample(key, q[V], n) -> (tokens[n], mask[n])` draws them; `mask` is true at live slots.
     """
 
     name: ClassVar[str] = ""
 
     @abstractmethod
-    def sample(self, key: RandomKey, q: Law, n: int) -> tuple[Tokens, Mask]: ...
+    def sample(self, key: RandomKey, q: Law, n: int) -> tuple[Tokens, Mask]:
+        """The drafts of one node, and which slots were drawn."""
+        ...

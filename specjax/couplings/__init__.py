@@ -1,5 +1,6 @@
-"""Couplings of drafts and token without communication, one per file; a file dropped in here is a
-coupling everywhere.
+"""Couplings of drafts and token without communication, one in each file.
+
+A file that is dropped into this folder is available everywhere.
 """
 
 from specjax._registry import Registry

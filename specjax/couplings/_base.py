@@ -1,23 +1,20 @@
-"""What coupling files share."""
+"""Definitions that all coupling files share."""
 
 from abc import abstractmethod
 from typing import ClassVar, Protocol, runtime_checkable
 
-from jax import Array
-from jaxtyping import Int
-
 from specjax._registry import register
-from specjax._types import Law, RandomKey, Tokens
+from specjax._types import Index, Law, RandomKey, Tokens
 
 
 @runtime_checkable
 class Coupling(Protocol):
-    """Drafts and a token that share their noise, and nothing else: drafter and target need not
-    speak to each other.
+    """A coupling draws drafts and a token from shared noise, without communication.
 
-    `couple(key, p, q, n) -> (drafts[n], token)`: every draft has law q, the token has law p, and
-    for a fixed key the token does not change with q, nor the drafts with p. A hit is a token among
-    the drafts. `n_range` as in a rule's claims, `source` a key in references.bib.
+    `couple(key, p, q, n) -> (drafts[n], token)`: every draft has law q and the token has law p. For
+    a fixed key the token does not change with q, and the drafts do not change with p. A hit is a
+    token that is among the drafts. `n_range` has the same meaning as in a rule's claims, and
+    `source` is a key in references.bib.
     """
 
     name: ClassVar[str] = ""
@@ -31,7 +28,9 @@ class Coupling(Protocol):
         p: Law,
         q: Law,
         n: int,
-    ) -> tuple[Tokens, Int[Array, ""]]: ...
+    ) -> tuple[Tokens, Index]:
+        """The n drafts and the token that the noise of `key` selects."""
+        ...
 
 
 def check_one(name: str, n: int) -> None:

@@ -1,21 +1,31 @@
 """Gumbel list sampling."""
 
 import jax.numpy as jnp
-from jax import Array
-from jaxtyping import Int
 
+from specjax._types import Index
 from specjax.couplings._base import Coupling, Law, RandomKey, Tokens, register
 from specjax.numerics import arrivals, exponential
 
 
 @register
 class GumbelList(Coupling):
-    """n races for n drafts, and the token wins them taken together: x_k = argmin E^k / q, Y =
-    argmin min_k E^k / p.
+    """Draws n drafts from n races, and the token from the n races taken together.
 
-    E^k iid Exp(1); min_k E^k is Exp(n), a race as well. P(hit) >= sum_j n / (sum_i max(p_i / p_j,
-    q_i / q_j) + (n - 1) / p_j), with equality for n = 1, the shared Gumbel noise. Cost: n passes of
-    noise over V. Source: rowan2025list.
+    The drafts are x_k = argmin E^k / q, and the token is Y = argmin min_k E^k / p. All E^k are iid
+    Exp(1). The minimum over k is Exp(n), so that the token wins a race as well.
+
+    P(hit) >= sum_j n / (sum_i max(p_i / p_j, q_i / q_j) + (n - 1) / p_j). Equality holds for n = 1,
+    which is the shared Gumbel noise.
+
+    Cost: n passes of noise over V. Source: rowan2025list.
+
+    Example:
+      >>> import jax, jax.numpy as jnp
+      >>> from specjax import couplings
+      >>> p, q = jnp.array([0.5, 0.3, 0.2]), jnp.array([0.2, 0.3, 0.5])
+      >>> drafts, token = couplings.GumbelList().couple(jax.random.key(0), p, q, 3)
+      >>> drafts.shape, token.shape
+      ((3,), ())
     """
 
     n_range = (1, None)
@@ -27,6 +37,6 @@ class GumbelList(Coupling):
         p: Law,
         q: Law,
         n: int,
-    ) -> tuple[Tokens, Int[Array, ""]]:
+    ) -> tuple[Tokens, Index]:
         waits = exponential(key, (n, *p.shape), p.dtype)
         return jnp.argmin(arrivals(waits, q), -1), jnp.argmin(arrivals(jnp.min(waits, 0), p))

@@ -1,4 +1,4 @@
-"""Who proposes: a model (whole, early exit or dropped layers: all are language models)."""
+"""Drafters propose trees; a model, an early exit and dropped layers are all language models."""
 
 from specjax.drafters._base import Drafter
 from specjax.drafters.model import ModelDrafter

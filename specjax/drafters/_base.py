@@ -1,4 +1,4 @@
-"""What the decoding loop asks of whoever proposes drafts."""
+"""What the decoding loop asks of a drafter."""
 
 from typing import Protocol, runtime_checkable
 
@@ -11,8 +11,9 @@ from specjax.trees import Draft, Topology, Verdict
 
 @runtime_checkable
 class Drafter(Protocol):
-    """A frozen, hashable object: a model, an early exit, a lookup table are all this. `topology`
-    has the largest tree it proposes.
+    """Proposes draft trees: a model, an early exit and a lookup table are all drafters.
+
+    A drafter is a frozen, hashable object. `topology` has the largest tree that it proposes.
     """
 
     @property
@@ -25,15 +26,16 @@ class Drafter(Protocol):
         length: Count,
         rows: int,
     ) -> PyTree:
-        """The state after the first `length` >= 1 tokens of a padded prompt; `rows` is room for the
-        whole text and one tree.
+        """The state after the first `length` >= 1 tokens of a padded prompt.
+
+        `rows` is room for the whole text and one tree.
         """
         ...
 
     def propose(self, key: RandomKey, params: PyTree, state: PyTree) -> tuple[Draft, PyTree]:
-        """A tree of drafts below the last committed token."""
+        """A tree of drafts below the last committed token, and the next state."""
         ...
 
     def observe(self, state: PyTree, verdict: Verdict, features: PyTree) -> PyTree:
-        """Learn what became of the tree; a verdict of length 0 changes nothing."""
+        """The state after a verdict on the tree; a verdict of length 0 changes nothing."""
         ...

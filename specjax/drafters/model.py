@@ -8,21 +8,26 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, Int, PyTree
 
-from specjax._types import Count, RandomKey
+from specjax._types import Count, Index, NodeLaws, RandomKey
 from specjax.models import LanguageModel, prefill
 from specjax.numerics import AS_IS, Sampling
 from specjax.trees import NO_NODE, ROOT, Draft, Topology, TreeDrafting, Verdict
 from specjax.trees.growth import Level, blank
-from specjax.trees.topology import AnyArray
+from specjax.trees.topology import NodeInts
 
 
 class _State(NamedTuple):
-    """`places`: the row of the cache's scratch in which each node of the proposed tree was
-    scored.
+    """The drafter's state.
+
+    Attributes:
+      cache: the cache of the model.
+      last: the last committed token.
+      places: [N], the row of the cache's scratch in which each node of the proposed tree was
+        scored.
     """
 
     cache: PyTree
-    last: Int[Array, ""]
+    last: Index
     places: Int[Array, " N"]
 
 
@@ -30,8 +35,8 @@ class _State(NamedTuple):
 class ModelDrafter:
     """Grows a tree from the model's law at every node.
 
-    Cost: one forward for each level, the leaves included, so that whatever path is accepted is
-    already in the cache.
+    Cost: one forward for each level, the leaves included, so that every path that may be accepted
+    is already in the cache.
     """
 
     model: LanguageModel
@@ -96,8 +101,6 @@ def _hang(tree: Topology, depth: int, level: Level) -> Topology:
     )
 
 
-def _rows(laws: Float[Array, "L V"], places: Int[AnyArray, " N"]) -> Float[Array, "N V"]:
-    """The laws of the nodes that are verified; all of them, where none was dropped, are not
-    copied.
-    """
+def _rows(laws: Float[Array, "L V"], places: NodeInts) -> NodeLaws:
+    """The laws of the nodes that are verified; they are not copied if no node was dropped."""
     return laws if laws.shape[0] == places.shape[0] else laws[places]

@@ -1,5 +1,6 @@
-"""Drafting schemes: how the n drafts of a node are drawn from q. One scheme per file; its joint law
-is theory/drafting/<name>.py.
+"""Drafting schemes: how the n drafts of a node are drawn from q, one scheme in each file.
+
+The joint law of a scheme is in theory/drafting/<name>.py.
 """
 
 from specjax._registry import Registry
@@ -19,14 +20,30 @@ PREFERRED = ("iid", "without_replacement", "greedy", "hub", "top_n")
 
 
 def from_one_law() -> tuple[str, ...]:
-    """The schemes that draft from one law q, in the order of preference."""
+    """The names of the schemes that draft from one law q, in order of preference.
+
+    Example:
+      >>> from specjax import drafting
+      >>> drafting.from_one_law()[:2]
+      ('iid', 'without_replacement')
+    """
     others = [name for name in names() if name not in (*PREFERRED, "independent")]
     return (*PREFERRED, *others)
 
 
 def first(claims: Claims) -> str | None:
-    """The preferred scheme of those that a rule's proof covers; None if it covers none that drafts
-    from one law.
+    """The preferred scheme among those that a rule's proof covers.
+
+    Args:
+      claims: the claims of a rule or verifier.
+
+    Returns:
+      The name of the scheme; None if the proof covers no scheme that drafts from one law.
+
+    Example:
+      >>> from specjax import drafting, rules
+      >>> drafting.first(rules.Greedy.claims)
+      'greedy'
     """
     return next((scheme for scheme in from_one_law() if scheme in claims.drafting), None)
 

@@ -1,4 +1,4 @@
-"""What drafting files share."""
+"""Definitions that all drafting files share."""
 
 from specjax._registry import register
 from specjax._types import Drafting, Law, Mask, RandomKey, Tokens

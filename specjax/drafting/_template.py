@@ -1,5 +1,6 @@
-"""One line: how the drafts are drawn. Copy to specjax/drafting/<name>.py; its joint law goes to
-theory/drafting/<name>.py.
+"""One line: how the drafts are drawn. Copy this file to specjax/drafting/<name>.py.
+
+The joint law of the scheme goes to theory/drafting/<name>.py.
 """
 
 import jax
@@ -11,10 +12,16 @@ from specjax.numerics import draw, uniforms
 
 @register
 class Template(Drafting):
-    """One true sentence. Which slots are masked, and when. Cost. Source."""
+    """One true sentence: what is drawn.
+
+    State which slots are masked, and when.
+
+    Cost: passes over V. Source: key in references.bib.
+    """
 
     def sample(self, key: RandomKey, q: Law, n: int) -> tuple[Tokens, Mask]:
-        """(tokens[n], mask[n]): the drafts in slot order, and which slots were drawn; the mask may
-        depend on q, never on the draws.
+        """The drafts in slot order, tokens[n], and which slots were drawn, mask[n].
+
+        The mask may depend on q, but never on the draws.
         """
         return jax.vmap(draw, (None, 0))(q, uniforms(key, (n,), q.dtype)), jnp.ones(n, bool)

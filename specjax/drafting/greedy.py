@@ -9,10 +9,18 @@ from specjax.numerics import draw, uniforms
 
 @register
 class Greedy(Drafting):
-    """The m-1 most likely tokens of q (ties to the lowest index), then one draw from the rest; m =
-    min(n, support of q).
+    """Takes the m-1 most likely tokens of q, then one draw from the rest; m = min(n, support of q).
 
-    Slots from m on are masked. Cost: one top_k and one pass over V. Source: hu2025towards.
+    Ties go to the lowest index. Slots from m on are masked.
+
+    Cost: one top_k and one pass over V. Source: hu2025towards.
+
+    Example:
+      >>> import jax, jax.numpy as jnp
+      >>> from specjax import drafting
+      >>> tokens, mask = drafting.Greedy().sample(jax.random.key(0), jnp.array([0.2, 0.3, 0.5]), 3)
+      >>> tokens[:2].tolist(), mask.tolist()
+      ([2, 1], [True, True, True])
     """
 
     def sample(self, key: RandomKey, q: Law, n: int) -> tuple[Tokens, Mask]:

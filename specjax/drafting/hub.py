@@ -8,10 +8,19 @@ from specjax.numerics import draw, uniforms
 
 @register
 class Hub(Drafting):
-    """Two drafts, one of them always the most likely token a: (i, a) with mass q_i, (a, i) with
-    mass q_a q_i / (1 - q_a).
+    """Draws two drafts, of which one is always the most likely token a.
 
-    Where q is one-hot both drafts are a. Cost: two passes over V. Source: sun2024spechub.
+    The pair (i, a) has mass q_i, and the pair (a, i) has mass q_a q_i / (1 - q_a). If q is one-hot,
+    both drafts are a.
+
+    Cost: two passes over V. Source: sun2024spechub.
+
+    Example:
+      >>> import jax, jax.numpy as jnp
+      >>> from specjax import drafting
+      >>> tokens, mask = drafting.Hub().sample(jax.random.key(0), jnp.array([0.2, 0.3, 0.5]), 2)
+      >>> bool(2 in tokens), mask.tolist()
+      (True, [True, True])
     """
 
     def sample(self, key: RandomKey, q: Law, n: int) -> tuple[Tokens, Mask]:

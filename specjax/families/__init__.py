@@ -1,8 +1,11 @@
-"""Synthetic laws of target and draft with a known answer, one family per file; a file dropped in
-here is a family everywhere.
+"""Synthetic pairs of laws with a known answer, one family in each file.
+
+A file that is dropped into this folder is available everywhere.
 """
 
-from specjax._registry import Registry, parts
+import inspect
+
+from specjax._registry import Registry
 from specjax.families._base import Family, Laws, register
 from specjax.families.dirichlet import Dirichlet
 from specjax.families.log_normal import LogNormal
@@ -15,15 +18,28 @@ names, get, all = FAMILIES.names, FAMILIES.get, FAMILIES.all
 
 
 def parse(text: str) -> Family:
-    """The family written as `NAME` or `NAME:parameter=value,..`; what is not given keeps its
-    default.
+    """The family written as `NAME` or `NAME:parameter=value,..`.
+
+    Parameters that are not given keep their defaults.
+
+    Args:
+      text: the name of a family, with or without values for its parameters.
+
+    Returns:
+      The family.
 
     Raises:
-      ValueError: there is no such family or parameter, or a value is out of its range.
+      ValueError: the family or a parameter does not exist, or a value is out of its range.
+
+    Example:
+      >>> from specjax import families
+      >>> families.parse("zipf:shift=4")
+      Zipf(exponent=1.1, shift=4, chance=0.5)
     """
     name, _, given = text.partition(":")
     make = get(name)
-    kinds: dict[str, type] = {field.name: type(field.default) for field in parts(make)}
+    fields = inspect.signature(make).parameters.values()
+    kinds: dict[str, type] = {item.name: type(item.default) for item in fields}
     values = {}
     for part in given.split(",") if given else ():
         parameter, _, value = part.partition("=")
@@ -42,7 +58,19 @@ def parse(text: str) -> Family:
 
 
 def parameters(family: Family) -> str:
-    """All parameters of a family, as `parse` reads them."""
+    """All parameters of a family, in the format that `parse` reads.
+
+    Args:
+      family: any family.
+
+    Returns:
+      The text `parameter=value,..`.
+
+    Example:
+      >>> from specjax import families
+      >>> families.parameters(families.Markov())
+      'spread=2.0,distance=0.3'
+    """
     return ",".join(f"{name}={value}" for name, value in vars(family).items())
 
 

@@ -1,4 +1,4 @@
-"""What family files share."""
+"""Definitions that all family files share."""
 
 import math
 from abc import abstractmethod
@@ -9,7 +9,7 @@ from specjax._types import Law, RandomKey, Scalar
 
 
 class Laws(NamedTuple):
-    """A target law and a draft law [V] each, in float32."""
+    """A target law p and a draft law q, each [V] in float32."""
 
     p: Law
     q: Law
@@ -17,20 +17,24 @@ class Laws(NamedTuple):
 
 @runtime_checkable
 class Family(Protocol):
-    """Random pairs of laws; numeric parameters are traced leaves, with a default.
+    """A distribution over pairs of laws; numeric parameters are traced leaves and have defaults.
 
     `sample(key, vocabulary)` draws one pair, at any static V >= 2. `mean_tv(vocabulary)` is E TV(p,
-    q): exact, or, where `limit` is true, as V grows.
+    q). It is exact, or, if `limit` is true, the limit as V grows.
     """
 
     name: ClassVar[str] = ""
     limit: ClassVar[bool]
 
     @abstractmethod
-    def sample(self, key: RandomKey, vocabulary: int) -> Laws: ...
+    def sample(self, key: RandomKey, vocabulary: int) -> Laws:
+        """One pair of laws on V = `vocabulary` tokens."""
+        ...
 
     @abstractmethod
-    def mean_tv(self, vocabulary: int) -> float: ...
+    def mean_tv(self, vocabulary: int) -> float:
+        """E TV(p, q) on V = `vocabulary` tokens."""
+        ...
 
 
 def expect(
@@ -49,7 +53,10 @@ def expect(
 
 
 def tail(distance: float) -> float:
-    """2 Phi(-d / 2): what two normal laws of one variance share, d standard deviations apart."""
+    """2 Phi(-d / 2), the mass that two normal laws share.
+
+    The laws have one variance, and their means lie d standard deviations apart.
+    """
     return math.erfc(distance / 2 / math.sqrt(2))
 
 

@@ -11,12 +11,18 @@ from specjax.families._base import Family, Law, Laws, RandomKey, Scalar, expect,
 
 @register
 class Dirichlet(Family):
-    """p and q are independent draws from Dirichlet(a, .., a): peaked for small a, flat for large;
-    exchangeable.
+    """Draws p and q independently from Dirichlet(a, .., a): peaked for small a, flat for large a.
 
-    A coordinate is Beta(a, b), b = (V - 1) a, so E TV is V/2 times the mean difference of two of
-    these, 4 / (a + b) B(a + b, a + b) / (B(a, a) B(b, b)). At a = 1 it goes to 1/2. Cost: some five
-    passes of noise over V.
+    The tokens are exchangeable. A coordinate is Beta(a, b), b = (V - 1) a. E TV is V/2 times the
+    mean difference of two of these, 4 / (a + b) B(a + b, a + b) / (B(a, a) B(b, b)). At a = 1 E TV
+    goes to 1/2 as V grows.
+
+    Cost: some five passes of noise over V.
+
+    Example:
+      >>> from specjax import families
+      >>> round(families.Dirichlet(1.0).mean_tv(1000), 3)
+      0.5
     """
 
     limit: ClassVar[bool] = False
@@ -44,11 +50,11 @@ def _log_beta(a: float) -> float:
 
 
 def _log_gamma(key: RandomKey, shape: float | Scalar, size: int) -> Law:
-    """Logarithms of independent Gamma(shape, 1): Gamma(shape + 1) by Marsaglia and Tsang, times
-    U^(1 / shape).
+    """Logarithms of independent Gamma(shape, 1), as Gamma(shape + 1) times U^(1 / shape).
 
-    All tokens are proposed again until each has been accepted once. `jax.random.loggamma` loops
-    token by token: ten times as long.
+    Gamma(shape + 1) is drawn by the method of Marsaglia and Tsang. All tokens are proposed again
+    until each has been accepted once. `jax.random.loggamma` loops token by token and takes ten
+    times as long.
     """
     d = jnp.float32(shape) + 2 / 3
     boost, again = jax.random.split(key)

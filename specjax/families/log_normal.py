@@ -1,4 +1,4 @@
-"""Log-normal laws that noise on the logits sets apart."""
+"""Log-normal laws whose logits differ by noise."""
 
 from typing import ClassVar
 
@@ -9,11 +9,18 @@ from specjax.families._base import Family, Laws, RandomKey, expect, register, ta
 
 @register
 class LogNormal(Family):
-    """p and q have the logits z + e/2 and z - e/2, z ~ N(0, spread^2), e ~ N(0, noise^2) for each
-    token: exchangeable.
+    """Gives p and q the logits z + e/2 and z - e/2, with independent normal z and e for each token.
 
-    E TV goes to 1 - 2 Phi(-noise / 2) as V grows, whatever the spread: the overlap E min / E of two
-    log-normal weights. Below V ~ e^(spread^2) it is less. Cost: two passes of noise over V.
+    z ~ N(0, spread^2) and e ~ N(0, noise^2), so that the tokens are exchangeable. E TV goes to 1 -
+    2 Phi(-noise / 2) as V grows, for every spread: the limit is the overlap E min / E of two
+    log-normal weights. Below V ~ e^(spread^2) E TV is smaller.
+
+    Cost: two passes of noise over V.
+
+    Example:
+      >>> from specjax import families
+      >>> round(families.LogNormal(noise=1.0).mean_tv(50_000), 3)
+      0.383
     """
 
     limit: ClassVar[bool] = True

@@ -1,4 +1,4 @@
-"""Zipf's law, and the same with tokens that trade places."""
+"""Zipf's law, and the same law with tokens that trade places."""
 
 from typing import ClassVar
 
@@ -12,11 +12,21 @@ from specjax.numerics import total
 
 @register
 class Zipf(Family):
-    """p ~ rank^-exponent; in q each pair of ranks (r, r + shift), r in the first half of a block of
-    2 shift, trades places with `chance`.
+    """Takes p ~ rank^-exponent, and q with some pairs of ranks exchanged.
 
-    p and q hold the same masses in another order. Each trade moves w_r - w_{r + shift}, so E TV is
-    `chance` times the sum of these; at chance 1 every TV is. Cost: one gather of V.
+    Each pair of ranks (r, r + shift), r in the first half of a block of 2 shift, trades places with
+    probability `chance`. p and q hold the same masses in another order. Each trade moves w_r - w_{r
+    + shift}, so that E TV is `chance` times the sum of these. At chance 1 the TV of every pair has
+    this value.
+
+    Cost: one gather of V.
+
+    Example:
+      >>> import jax
+      >>> from specjax import families
+      >>> p, q = families.Zipf(chance=1.0).sample(jax.random.key(0), 4)
+      >>> q.argsort(descending=True).tolist()
+      [1, 0, 3, 2]
     """
 
     limit: ClassVar[bool] = False

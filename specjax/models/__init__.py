@@ -1,6 +1,4 @@
-"""Language models: what they are (`LanguageModel`), Markov chains, transformers, and pairs of
-target and draft.
-"""
+"""Language models: Markov chains, transformers, and pairs of target and draft."""
 
 from specjax.models import pairs
 from specjax.models._base import LanguageModel, Pair, Scores, Tokenizer, prefill

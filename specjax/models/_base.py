@@ -1,4 +1,4 @@
-"""What the decoding loop asks of a language model, and what a pair of them is."""
+"""What the decoding loop asks of a language model, and what a pair of models is."""
 
 import functools
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, Int, PyTree
 
+from specjax._types import Index
 from specjax.trees import NO_NODE, Topology, chain
 
 # tokens of a prompt that are read together: memory grows with PIECE rows, not with the prompt
@@ -16,8 +17,12 @@ PIECE = 64
 
 
 class Scores(NamedTuple):
-    """logits [M, V] of what follows each scored node; features asked for (empty by default); the
-    cache to go on with.
+    """The result of scoring nodes of a tree.
+
+    Attributes:
+      logits: [M, V], of what follows each scored node.
+      features: the features that were asked for, empty by default.
+      cache: the cache to continue with.
     """
 
     logits: Float[Array, "M V"]
@@ -27,12 +32,11 @@ class Scores(NamedTuple):
 
 @runtime_checkable
 class LanguageModel(Protocol):
-    """A frozen, hashable object without weights: the weights travel as `params`, the past as an
-    opaque cache.
+    """A frozen, hashable model without weights.
 
-    `vocabulary` is V. The cache holds the committed tokens and scratch rows for one tree. Row 0 of
-    a tree is the last committed token, which is not in the cache yet: `score` computes it, `commit`
-    puts it there.
+    The weights travel as `params`, and the past as an opaque cache. `vocabulary` is V. The cache
+    holds the committed tokens and scratch rows for one tree. Row 0 of a tree is the last committed
+    token, which is not in the cache yet: `score` computes it, and `commit` puts it there.
     """
 
     @property
@@ -50,16 +54,16 @@ class LanguageModel(Protocol):
         topology: Topology,
         nodes: slice = slice(None),
     ) -> Scores:
-        """Logits of what follows each node of the static range `nodes`, given the cache and the
-        node's ancestors.
+        """Logits of what follows each node of the static range `nodes`, given the node's ancestors.
 
-        The rows before `nodes.start` were scored by earlier calls on the same cache and tree.
+        Earlier calls on the same cache and tree scored the rows before `nodes.start`.
         """
         ...
 
     def commit(self, cache: PyTree, path: Int[Array, " D"]) -> PyTree:
-        """Keep the scored rows on `path` (ROOT first, padded with NO_NODE) as committed tokens,
-        forget the others.
+        """Keep the scored rows on `path` as committed tokens, and forget the others.
+
+        `path` holds nodes, ROOT first, padded with NO_NODE.
         """
         ...
 
@@ -74,10 +78,13 @@ class Tokenizer(Protocol):
 
 
 class Pair(NamedTuple):
-    """A target and a draft model over one vocabulary, with what is needed to feed them text.
+    """A target and a draft model over one vocabulary, and what feeds them text.
 
     Attributes:
-      target, draft: the models; `target_params`, `draft_params` their weights.
+      target: the target model.
+      target_params: its weights.
+      draft: the draft model.
+      draft_params: its weights.
       tokenizer: text to ids and back.
       eos: id of the token that ends a text, or several; -1 if there is none.
       prompts: held-out texts that neither model was fitted on.
@@ -97,21 +104,30 @@ def prefill(
     model: LanguageModel,
     params: PyTree,
     prompt: Int[Array, " P"],
-    length: Int[Array, ""],
+    length: Index,
     rows: int,
 ) -> PyTree:
-    """A cache of `rows` >= P rows in all that holds the first length - 1 tokens of a padded prompt.
+    """A cache that holds the first length - 1 tokens of a padded prompt.
 
-    Token length - 1 becomes row 0 of the first tree. Called outside jit, all decoders of a model
-    share one trace. The prompt is read in pieces of PIECE tokens: beside the cache, memory is
-    O(PIECE rows).
+    Token length - 1 becomes row 0 of the first tree. Outside jit, all decoders of a model share one
+    trace. The prompt is read in pieces of PIECE tokens: beside the cache, memory is O(PIECE rows).
+
+    Args:
+      model: the model.
+      params: its weights.
+      prompt: token ids [P], padded.
+      length: number of prompt tokens that count, at least 1.
+      rows: number of rows of the cache, at least P, static.
+
+    Returns:
+      The cache.
     """
     size = min(PIECE, prompt.shape[0])
     pieces = -(-prompt.shape[0] // size)
     padded = jnp.pad(prompt, (0, pieces * size - prompt.shape[0]))
     steps = jnp.arange(size)
 
-    def read(index: Int[Array, ""], cache: PyTree) -> PyTree:
+    def read(index: Index, cache: PyTree) -> PyTree:
         first = index * size
         scores = model.score(
             params, cache, jax.lax.dynamic_slice(padded, (first,), (size,)), chain(size - 1)

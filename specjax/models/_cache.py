@@ -9,13 +9,14 @@ import numpy as np
 
 
 def cache_folder() -> Path:
-    """Where fitted and intermediate weights lie: $XDG_CACHE_HOME/specjax, or ~/.cache/specjax."""
+    """The folder of fitted weights: $XDG_CACHE_HOME/specjax, or ~/.cache/specjax."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "specjax"
 
 
 def cached(name: str, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Arrays kept as `name`.npz in the cache folder, computed where they are not; whoever reads
-    sees a whole file or none.
+    """Arrays kept as `name`.npz in the cache folder, and computed if they are not there.
+
+    A reader sees a whole file or none.
     """
     file = cache_folder() / f"{name}.npz"
     if not file.is_file():

@@ -7,14 +7,15 @@ from orbax.checkpoint import v1 as ocp
 
 
 def save(folder: Path, params: PyTree) -> None:
-    """Write a pytree of arrays; an older checkpoint in the same place is replaced when the new one
-    is complete.
+    """Write a pytree of arrays.
+
+    An older checkpoint in the same place is replaced once the new one is complete.
     """
     ocp.save(folder.resolve(), params, overwrite=True)
 
 
 def restore(folder: Path, like: PyTree) -> PyTree:
-    """Read what `save` wrote; the arrays of `like` give structure, shapes, dtypes and places.
+    """Read what `save` wrote; `like` gives structure, shapes, dtypes and places of the arrays.
 
     Raises:
       ValueError: there is no checkpoint in the folder.

@@ -1,5 +1,6 @@
-"""A draft out of the target's first layers: an affine map from the hidden state at the exit to the
-last one, by ridge regression.
+"""A draft model out of the target's first layers.
+
+Ridge regression fits an affine map from the hidden state at the exit to the last hidden state.
 """
 
 import dataclasses
@@ -23,15 +24,21 @@ def fit(
     windows: Int[np.ndarray, "B T"],
     exit_after: int,
 ) -> dict[str, Float[np.ndarray, "..."]]:
-    """`kernel` [E, E] and `bias` [E] of least squared error, for `transformer.adapted`; cost: one
-    forward of the windows.
+    """`kernel` [E, E] and `bias` [E] of least squared error, for `transformer.adapted`.
 
     The first token of each window is left out: the hidden state at such attention sinks is larger
     by orders of magnitude.
 
     Args:
-      windows: token ids of plain texts.
+      model: the target.
+      params: its weights.
+      windows: token ids of plain texts, [B, T].
       exit_after: number of layers that the draft keeps.
+
+    Returns:
+      The arrays by their names.
+
+    Cost: one forward of the windows.
     """
     model = dataclasses.replace(model, features=(exit_after, model.config.layers))
     topology = chain(windows.shape[1] - 1)

@@ -1,9 +1,11 @@
-"""Llama weights and byte-pair tokenizers out of GGUF files; needs the packages `gguf` and
-`tokenizers`.
+"""Llama weights and byte-pair tokenizers out of GGUF files.
+
+This module needs the packages `gguf` and `tokenizers`.
 """
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -29,18 +31,22 @@ NAMES = {
 
 def config(reader: GGUFReader) -> Config:
     """The shape of the decoder in the file."""
-    field = lambda name: reader.fields[f"llama.{name}"].contents()  # noqa: E731
     return Config(
-        vocabulary=field("vocab_size"),
-        width=field("embedding_length"),
-        layers=field("block_count"),
-        heads=field("attention.head_count"),
-        kv_heads=field("attention.head_count_kv"),
-        hidden=field("feed_forward_length"),
-        rope_theta=field("rope.freq_base"),
-        norm_eps=field("attention.layer_norm_rms_epsilon"),
-        window=field("context_length"),
+        vocabulary=_field(reader, "llama.vocab_size"),
+        width=_field(reader, "llama.embedding_length"),
+        layers=_field(reader, "llama.block_count"),
+        heads=_field(reader, "llama.attention.head_count"),
+        kv_heads=_field(reader, "llama.attention.head_count_kv"),
+        hidden=_field(reader, "llama.feed_forward_length"),
+        rope_theta=_field(reader, "llama.rope.freq_base"),
+        norm_eps=_field(reader, "llama.attention.layer_norm_rms_epsilon"),
+        window=_field(reader, "llama.context_length"),
     )
+
+
+def _field(reader: GGUFReader, name: str) -> Any:  # noqa: ANN401 (the file says of what type)
+    """The value of a field of the file's metadata."""
+    return reader.fields[name].contents()
 
 
 def params(reader: GGUFReader, config: Config) -> PyTree:
@@ -48,7 +54,9 @@ def params(reader: GGUFReader, config: Config) -> PyTree:
     tensors = {tensor.name: tensor for tensor in reader.tensors}
 
     def array(name: str) -> np.ndarray:
-        return dequantize(tensors[name].data, tensors[name].tensor_type)
+        tensor = tensors[name]
+        values: np.ndarray = dequantize(tensor.data, tensor.tensor_type)
+        return values
 
     def leaf(block: int, ours: str) -> PyTree:
         weight = array(f"blk.{block}.{NAMES[ours]}.weight")
@@ -64,47 +72,48 @@ def params(reader: GGUFReader, config: Config) -> PyTree:
 
 
 def _halves(weight: np.ndarray, head: int) -> np.ndarray:
-    """Rows of each head from rotary pairs (0, 1), (2, 3), .. back to halves: evens first, then
-    odds.
+    """Rows of each head, from rotary pairs (0, 1), (2, 3), .. back to halves.
+
+    The even rows come first, then the odd rows.
     """
-    return weight.reshape(-1, head // 2, 2, weight.shape[1]).swapaxes(1, 2).reshape(weight.shape)
+    pairs = weight.reshape(-1, head // 2, 2, weight.shape[1])
+    return pairs.swapaxes(1, 2).reshape(weight.shape)
 
 
 @dataclasses.dataclass(frozen=True)
 class BytePairs:
-    """A byte-pair tokenizer that splits digits one by one; decoding keeps control tokens
-    visible.
+    """A byte-pair tokenizer that splits digits one by one.
+
+    Decoding keeps control tokens visible.
     """
 
     inner: tokenizers.Tokenizer
 
     def encode(self, text: str) -> list[int]:
         """Ids, control tokens in the text recognised."""
-        return self.inner.encode(text).ids
+        ids: list[int] = self.inner.encode(text).ids
+        return ids
 
     def decode(self, tokens: list[int]) -> str:
         """The text of these ids."""
-        return self.inner.decode(tokens, skip_special_tokens=False)
+        text: str = self.inner.decode(tokens, skip_special_tokens=False)
+        return text
 
 
 def tokenizer(reader: GGUFReader) -> BytePairs:
     """The tokenizer in the file's metadata."""
-    words, kinds, merges = (
-        reader.fields[f"tokenizer.ggml.{name}"].contents()
-        for name in ("tokens", "token_type", "merges")
-    )
-    pairs = [tuple(merge.split(" ")) for merge in merges]
-    inner = tokenizers.Tokenizer(
-        tokenizers.models.BPE({word: i for i, word in enumerate(words)}, pairs)
-    )
+    words = _field(reader, "tokenizer.ggml.tokens")
+    kinds = _field(reader, "tokenizer.ggml.token_type")
+    pairs = [tuple(merge.split(" ")) for merge in _field(reader, "tokenizer.ggml.merges")]
+    vocabulary = {word: i for i, word in enumerate(words)}
+    inner = tokenizers.Tokenizer(tokenizers.models.BPE(vocabulary, pairs))
     digits = tokenizers.pre_tokenizers.Digits(individual_digits=True)
     inner.pre_tokenizer = tokenizers.pre_tokenizers.Sequence(
         [digits, tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)]
     )
     inner.decoder = tokenizers.decoders.ByteLevel()
-    inner.add_special_tokens(
-        [word for word, kind in zip(words, kinds, strict=True) if kind == CONTROL]
-    )
+    control = [word for word, kind in zip(words, kinds, strict=True) if kind == CONTROL]
+    inner.add_special_tokens(control)
     return BytePairs(inner)
 
 

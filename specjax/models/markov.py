@@ -1,5 +1,6 @@
-"""Markov chains as language models: every law is known exactly, so that whole decodes can be
-enumerated.
+"""Markov chains as language models.
+
+Every law is known exactly, so that whole decodes can be enumerated.
 """
 
 import dataclasses
@@ -24,10 +25,9 @@ class _Cache(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Markov:
-    """A chain of order k >= 1; `params` is the table [V^k, V] of logits, the context read as a
-    number in base V.
+    """A chain of order k >= 1; the past before the first token counts as token 0.
 
-    Before the first token the past counts as token 0.
+    `params` is the table [V^k, V] of logits. The context is read as a number in base V.
     """
 
     vocabulary: int
@@ -50,19 +50,17 @@ class Markov:
         context = jnp.zeros(topology.nodes, jnp.int32)
         for back in range(self.order):
             past = cache.history[jnp.clip(self.order - back + depth, 0, self.order - 1)]
-            context += (
-                jnp.where(ancestor == NO_NODE, past, tokens[ancestor]) * self.vocabulary**back
-            )
+            token = jnp.where(ancestor == NO_NODE, past, tokens[ancestor])
+            context += token * self.vocabulary**back
             ancestor = jnp.where(ancestor == NO_NODE, NO_NODE, parents[ancestor])
         scored = jax.lax.dynamic_update_slice(cache.scored, tokens.astype(jnp.int32), (0,))
         return Scores(params[context[nodes]], (), _Cache(cache.history, scored))
 
     def commit(self, cache: _Cache, path: Int[Array, " D"]) -> _Cache:
         sequence = jnp.concatenate([cache.history, cache.scored[path]])
-        return _Cache(
-            jax.lax.dynamic_slice(sequence, (jnp.sum(path != NO_NODE),), (self.order,)),
-            cache.scored,
-        )
+        kept = jnp.sum(path != NO_NODE)
+        history = jax.lax.dynamic_slice(sequence, (kept,), (self.order,))
+        return _Cache(history, cache.scored)
 
 
 def random_tables(
@@ -72,14 +70,23 @@ def random_tables(
     distance: float,
     seed: int,
 ) -> tuple[Table, Table]:
-    """Logits of a target and a draft chain: mean entropy in nats over the contexts, and mean total
-    variation between the two.
+    """Logits of a random target chain and of a draft chain.
 
-    The draft mixes the target with a second random chain, so its distance is exact.
+    The draft mixes the target with a second random chain, so that its distance is exact.
+
+    Args:
+      vocabulary: V.
+      order: the order k of both chains.
+      entropy: mean entropy in nats over the contexts.
+      distance: mean total variation between the two chains.
+      seed: of the random numbers.
+
+    Returns:
+      The tables [V^k, V] of the target and of the draft.
 
     Raises:
-      ValueError: the entropy is not in (0, log V), or the distance is not in [0, d] where d is that
-        of the second chain.
+      ValueError: the entropy is not in (0, log V), or the distance is not in [0, d] with d that of
+        the second chain.
     """
     if not 0 < entropy < np.log(vocabulary):
         raise ValueError(
@@ -97,6 +104,7 @@ def random_tables(
 
 def _sharpen(logits: np.ndarray, entropy: float) -> np.ndarray:
     """Softmax at the inverse temperature that gives this mean entropy, by bisection."""
+    law = logits
     low, high = 0.0, 1e3
     for _ in range(100):
         scale = (low + high) / 2

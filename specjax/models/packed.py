@@ -1,5 +1,6 @@
-"""Weights as package data: one float16 npz, since an orbax folder names its many files at random
-and needs orbax to be read.
+"""Weights as package data: one float16 npz.
+
+An orbax folder would name its many files at random, and would need orbax to be read.
 """
 
 from pathlib import Path

@@ -1,5 +1,6 @@
-"""A plain decoder (RMSNorm, rotary, grouped-query attention, gated SiLU, tied head) that scores
-whole trees in one forward.
+"""A plain decoder that scores whole trees in one forward.
+
+It has RMSNorm, rotary positions, grouped-query attention, a gated SiLU and a tied head.
 """
 
 import dataclasses
@@ -12,7 +13,7 @@ from flax import nnx
 from jax import Array
 from jaxtyping import Bool, Float, Int, PyTree
 
-from specjax._types import RandomKey
+from specjax._types import Index, RandomKey
 from specjax.models._base import Scores
 from specjax.trees import NO_NODE, ROOT, Topology
 
@@ -25,12 +26,15 @@ class Config:
       vocabulary: V.
       width: of the residual stream.
       layers: number of blocks.
-      heads: of queries.
-      kv_heads: of keys and values.
+      heads: number of query heads.
+      kv_heads: number of key and value heads.
       hidden: width of the MLP.
-      window: how many positions, itself included, each position attends to in a block; keep it to
-        what was trained on.
-      adapter: an affine map acts on the last block's output, before the final norm (early exits).
+      rope_theta: base of the rotary angles.
+      norm_eps: the number that RMSNorm adds to the mean square.
+      window: how many positions, itself included, each position attends to in a block; it should
+        not exceed the length of training.
+      adapter: whether an affine map acts on the last block's output, before the final norm (early
+        exits).
 
     Raises:
       ValueError: the heads do not divide the width into even parts, or kv_heads does not divide
@@ -62,13 +66,17 @@ class Config:
 
 
 class Cache(NamedTuple):
-    """Keys and values [rows, kv_heads, head_width] of each block; rows below `length` are
-    committed, the next ones scratch.
+    """The cache of a decoder.
+
+    Attributes:
+      keys: for each block, [rows, kv_heads, head_width].
+      values: for each block, [rows, kv_heads, head_width].
+      length: the number of committed rows; the rows from `length` on are scratch.
     """
 
     keys: tuple[Float[Array, "R K H"], ...]
     values: tuple[Float[Array, "R K H"], ...]
-    length: Int[Array, ""]
+    length: Index
 
 
 class Rotation(NamedTuple):
@@ -99,8 +107,9 @@ def attend(
     values: Float[Array, "R K H"],
     mask: Bool[Array, "M R"],
 ) -> Float[Array, "M A H"]:
-    """Grouped-query attention of M positions over the rows that the mask admits (at least one
-    each).
+    """Grouped-query attention of M positions over the rows that the mask admits.
+
+    The mask admits at least one row for each position.
     """
     count, _, width = query.shape
     groups = query.reshape(count, keys.shape[1], -1, width).transpose(1, 2, 0, 3)
@@ -113,34 +122,33 @@ def attend(
 
 
 class Block(nnx.Module):
-    """Attention, then a gated MLP, each on a normalised residual stream; the MLP and the
-    projections act row by row.
+    """Attention, then a gated MLP, each on a normalised residual stream.
+
+    The MLP and the projections act row by row.
     """
 
     def __init__(self, config: Config, rngs: nnx.Rngs):
         self.head_width = config.head_width
         linear = functools.partial(nnx.Linear, use_bias=False, rngs=rngs)
         norm = functools.partial(nnx.RMSNorm, config.width, epsilon=config.norm_eps, rngs=rngs)
-        self.attention_norm, self.mlp_norm = norm(), norm()
-        self.query, self.out = (
-            linear(config.width, config.width),
-            linear(config.width, config.width),
-        )
-        self.key, self.value = (
-            linear(config.width, config.kv_heads * config.head_width) for _ in range(2)
-        )
-        self.gate, self.up = (
-            linear(config.width, config.hidden),
-            linear(config.width, config.hidden),
-        )
+        kv_width = config.kv_heads * config.head_width
+        self.attention_norm = norm()
+        self.mlp_norm = norm()
+        self.query = linear(config.width, config.width)
+        self.out = linear(config.width, config.width)
+        self.key = linear(config.width, kv_width)
+        self.value = linear(config.width, kv_width)
+        self.gate = linear(config.width, config.hidden)
+        self.up = linear(config.width, config.hidden)
         self.down = linear(config.hidden, config.width)
 
     def project(self, x: Float[Array, "M E"], turn: Rotation) -> tuple[Array, Array, Array]:
         """Query, key and value heads of each row."""
         y = self.attention_norm(x)
-        query, key, value = (
-            f(y).reshape(len(x), -1, self.head_width) for f in (self.query, self.key, self.value)
-        )
+        heads = (len(x), -1, self.head_width)
+        query = self.query(y).reshape(heads)
+        key = self.key(y).reshape(heads)
+        value = self.value(y).reshape(heads)
         return turn(query), turn(key), value
 
     def finish(
@@ -170,21 +178,22 @@ class Decoder(nnx.Module):
 
 
 @functools.cache
-def _structure(config: Config) -> nnx.GraphDef:
+def _structure(config: Config) -> nnx.GraphDef[Decoder]:
     return nnx.graphdef(nnx.eval_shape(lambda: Decoder(config, nnx.Rngs(0))))
 
 
 @dataclasses.dataclass(frozen=True)
 class Transformer:
-    """A decoder as a `LanguageModel`: static key-value cache, scratch rows directly after the
-    committed ones.
+    """A decoder as a `LanguageModel`, with a static key-value cache.
+
+    The scratch rows lie directly after the committed rows.
 
     Attributes:
       config: the shape.
       features: numbers of blocks after which the hidden state [M, width] is returned by `score`; 0
         is the embedding.
 
-    A forward costs O(M (weights + rows * width)), rows = capacity + nodes, whatever the cache
+    Cost: a forward costs O(M (weights + rows * width)), rows = capacity + nodes, whatever the cache
     holds.
     """
 
@@ -201,14 +210,13 @@ class Transformer:
         return nnx.to_pure_dict(nnx.state(Decoder(self.config, nnx.Rngs(key))))
 
     def init(self, capacity: int, nodes: int) -> Cache:
-        """An empty cache; `score` at length t takes any tree of up to capacity + nodes - t
-        nodes.
+        """An empty cache.
+
+        At length t, `score` takes any tree of up to capacity + nodes - t nodes.
         """
         shape = (capacity + nodes, self.config.kv_heads, self.config.head_width)
-        keys, values = (
-            tuple(jnp.zeros(shape, jnp.float32) for _ in range(self.config.layers))
-            for _ in range(2)
-        )
+        keys = tuple(jnp.zeros(shape, jnp.float32) for _ in range(self.config.layers))
+        values = tuple(jnp.zeros(shape, jnp.float32) for _ in range(self.config.layers))
         return Cache(keys, values, jnp.zeros((), jnp.int32))
 
     def score(
@@ -219,8 +227,9 @@ class Transformer:
         topology: Topology,
         nodes: slice = slice(None),
     ) -> Scores:
-        """Logits (float32) of what follows each node of the static range `nodes`; see
-        `LanguageModel`.
+        """Logits (float32) of what follows each node of the static range `nodes`.
+
+        `LanguageModel` describes the arguments.
 
         Raises:
           ValueError: the tree has more nodes than the cache has rows, or `tokens` has another size
@@ -246,32 +255,36 @@ class Transformer:
             values[i] = jax.lax.dynamic_update_slice_in_dim(values[i], value, first, axis=0)
             hidden.append(block.finish(hidden[-1], attend(query, keys[i], values[i], mask)))
         features = tuple(hidden[i] for i in self.features)
-        return Scores(
-            decoder.head(hidden[-1]), features, Cache(tuple(keys), tuple(values), cache.length)
-        )
+        scored = Cache(tuple(keys), tuple(values), cache.length)
+        return Scores(decoder.head(hidden[-1]), features, scored)
 
     def forward(self, params: PyTree, windows: Int[Array, "B T"]) -> Float[Array, "B T V"]:
         """Logits of what follows each position of plain sequences, without a cache; for training.
 
-        The rows of all sequences are one matrix outside attention: on CPU its gradient is twice as
-        fast as the vmap's.
+        The rows of all sequences are one matrix outside attention: on a CPU its gradient is twice
+        as fast as that of a vmap.
         """
         batch, length = windows.shape
         decoder = nnx.merge(_structure(self.config), params)
         every = jnp.ones((length, length), bool)
         mask = jnp.tril(every) & jnp.triu(every, 1 - self.config.window)
         turn = rotation(self.config, jnp.tile(jnp.arange(length), batch))
+        attend_all = jax.vmap(attend, in_axes=(0, 0, 0, None))
+
+        def split(heads: Float[Array, "BT K H"]) -> Float[Array, "B T K H"]:
+            return heads.reshape(batch, length, *heads.shape[1:])
+
         x = decoder.embed(windows.reshape(-1))
         for block in decoder.blocks:
-            query, key, value = (
-                y.reshape(batch, length, *y.shape[1:]) for y in block.project(x, turn)
-            )
-            x = block.finish(x, jax.vmap(attend, in_axes=(0, 0, 0, None))(query, key, value, mask))
-        return decoder.head(x).reshape(batch, length, -1)
+            query, key, value = block.project(x, turn)
+            x = block.finish(x, attend_all(split(query), split(key), split(value), mask))
+        logits: Float[Array, "B T V"] = decoder.head(x).reshape(batch, length, -1)
+        return logits
 
     def commit(self, cache: Cache, path: Int[Array, " D"]) -> Cache:
-        """Move the scratch rows of `path` behind the committed ones; path entries are nodes, ROOT
-        first, padded with NO_NODE.
+        """Move the scratch rows of `path` behind the committed rows.
+
+        `path` holds nodes, ROOT first, padded with NO_NODE.
         """
         rows = cache.length + jnp.maximum(path, ROOT)
 
@@ -279,24 +292,33 @@ class Transformer:
             return jax.lax.dynamic_update_slice_in_dim(x, x[rows], cache.length, axis=0)
 
         length = cache.length + jnp.sum(path != NO_NODE, dtype=jnp.int32)
-        return Cache(tuple(map(keep, cache.keys)), tuple(map(keep, cache.values)), length)
+        keys = tuple(map(keep, cache.keys))
+        values = tuple(map(keep, cache.values))
+        return Cache(keys, values, length)
 
     def _mask(
         self, cache: Cache, topology: Topology, positions: Int[Array, " N"]
     ) -> Bool[Array, "N R"]:
-        """Committed rows and ancestors, each within the window."""
+        """The committed rows and the ancestors, each within the window."""
         row = jnp.arange(cache.keys[0].shape[0])
         oldest = positions[:, None] - self.config.window + 1
         above = topology.ancestors() & (positions >= oldest)
-        return jax.lax.dynamic_update_slice_in_dim(
-            (row < cache.length) & (row >= oldest), above, cache.length, axis=1
-        )
+        committed = (row < cache.length) & (row >= oldest)
+        return jax.lax.dynamic_update_slice_in_dim(committed, above, cache.length, axis=1)
 
 
 def subset(
     model: Transformer, params: PyTree, layers: tuple[int, ...]
 ) -> tuple[Transformer, PyTree]:
-    """The model that runs only these blocks of another, sharing its weight arrays.
+    """The model that runs only these blocks of another model, and shares its weight arrays.
+
+    Args:
+      model: the other model.
+      params: its weights.
+      layers: the numbers of the blocks.
+
+    Returns:
+      The model and its weights.
 
     Raises:
       ValueError: a layer is not one of the model's.
@@ -306,17 +328,20 @@ def subset(
             f"layers: expected numbers from 0 to {model.config.layers - 1}, got {layers}"
         )
     blocks = {i: params["blocks"][layer] for i, layer in enumerate(layers)}
-    return Transformer(dataclasses.replace(model.config, layers=len(layers))), {
-        **params,
-        "blocks": blocks,
-    }
+    config = dataclasses.replace(model.config, layers=len(layers))
+    return Transformer(config), {**params, "blocks": blocks}
 
 
 def adapted(model: Transformer, params: PyTree, adapter: PyTree) -> tuple[Transformer, PyTree]:
-    """The model with an affine map between its last block and the final norm: `adapter` holds
-    `kernel` [E, E] and `bias` [E].
+    """The model with an affine map between its last block and the final norm.
+
+    Args:
+      model: the model without the map.
+      params: its weights.
+      adapter: `kernel` [E, E] and `bias` [E].
+
+    Returns:
+      The model and its weights.
     """
-    return Transformer(dataclasses.replace(model.config, adapter=True)), {
-        **params,
-        "adapter": jax.tree.map(jnp.asarray, adapter),
-    }
+    config = dataclasses.replace(model.config, adapter=True)
+    return Transformer(config), {**params, "adapter": jax.tree.map(jnp.asarray, adapter)}

@@ -1,4 +1,7 @@
-"""Verification rules at one node, one per file; a file dropped in here is a rule everywhere."""
+"""Verification rules at one node, one in each file.
+
+A file that is dropped into this folder is a rule everywhere.
+"""
 
 import functools
 import inspect
@@ -7,13 +10,11 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import Array
-from jaxtyping import Float
 
 from specjax import drafting
 from specjax._laws import check_laws
 from specjax._registry import Registry
-from specjax._types import RandomKey
+from specjax._types import RandomKey, SlotLaws
 from specjax.numerics import is_duplicate
 from specjax.rules._base import (
     Certificate,
@@ -50,25 +51,58 @@ names, get, all = RULES.names, RULES.get, RULES.all
 def expected_acceptance(
     rule: Rule,
     p: Law,
-    q: Float[Array, "*slots V"],
+    q: SlotLaws,
     n: int,
     scheme: str,
 ) -> Scalar | None:
-    """The rule's own exact acceptance, or None where it offers none for this scheme and n (see
-    `estimate_acceptance`).
+    """The rule's own exact acceptance, if it states one for this scheme and n.
+
+    Args:
+      rule: any rule.
+      p: target law [V].
+      q: draft law [V]; for the scheme `independent`, one law for each draft, [n, V].
+      n: number of drafts, at least 1.
+      scheme: name of the drafting scheme.
+
+    Returns:
+      P(the emitted token is one of the n drafts), or None if the rule does not state it; see
+      `estimate_acceptance` for the other cases.
+
+    Raises:
+      ValueError: p or q is not a law.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from specjax import rules
+      >>> p, q = jnp.array([0.5, 0.3, 0.2]), jnp.array([0.2, 0.3, 0.5])
+      >>> round(float(rules.expected_acceptance(rules.Greedy(), p, q, 2, "greedy")), 3)
+      0.9
     """
     stated = closed_form(rule, n, scheme)
     return stated(p, q) if stated else None
 
 
 def closed_form(rule: Rule, n: int, scheme: str) -> Callable[[Law, Law], Scalar] | None:
-    """The rule's exact acceptance of n drafts under a scheme, as a function of p and q; None where
-    it states none.
+    """The rule's exact acceptance as a function of p and q.
+
+    Args:
+      rule: any rule.
+      n: number of drafts, at least 1.
+      scheme: name of the drafting scheme.
+
+    Returns:
+      A function (p, q) -> acceptance, or None if the rule states none for this scheme and n. The
+      function raises ValueError if the rule returns None although its claims state an acceptance.
+
+    Example:
+      >>> from specjax import rules
+      >>> rules.closed_form(rules.KSeq(), 2, "greedy") is None
+      True
     """
     if not hasattr(rule, "expected_acceptance") or not rule.claims.stated_at(scheme, n):
         return None
 
-    def acceptance(p: Law, q: Float[Array, "*slots V"]) -> Scalar:
+    def acceptance(p: Law, q: SlotLaws) -> Scalar:
         value: Scalar | None = rule.expected_acceptance(p, q, n)
         if value is None:
             raise ValueError(
@@ -83,21 +117,36 @@ def closed_form(rule: Rule, n: int, scheme: str) -> Callable[[Law, Law], Scalar]
 def certificate(
     rule: Rule,
     p: Law,
-    q: Float[Array, "*slots V"],
+    q: SlotLaws,
     n: int,
     scheme: str,
 ) -> Certificate | None:
-    """What the rule's solve reached at this pair of laws, or None where it offers no certificate
-    under this scheme.
+    """The rule's certificate at this pair of laws, if it offers one.
+
+    Args:
+      rule: any rule.
+      p: target law [V].
+      q: draft law [V]; for the scheme `independent`, one law for each draft, [n, V].
+      n: number of drafts, at least 1.
+      scheme: name of the drafting scheme.
+
+    Returns:
+      How near the rule's solve came to the optimum and to p, or None if the rule offers no
+      certificate under this scheme.
+
+    Raises:
+      ValueError: p or q is not a law.
     """
     if not hasattr(rule, "certificate") or scheme not in rule.claims.drafting:
         return None
-    return rule.certificate(p, q, n)
+    found: Certificate = rule.certificate(p, q, n)
+    return found
 
 
 class LawAndAcceptance(NamedTuple):
-    """The law of the emitted token given the drafts, and the rule's exact acceptance; nan where it
-    does not come with the law.
+    """The law of the emitted token given the drafts, and the rule's exact acceptance.
+
+    The acceptance is nan if the rule does not compute it together with the law.
     """
 
     law: Law
@@ -111,7 +160,7 @@ def law_and_acceptance(
     q: Law,
     mask: Mask,
 ) -> LawAndAcceptance:
-    """Both from one solve, where the rule's law is that of `Solves`."""
+    """The law and the exact acceptance, from one solve if the rule is one that `Solves`."""
     if not (isinstance(rule, Solves) and _unwrapped(type(rule)) is _unwrapped(Solves)):
         return LawAndAcceptance(rule.law(tokens, p, q, mask), jnp.full((), jnp.nan, p.dtype))
     solved = rule.solve(p, q, len(tokens), jnp.sum(mask))
@@ -119,7 +168,7 @@ def law_and_acceptance(
 
 
 def _unwrapped(cls: type) -> object:
-    """Its law as it was written, without the checks around it."""
+    """The law of a class as it was written, without the checks around it."""
     return inspect.unwrap(cls.law)  # type: ignore[attr-defined]
 
 
@@ -134,31 +183,48 @@ def estimate_acceptance(
     key: RandomKey,
     rule: Rule,
     p: Law,
-    q: Float[Array, "*slots V"],
+    q: SlotLaws,
     n: int,
     scheme: str,
     samples: int,
 ) -> Estimate:
-    """P(the emitted token is one of the n drafts), at any V and under any scheme, without bias.
+    """Estimate P(the emitted token is one of the n drafts), without bias, at any V.
 
-    The law's mass on the distinct live drafts, averaged over drawn drafts: the token itself is
-    never drawn (Rao-Blackwell).
+    Each sample draws the drafts and takes the law's mass on the distinct live drafts. The emitted
+    token itself is never drawn (Rao-Blackwell).
 
     Args:
-      q: [V]; for the scheme `independent` [n, V].
+      key: typed random key.
+      rule: any rule.
+      p: target law [V].
+      q: draft law [V]; for the scheme `independent`, one law for each draft, [n, V].
+      n: number of drafts, at least 1.
+      scheme: name of the drafting scheme.
       samples: how often the drafts are drawn, at least 2.
 
+    Returns:
+      The mean over the samples and its standard error.
+
     Raises:
-      ValueError: fewer than 2 samples, p or q is seen to be no law, or the rule's proof does not
+      ValueError: there are fewer than 2 samples, p or q is not a law, or the rule's proof does not
         cover this scheme or this n.
 
-    Cost: one law a sample, one after the other, in memory O(V n).
+    Cost: one law for each sample, one after the other, in memory O(V n).
+
+    Example:
+      >>> import jax, jax.numpy as jnp
+      >>> from specjax import rules
+      >>> p, q = jnp.array([0.5, 0.3, 0.2]), jnp.array([0.2, 0.3, 0.5])
+      >>> found = rules.estimate_acceptance(jax.random.key(0), rules.Single(), p, q, 1, "iid", 1000)
+      >>> abs(float(found.mean) - 0.7) < 4 * float(found.standard_error)
+      True
     """
     check_scheme(rule, scheme, n)
     check_laws(p, q, scheme == "independent")
     if samples < 2:
         raise ValueError(f"samples: expected at least 2, got {samples}")
-    return _estimate(key, rule, p, q, n, scheme, samples)
+    found: Estimate = _estimate(key, rule, p, q, n, scheme, samples)
+    return found
 
 
 @functools.partial(jax.jit, static_argnames=("n", "scheme", "samples"))
@@ -166,7 +232,7 @@ def _estimate(
     key: RandomKey,
     rule: Rule,
     p: Law,
-    q: Float[Array, "*slots V"],
+    q: SlotLaws,
     n: int,
     scheme: str,
     samples: int,
@@ -181,10 +247,17 @@ def _estimate(
 
 
 def check_decodes(rule: Rule | type[Rule]) -> None:
-    """Refuse a rule that serves one pair of laws only where laws change from node to node.
+    """Refuse a rule that serves only one pair of laws; in a decode the laws change at every node.
+
+    Args:
+      rule: a rule or its class.
 
     Raises:
       ValueError: the rule holds the plan of one pair.
+
+    Example:
+      >>> from specjax import rules
+      >>> rules.check_decodes(rules.KSeq())
     """
     if rule.claims.per_pair:
         raise ValueError(
@@ -196,8 +269,17 @@ def check_decodes(rule: Rule | type[Rule]) -> None:
 def check_scheme(rule: Rule | type[Rule], scheme: str, n: int) -> None:
     """Refuse a rule outside its proof.
 
+    Args:
+      rule: a rule or its class.
+      scheme: name of the drafting scheme.
+      n: number of drafts.
+
     Raises:
       ValueError: the rule's proof does not cover this scheme or this n.
+
+    Example:
+      >>> from specjax import rules
+      >>> rules.check_scheme(rules.KSeq, "iid", 3)
     """
     claims = rule.claims
     if scheme not in claims.drafting:

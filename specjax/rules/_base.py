@@ -1,4 +1,4 @@
-"""What rule files share: registration, claims, and loading a rule by name or by path."""
+"""Definitions that all rule files share."""
 
 from specjax._laws import register
 from specjax._types import Certificate, Claims, Count, Law, Mask, Rule, Scalar, Solves, Tokens

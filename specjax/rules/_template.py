@@ -1,5 +1,6 @@
-"""One line: the idea. Copy this file to specjax/rules/<name>.py, or anywhere: `specjax audit
-path/to/<name>.py` audits it.
+"""One line: the idea. Copy this file to specjax/rules/<name>.py, or anywhere else.
+
+`specjax audit path/to/<name>.py` audits the copy.
 """
 
 import jax.numpy as jnp
@@ -10,9 +11,11 @@ from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, registe
 
 @register
 class Template(Rule):
-    """One true sentence: what it accepts, and what it draws otherwise.
+    """One true sentence: what the rule accepts, and what it draws otherwise.
 
-    The maths. Cost in V and n. Source: key in references.bib, algorithm number.
+    The mathematics. What is proven.
+
+    Cost: passes over V, as a function of n. Source: key in references.bib, algorithm number.
     """
 
     claims = Claims(
@@ -26,8 +29,9 @@ class Template(Rule):
         q: Law,
         mask: Mask,
     ) -> Law:
-        """[V]: law of the emitted token given the drafts; masked slots must not matter, and every
-        input must give a law.
+        """The law of the emitted token given the drafts, [V].
+
+        Masked slots must not matter, and every input must give a law.
         """
         first = tokens[jnp.argmax(mask)]
         accept = acceptance_probability(p[first], q[first])

@@ -12,11 +12,20 @@ class Hub(Rule):
     """Accepts the pair's other token first, as first draft before as second one, and the hub with
     what the target leaves for it.
 
-    With a = argmax q, Q(i, a) = q_i and Q(a, i) = q_a q_i / (1 - q_a): token i != a is accepted
-    from (i, a) with probability min(1, p_i / q_i), then from (a, i) with min(1, (p_i - q_i)+ / Q(a,
-    i)). The rejected mass is offered to a, that of (a, i) before that of (i, a). Acceptance p_a +
-    sum over the rest of min(p, q / (1 - q_a)): the optimum of the scheme. Cost: some six fused
-    passes over V. Source: sun2024spechub.
+    With a = argmax q, Q(i, a) = q_i and Q(a, i) = q_a q_i / (1 - q_a). A token i != a is accepted
+    from (i, a) with probability min(1, p_i / q_i), and from (a, i) with min(1, (p_i - q_i)+ / Q(a,
+    i)). The rejected mass is offered to a, first that of (a, i) and then that of (i, a). The
+    acceptance is p_a + sum over the rest of min(p, q / (1 - q_a)), which is the optimum of the
+    scheme.
+
+    Cost: some six fused passes over V; n is 2. Source: sun2024spechub.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from specjax import rules
+      >>> p, q = jnp.array([0.5, 0.3, 0.2]), jnp.array([0.2, 0.3, 0.5])
+      >>> round(float(rules.Hub().expected_acceptance(p, q, 2)), 3)
+      0.9
     """
 
     claims = Claims(

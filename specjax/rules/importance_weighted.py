@@ -12,12 +12,23 @@ class ImportanceWeighted(Rule):
     """Picks the draft of largest p/q with probability w, else the first one; then runs the
     one-draft rule with the pick's law r for q.
 
-    p/q counts in cells of a factor e^(1/64); of drafts in one cell the first is picked. r = q + w
-    (r_1 - q), r_1 = q (T^n - U^n) / (T - U) with T, U the q mass of the token's cell and all lower
-    ones, and of the lower ones: lossless for every w, which is set to maximise sum min(p, r), a
-    lower bound on the acceptance: the residual may land on another draft. With a weight for each
-    pair of tokens such a rule attains the optimum, by a linear program; this is its one-weight
-    member. Cost: a scatter of V and some forty passes. Source: khisti2024multidraft, theorem 1.
+    The ratio p/q counts in cells of a factor e^(1/64), and of the drafts in one cell the first is
+    picked. The law of the pick is r = q + w (r_1 - q) with r_1 = q (T^n - U^n) / (T - U). T is the
+    q mass of the token's cell and all lower cells, and U is that of the lower cells alone.
+
+    The rule is lossless for every w. It takes the w that maximises sum min(p, r), which is a lower
+    bound of the acceptance: the residual may also land on another draft. With a weight for each
+    pair of tokens, such a rule attains the optimum by a linear program. This rule is its member
+    with one weight.
+
+    Cost: a scatter of V and some forty passes. Source: khisti2024multidraft, theorem 1.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from specjax import rules
+      >>> p, q = jnp.array([0.5, 0.3, 0.2]), jnp.array([0.2, 0.3, 0.5])
+      >>> round(float(rules.ImportanceWeighted().expected_acceptance(p, q, 2)), 3)
+      0.86
     """
 
     claims = Claims(

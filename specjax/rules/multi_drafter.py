@@ -13,9 +13,18 @@ class MultiDrafter(Rule):
     """Tries the drafts in turn, each against its own law: accepts x_i with probability min(1,
     r_i/q_i); r_1 = p, r_{i+1} ~ (r_i - q_i)+.
 
-    Every residual is (p - c_i)+ / Z_i with c_1 = 0, c_{i+1} = c_i + Z_i q_i, so that acceptance is
-    1 - Z_{n+1}, the product of the 1 - sum min(r_i, q_i). The order of the drafters matters. Cost:
-    n passes over V. Source: miao2024specinfer, algorithm 2.
+    Every residual is (p - c_i)+ / Z_i with c_1 = 0 and c_{i+1} = c_i + Z_i q_i. The probability
+    that no draft is accepted is therefore Z_{n+1}, the product of the 1 - sum min(r_i, q_i). The
+    acceptance is 1 - Z_{n+1}. The order of the drafters matters.
+
+    Cost: n passes over V. Source: miao2024specinfer, algorithm 2.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from specjax import rules
+      >>> p, q = jnp.array([0.5, 0.3, 0.2]), jnp.array([[0.2, 0.3, 0.5], [0.6, 0.2, 0.2]])
+      >>> round(float(rules.MultiDrafter().expected_acceptance(p, q, 2)), 3)
+      0.88
     """
 
     claims = Claims(

@@ -10,8 +10,16 @@ from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, registe
 class NaiveFirst(Rule):
     """Runs the one-draft rule on the first live draft; its residual may still land on a later one.
 
-    Acceptance sum min(p, q) + sum (p - q)+ (1 - (1 - q)^(n-1)). Cost: one pass over V. Source:
-    chen2024sequoia (naive tree).
+    The acceptance is sum min(p, q) + sum (p - q)+ (1 - (1 - q)^(n-1)).
+
+    Cost: one pass over V. Source: chen2024sequoia (naive tree).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from specjax import rules
+      >>> p, q = jnp.array([0.5, 0.3, 0.2]), jnp.array([0.2, 0.3, 0.5])
+      >>> round(float(rules.NaiveFirst().expected_acceptance(p, q, 2)), 3)
+      0.76
     """
 
     claims = Claims(

@@ -1,8 +1,6 @@
 """Ignore the drafts."""
 
-from jax import Array
-from jaxtyping import Float
-
+from specjax._types import SlotLaws
 from specjax.numerics import total
 from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, register
 
@@ -11,8 +9,16 @@ from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, registe
 class NaiveMembership(Rule):
     """Draws Y from p without looking at the drafts and accepts if Y is one of them.
 
-    Acceptance under iid drafts sum p (1 - (1 - q)^n). Cost: none beyond the draw. Source:
-    miao2024specinfer (naive sampling).
+    Under iid drafts the acceptance is sum p (1 - (1 - q)^n).
+
+    Cost: none beyond the draw of Y. Source: miao2024specinfer (naive sampling).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from specjax import rules
+      >>> p, q = jnp.array([0.5, 0.3, 0.2]), jnp.array([0.2, 0.3, 0.5])
+      >>> round(float(rules.NaiveMembership().expected_acceptance(p, q, 2)), 3)
+      0.483
     """
 
     claims = Claims(
@@ -27,7 +33,7 @@ class NaiveMembership(Rule):
         self,
         tokens: Tokens,
         p: Law,
-        q: Float[Array, "*slots V"],
+        q: SlotLaws,
         mask: Mask,
     ) -> Law:
         return p

@@ -1,4 +1,4 @@
-"""EAGLE's recursion on deterministic drafts."""
+"""EAGLE's rule for deterministic drafts."""
 
 from specjax.bounds import top_n
 from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, register
@@ -9,10 +9,19 @@ class OneHot(Rule):
     """Recursive rejection in which the law of each draft counts as one-hot: accepts x_1 with
     probability p(x_1), else drops it from p.
 
-    The i-th draft is accepted with probability p(x_i) / (1 - p(x_1) - .. - p(x_{i-1})), given that
-    it is reached with probability 1 - p(x_1) - .. - p(x_{i-1}): the products telescope to p(x_i),
-    and the law of the emitted token, given the drafts, is p. Acceptance p(S), S the drafted set:
-    the optimum of the scheme. Cost: none beyond the draw. Source: li2024eagle.
+    Draft i is reached with probability 1 - p(x_1) - .. - p(x_{i-1}). It is then accepted with
+    probability p(x_i) / (1 - p(x_1) - .. - p(x_{i-1})). The products telescope to p(x_i), so that
+    the law of the emitted token, given the drafts, is p. With S the drafted set, the acceptance is
+    p(S), which is the optimum of the scheme.
+
+    Cost: none beyond the draw of the token. Source: li2024eagle.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from specjax import rules
+      >>> p, q = jnp.array([0.5, 0.3, 0.2]), jnp.array([0.2, 0.3, 0.5])
+      >>> round(float(rules.OneHot().expected_acceptance(p, q, 2)), 3)
+      0.5
     """
 
     claims = Claims(

@@ -16,11 +16,22 @@ class Optimal(LevelRule):
     it is high enough.
 
     The levels are uniform on [0, 1] and independent, so that a unit of q mass at level m is given n
-    m^(n-1). Tokens that would be given more than p swap levels with lower ones that would be given
-    less; below the level at which alpha* is spent nothing is accepted. Attains alpha* to rounding
-    where V <= 512, and up to the width of its nodes of p/q beyond; lossless whatever the nodes are.
+    m^(n-1). Tokens that would be given more than p swap levels with lower tokens that would be
+    given less. Below the level at which alpha* is spent nothing is accepted.
+
+    For V <= 512 the rule attains alpha* to rounding; for larger V it attains alpha* up to the width
+    of its nodes of p/q. It is lossless for all nodes. The proof stands in
+    solvers/levels/exchange.py.
+
     Cost: a search of every token among 256 nodes, no sort of V. Source: specjax2026, after
-    hu2025towards. The proof stands in solvers/levels/exchange.py.
+    hu2025towards.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from specjax import rules
+      >>> p, q = jnp.array([0.5, 0.3, 0.2]), jnp.array([0.2, 0.3, 0.5])
+      >>> round(float(rules.Optimal().expected_acceptance(p, q, 2)), 3)
+      0.86
     """
 
     claims = Claims(

@@ -13,12 +13,20 @@ class OptimalWithoutReplacement(LevelRule):
     """Picks a draft with a probability proportional to its weight; Newton's method fits the weights
     to the race of the drafts.
 
-    At most 120 kernels a refinement, three refinements, one up to V = 512. Lossless whatever the
-    weights are;
-    the certificate says how far the search came. It claims no optimum: nothing proves that the
-    search ends there (`specjax bench` shows where it does on real contexts). Cost: an evaluation of
-    the race, C x H x n x nodes, and C = 39 linear equations for each kernel. Source: specjax2026,
-    solvers/levels/level_weights.py.
+    At most 120 kernels a refinement, and three refinements, serve V > 512; one refinement serves
+    smaller V. The rule is lossless for all weights, and the certificate says how far the search
+    came. The rule claims no optimum, since nothing proves that the search ends there. `specjax
+    bench` shows where the search does end there on real contexts.
+
+    Cost: an evaluation of the race, C x H x n x nodes, and C = 39 linear equations for each kernel.
+    Source: specjax2026, solvers/levels/level_weights.py.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from specjax import rules
+      >>> p, q = jnp.array([0.5, 0.3, 0.2]), jnp.array([0.2, 0.3, 0.5])
+      >>> round(float(rules.OptimalWithoutReplacement().expected_acceptance(p, q, 1)), 3)
+      0.7
     """
 
     claims = Claims(

@@ -11,9 +11,17 @@ class RecursiveRejection(Rule):
     """Tries the drafts in turn: accepts x_i with probability min(1, r_i/q); r_1 = p, r_{i+1} ~ (r_i
     - q)+; then draws from the last r.
 
-    Every residual is (p - c_i q)+ / Z_i with c_{i+1} = c_i + Z_i, so only two scalars travel from
-    draft to draft. Acceptance 1 - prod_i (1 - sum min(r_i, q)). Cost: n fused passes over V.
-    Source: miao2024specinfer, algorithm 2.
+    Every residual is (p - c_i q)+ / Z_i with c_{i+1} = c_i + Z_i, so that only two scalars travel
+    from draft to draft. The acceptance is 1 - prod_i (1 - sum min(r_i, q)).
+
+    Cost: n fused passes over V. Source: miao2024specinfer, algorithm 2.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from specjax import rules
+      >>> p, q = jnp.array([0.5, 0.3, 0.2]), jnp.array([0.2, 0.3, 0.5])
+      >>> round(float(rules.RecursiveRejection().expected_acceptance(p, q, 2)), 3)
+      0.76
     """
 
     claims = Claims(

@@ -22,8 +22,17 @@ class RecursiveRejectionWithoutReplacement(Rule):
     is tried.
 
     A token that was never drafted has the residual (p - c_i q)+ / Z_i with c_{i+1} = c_i + Z_i / (q
-    mass left); a rejected draft keeps the c of its own trial. Cost: n + 1 fused passes over V.
-    Source: jeon2024recursive, algorithm 1.
+    mass left). A rejected draft keeps the c of its own trial.
+
+    Cost: n + 1 fused passes over V. Source: jeon2024recursive, algorithm 1.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from specjax import rules
+      >>> p, q = jnp.array([0.5, 0.3, 0.2]), jnp.array([0.2, 0.3, 0.5])
+      >>> rule = rules.RecursiveRejectionWithoutReplacement()
+      >>> round(float(rule.expected_acceptance(p, q, 2)), 3)
+      0.82
     """
 
     claims = Claims(
@@ -81,8 +90,9 @@ class RecursiveRejectionWithoutReplacement(Rule):
         )
 
     def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:
-        """For one or two drafts; from the third on no formula is known: use
-        `rules.estimate_acceptance`.
+        """The exact acceptance of one or two drafts.
+
+        From the third draft on no formula is known; `rules.estimate_acceptance` estimates it.
 
         Raises:
           ValueError: n is above 2.

@@ -11,8 +11,16 @@ from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, registe
 class Single(Rule):
     """Accepts the draft with probability min(1, p/q), else draws from the residual (p - q)+.
 
-    Acceptance sum min(p, q), the optimum for one draft. Cost: one pass over V. Source:
-    leviathan2023fast, algorithm 1.
+    The acceptance is sum min(p, q), the optimum for one draft.
+
+    Cost: one pass over V. Source: leviathan2023fast, algorithm 1.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from specjax import rules
+      >>> p, q = jnp.array([0.5, 0.3, 0.2]), jnp.array([0.2, 0.3, 0.5])
+      >>> round(float(rules.Single().expected_acceptance(p, q, 1)), 3)
+      0.7
     """
 
     claims = Claims(

@@ -3,6 +3,7 @@
 from jax import Array
 from jaxtyping import Float
 
+from specjax._types import SlotLaws
 from specjax.rules._base import Claims, Law, Mask, Rule, Tokens, register
 
 
@@ -12,8 +13,16 @@ class Transport(Rule):
     scheme).
 
     `plan` [V, ..., V, V] holds the law for every tuple of drafts, as `theory.lp.plan` computes it.
-    Attains the optimum; n is the plan's, so no slot may be masked. Cost: one row of V; the plan
-    itself needs V^n <= 1e5. Source: sun2023spectr, section 4.
+    The rule attains the optimum. n is that of the plan, so that no slot may be masked.
+
+    Cost: one row of V; the plan itself needs V^n <= 1e5. Source: sun2023spectr, section 4.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from specjax import rules
+      >>> p, plan = jnp.array([0.5, 0.5]), jnp.array([[1.0, 0.0], [0.5, 0.5]])
+      >>> rules.Transport(plan).law(jnp.array([1]), p, p, jnp.ones(1, bool)).tolist()
+      [0.5, 0.5]
     """
 
     claims = Claims(
@@ -29,7 +38,7 @@ class Transport(Rule):
         self,
         tokens: Tokens,
         p: Law,
-        q: Float[Array, "*slots V"],
+        q: SlotLaws,
         mask: Mask,
     ) -> Law:
         return self.plan[tuple(tokens)]

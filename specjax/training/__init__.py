@@ -1,3 +1,1 @@
-"""Training: objectives, a small loop with held-out evaluation, and the recipe of the embedded
-pair.
-"""
+"""Training: objectives, a small loop with held-out evaluation, and the embedded pair's recipe."""

@@ -1,8 +1,8 @@
-"""The recipe of the pair `bytes`: a byte-level target on Shakespeare, a draft distilled from it,
-both embedded as float16.
+"""The recipe of the pair `bytes`, both models of which are embedded as float16.
 
-Run with `python -m specjax.training.bytes`; takes about half an hour on two cores and is
-deterministic given the seed.
+The target is a byte-level model on Shakespeare, and the draft is distilled from it. Run with
+`python -m specjax.training.bytes`. It takes about half an hour on two cores, and is deterministic
+given the seed.
 """
 
 import dataclasses
@@ -11,8 +11,7 @@ import platform
 from pathlib import Path
 
 import jax
-from jax import Array
-from jaxtyping import Int, PyTree
+from jaxtyping import PyTree
 
 from specjax.models import packed
 from specjax.models._cache import cache_folder
@@ -20,6 +19,7 @@ from specjax.models.pairs import bytes as pair
 from specjax.training import evaluation, text
 from specjax.training.loop import Schedule, train
 from specjax.training.objectives import cross_entropy, distillation
+from specjax.training.text import Windows
 
 TARGET_SCHEDULE = Schedule(steps=1400, batch=24, learning_rate=0.02, every=350)
 DRAFT_SCHEDULE = Schedule(steps=800, batch=24, learning_rate=0.02, every=400, seed=1)
@@ -27,7 +27,7 @@ CHECK_WINDOWS = 128
 
 
 def rounded(params: PyTree) -> PyTree:
-    """Weights as they are embedded: through float16."""
+    """Weights as they are embedded: rounded to float16."""
     return jax.tree.map(lambda x: x.astype("float16").astype("float32"), params)
 
 
@@ -60,8 +60,8 @@ def main() -> None:
     write(pair.DATA, target, rounded(draft), held_out, target_history, draft_history)
 
 
-def figures(target: PyTree, draft: PyTree, windows: Int[Array, "B T"]) -> dict[str, float]:
-    """What the pair attains on held-out windows."""
+def figures(target: PyTree, draft: PyTree, windows: Windows) -> dict[str, float]:
+    """The figures that the pair attains on held-out windows."""
     return {
         "windows": len(windows),
         "target_bits_per_byte": evaluation.bits(pair.TARGET, target, windows),
@@ -77,8 +77,9 @@ def write(
     held_out: list[bytes],
     *histories: list[tuple[int, float]],
 ) -> None:
-    """Put weights, held-out text and record into a folder; the record holds figures of exactly
-    these weights.
+    """Write weights, held-out text and record into a folder.
+
+    The record holds figures of exactly these weights.
     """
     windows = text.strided(text.as_tokens(b"".join(held_out)), TARGET_SCHEDULE.window)
     record = {

@@ -7,18 +7,19 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import Array
-from jaxtyping import Float, Int, PyTree
+from jaxtyping import Float, PyTree
 
 from specjax.models.transformer import Transformer
 from specjax.training.objectives import overlap
+from specjax.training.text import Windows
 
 BATCH = 32
 
 
 def _mean(
-    figure: Callable[[PyTree, Int[Array, "B T"]], Float[Array, "B S"]],
+    figure: Callable[[PyTree, Windows], Float[Array, "B S"]],
     params: PyTree,
-    windows: Int[Array, "B T"],
+    windows: Windows,
 ) -> float:
     jitted = jax.jit(figure)
     half = (windows.shape[1] - 1) // 2
@@ -28,13 +29,13 @@ def _mean(
     return float(np.concatenate(parts)[:, half:].mean(dtype=np.float64))
 
 
-def bits(model: Transformer, params: PyTree, windows: Int[Array, "B T"]) -> float:
+def bits(model: Transformer, params: PyTree, windows: Windows) -> float:
     """Cross entropy in bits per token."""
 
-    def figure(params: PyTree, batch: Int[Array, "B T"]) -> Float[Array, "B S"]:
-        return optax.softmax_cross_entropy_with_integer_labels(
-            model.forward(params, batch[:, :-1]), batch[:, 1:]
-        ) / jnp.log(2)
+    def figure(params: PyTree, batch: Windows) -> Float[Array, "B S"]:
+        logits = model.forward(params, batch[:, :-1])
+        nats: Array = optax.softmax_cross_entropy_with_integer_labels(logits, batch[:, 1:])
+        return nats / jnp.log(2)
 
     return _mean(figure, params, windows)
 
@@ -44,17 +45,13 @@ def mean_overlap(
     p_params: PyTree,
     q: Transformer,
     q_params: PyTree,
-    windows: Int[Array, "B T"],
+    windows: Windows,
 ) -> float:
     """Mean of sum min(p, q) over contexts of the text."""
 
-    def figure(params: tuple[PyTree, PyTree], batch: Int[Array, "B T"]) -> Float[Array, "B S"]:
-        return overlap(
-            *(
-                model.forward(weights, batch[:, :-1])
-                for model, weights in zip((p, q), params, strict=True)
-            )
-        )
+    def figure(params: tuple[PyTree, PyTree], batch: Windows) -> Float[Array, "B S"]:
+        contexts = batch[:, :-1]
+        return overlap(p.forward(params[0], contexts), q.forward(params[1], contexts))
 
     return _mean(figure, (p_params, q_params), windows)
 
@@ -64,15 +61,15 @@ def mean_divergence(
     p_params: PyTree,
     q: Transformer,
     q_params: PyTree,
-    windows: Int[Array, "B T"],
+    windows: Windows,
 ) -> float:
     """Mean KL(p || q) in nats over contexts of the text."""
 
-    def figure(params: tuple[PyTree, PyTree], batch: Int[Array, "B T"]) -> Float[Array, "B S"]:
-        log_p, log_q = (
-            jax.nn.log_softmax(model.forward(weights, batch[:, :-1]))
-            for model, weights in zip((p, q), params, strict=True)
-        )
-        return optax.losses.kl_divergence_with_log_targets(log_q, log_p)
+    def figure(params: tuple[PyTree, PyTree], batch: Windows) -> Float[Array, "B S"]:
+        contexts = batch[:, :-1]
+        log_p = jax.nn.log_softmax(p.forward(params[0], contexts))
+        log_q = jax.nn.log_softmax(q.forward(params[1], contexts))
+        divergence: Array = optax.losses.kl_divergence_with_log_targets(log_q, log_p)
+        return divergence
 
     return _mean(figure, (p_params, q_params), windows)

@@ -1,5 +1,6 @@
-"""A small training loop: muon for matrices, adam for the rest, warmup and linear decay, the best
-weights kept.
+"""A small training loop that keeps the best weights.
+
+Muon trains matrices and adam the rest, with warmup and linear decay.
 """
 
 import dataclasses
@@ -12,6 +13,7 @@ from jax import Array
 from jaxtyping import Int, PyTree
 from rich.progress import track
 
+from specjax._types import Index
 from specjax.models import checkpoints
 from specjax.training.objectives import Objective
 from specjax.training.text import draw
@@ -22,11 +24,14 @@ class Schedule:
     """How long and how fast to train.
 
     Attributes:
-      steps, batch, window: number of updates, windows per update, contexts per window.
-      learning_rate, warmup: peak rate, and the number of steps until it is reached; it then falls
-        linearly to zero.
-      every, patience: steps between held-out evaluations, and how many of them may pass without a
-        new best.
+      steps: number of updates.
+      batch: number of windows for each update.
+      window: number of contexts in each window.
+      learning_rate: the peak rate.
+      warmup: number of steps until the peak is reached; the rate then falls linearly to zero.
+      every: number of steps between held-out evaluations.
+      patience: number of evaluations that may pass without a new best.
+      seed: of the weights and the windows.
     """
 
     steps: int
@@ -62,18 +67,26 @@ def train(
     schedule: Schedule,
     folder: Path,
 ) -> tuple[PyTree, list[tuple[int, float]]]:
-    """Minimise an objective on windows of `tokens`; returns the best weights and the held-out
-    losses (step, loss).
+    """Minimise an objective on windows of `tokens`.
 
-    The best weights so far lie in `folder`. Stops when `patience` evaluations bring no new best.
-    Deterministic given the seed.
+    The best weights so far lie in `folder`. Training stops if `patience` evaluations bring no new
+    best. It is deterministic given the seed.
+
+    Args:
+      objective: the loss of weights on windows.
+      params: the weights to begin with.
+      tokens: token ids of the training text.
+      held_out: the loss of weights on held-out text.
+      schedule: how long and how fast to train.
+      folder: the folder of the checkpoint.
+
+    Returns:
+      The best weights, and the held-out losses as pairs (step, loss).
     """
     chain = optimizer(schedule, params)
 
     @jax.jit
-    def update(
-        params: PyTree, state: optax.OptState, step: Int[Array, ""]
-    ) -> tuple[PyTree, optax.OptState]:
+    def update(params: PyTree, state: optax.OptState, step: Index) -> tuple[PyTree, optax.OptState]:
         key = jax.random.fold_in(jax.random.key(schedule.seed), step)
         gradient = jax.grad(objective)(params, draw(key, tokens, schedule.batch, schedule.window))
         change, state = chain.update(gradient, state, params)

@@ -1,6 +1,4 @@
-"""What training minimises, in nats per token: the next token's cross entropy, and the distance of a
-draft from its target.
-"""
+"""What training minimises, in nats for each token."""
 
 from collections.abc import Callable
 
@@ -8,33 +6,37 @@ import jax
 import jax.numpy as jnp
 import optax
 from jax import Array
-from jaxtyping import Float, Int, PyTree
+from jaxtyping import Float, PyTree
 
 from specjax._types import Scalar
 from specjax.models.transformer import Transformer
+from specjax.training.text import Windows
 
-Objective = Callable[[PyTree, Int[Array, "B T"]], Scalar]
+Objective = Callable[[PyTree, Windows], Scalar]
 
 
 def cross_entropy(model: Transformer) -> Objective:
-    """Mean -log p(next token) of a model."""
+    """The mean -log p(next token) of a model."""
 
-    def loss(params: PyTree, windows: Int[Array, "B T"]) -> Scalar:
+    def loss(params: PyTree, windows: Windows) -> Scalar:
         logits = model.forward(params, windows[:, :-1])
-        return optax.softmax_cross_entropy_with_integer_labels(logits, windows[:, 1:]).mean()
+        losses = optax.softmax_cross_entropy_with_integer_labels(logits, windows[:, 1:])
+        return jnp.mean(losses)
 
     return loss
 
 
 def distillation(draft: Transformer, target: Transformer, target_params: PyTree) -> Objective:
-    """Mean KL(p || q) of the draft's laws q from the target's laws p on the same contexts; its
-    gradient is zero at p = q.
+    """The mean KL(p || q) of the draft's laws q from the target's laws p on the same contexts.
+
+    Its gradient is zero at p = q.
     """
 
-    def loss(params: PyTree, windows: Int[Array, "B T"]) -> Scalar:
+    def loss(params: PyTree, windows: Windows) -> Scalar:
         p = jax.nn.log_softmax(target.forward(target_params, windows[:, :-1]))
         q = jax.nn.log_softmax(draft.forward(params, windows[:, :-1]))
-        return optax.losses.kl_divergence_with_log_targets(q, jax.lax.stop_gradient(p)).mean()
+        losses = optax.losses.kl_divergence_with_log_targets(q, jax.lax.stop_gradient(p))
+        return jnp.mean(losses)
 
     return loss
 

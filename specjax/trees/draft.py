@@ -1,5 +1,6 @@
-"""The drawn tree and the verdict on it: what drafters hand to verifiers, and verifiers to the
-decoding loop.
+"""The drawn tree and the verdict on it.
+
+Drafters hand a `Draft` to verifiers, and verifiers hand a `Verdict` to the decoding loop.
 """
 
 import dataclasses
@@ -9,13 +10,14 @@ import jax
 from jax import Array
 from jaxtyping import Float, Int
 
+from specjax._types import DepthInts, Index
 from specjax.trees.topology import Topology
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Draft:
-    """One object, so that the q that is verified is the q that was sampled.
+    """A drawn tree: one object, so that the q that is verified is the q that was sampled.
 
     Attributes:
       topology: the tree; `active` marks the nodes that were drawn.
@@ -36,10 +38,10 @@ class Verdict(NamedTuple):
     Attributes:
       tokens: [D + 1], the accepted drafts, then one token of the target; rows from `length` on are
         0.
-      length: number of emitted tokens, from 1 to D + 1; 0 only of a text that is done.
-      path: [D + 1], the nodes visited: ROOT, then the accepted nodes; NO_NODE from `length` on.
+      length: number of emitted tokens, from 1 to D + 1; 0 only for a text that is done.
+      path: [D + 1], the visited nodes: ROOT, then the accepted nodes; NO_NODE from `length` on.
     """
 
-    tokens: Int[Array, " D+1"]
-    length: Int[Array, ""]
-    path: Int[Array, " D+1"]
+    tokens: DepthInts
+    length: Index
+    path: DepthInts

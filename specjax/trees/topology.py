@@ -1,6 +1,4 @@
-"""The shape of a draft tree as arrays: constants from builders, or traced arrays of the same
-shapes.
-"""
+"""The shape of a draft tree as arrays: constants from builders, or traced arrays alike."""
 
 import dataclasses
 
@@ -11,6 +9,8 @@ from jax import Array
 from jaxtyping import Bool, Int
 
 AnyArray = Array | np.ndarray
+NodeInts = Int[AnyArray, " N"]
+NodeFlags = Bool[AnyArray, " N"]
 
 ROOT = 0
 NO_NODE = -1
@@ -26,15 +26,21 @@ class Topology:
       depth: [N], depth[0] = 0.
       children: [N, W], padded with NO_NODE.
       active: [N], false at nodes that were never drawn.
-      levels: static, first node of each level and N at the end; D = len(levels) - 2. Where only the
-        drafts settle that, the last node at which each level may begin.
+      levels: static, first node of each level and N at the end; D = len(levels) - 2. If only the
+        drafts settle where a level begins, the entry is the last node at which it may begin.
       arities: static, the numbers of children that may occur, ascending.
+
+    Example:
+      >>> from specjax import trees
+      >>> tree = trees.full(2, 2)
+      >>> tree.nodes, tree.width, tree.height, tree.parents.tolist()
+      (7, 2, 2, [-1, 0, 0, 1, 1, 2, 2])
     """
 
-    parents: Int[AnyArray, " N"]
-    depth: Int[AnyArray, " N"]
+    parents: NodeInts
+    depth: NodeInts
     children: Int[AnyArray, "N W"]
-    active: Bool[AnyArray, " N"]
+    active: NodeFlags
     levels: tuple[int, ...] = dataclasses.field(metadata={"static": True})
     arities: tuple[int, ...] = dataclasses.field(metadata={"static": True})
 
@@ -54,7 +60,10 @@ class Topology:
         return len(self.levels) - 2
 
     def ancestors(self) -> Bool[Array, "N N"]:
-        """[i, j] is true where j lies on the path from the root to i, i itself included."""
+        """The matrix that is true at [i, j] if j is i or lies on the path from the root to i.
+
+        Cost: N^2 bits for each doubling of the depth.
+        """
         reach = jnp.eye(self.nodes, dtype=bool)
         up = jnp.maximum(self.parents, ROOT)
         for _ in range(self.height.bit_length()):
@@ -76,10 +85,21 @@ class Topology:
 
 
 def from_parents(parents: list[int]) -> Topology:
-    """The tree in which node i hangs under parents[i]; parents[0] = NO_NODE, nodes in level order.
+    """The tree in which node i hangs under parents[i].
+
+    Args:
+      parents: parents[0] = NO_NODE, then the parent of each node, in level order.
+
+    Returns:
+      The tree, all of its nodes active.
 
     Raises:
       ValueError: the list is not a tree in level order.
+
+    Example:
+      >>> from specjax import trees
+      >>> trees.from_parents([-1, 0, 0, 1]).children.tolist()
+      [[1, 2], [3, -1], [-1, -1], [-1, -1]]
     """
     if (
         not parents
@@ -106,10 +126,21 @@ def from_parents(parents: list[int]) -> Topology:
 
 
 def full(*branching: int) -> Topology:
-    """Every node at depth d has branching[d] children: full(2, 2) is the binary tree of depth 2.
+    """The tree in which every node at depth d has branching[d] children.
+
+    Args:
+      branching: the number of children at each depth, each at least 1.
+
+    Returns:
+      The tree.
 
     Raises:
       ValueError: a branching number is below 1.
+
+    Example:
+      >>> from specjax import trees
+      >>> trees.full(2, 2).nodes
+      7
     """
     if any(b < 1 for b in branching):
         raise ValueError(f"branching: expected numbers >= 1, got {branching}")
@@ -123,21 +154,58 @@ def full(*branching: int) -> Topology:
 
 
 def chain(depth: int) -> Topology:
-    """One path of `depth` drafts; chain(0) is the root alone."""
+    """One path of drafts.
+
+    Args:
+      depth: the number of drafts; 0 gives the root alone.
+
+    Returns:
+      The tree.
+
+    Example:
+      >>> from specjax import trees
+      >>> trees.chain(3).parents.tolist()
+      [-1, 0, 1, 2]
+    """
     return full(*[1] * depth)
 
 
 def star(n: int) -> Topology:
-    """n drafts at one node."""
+    """Several drafts at one node.
+
+    Args:
+      n: the number of drafts, at least 1.
+
+    Returns:
+      The tree.
+
+    Raises:
+      ValueError: n is below 1.
+
+    Example:
+      >>> from specjax import trees
+      >>> trees.star(3).parents.tolist()
+      [-1, 0, 0, 0]
+    """
     return full(n)
 
 
 def branching(*counts: int) -> Topology:
-    """Node i, in level order, has counts[i] children; those beyond the list have none: branching(2,
-    1) is a root with 2 children, 1 below.
+    """The tree in which node i has counts[i] children.
+
+    Args:
+      counts: the number of children of each node, in level order; nodes beyond the list have none.
+
+    Returns:
+      The tree.
 
     Raises:
-      ValueError: a count is below 0, or stands where there is no node.
+      ValueError: a count is below 0, or stands for a node that is not there.
+
+    Example:
+      >>> from specjax import trees
+      >>> trees.branching(2, 1).parents.tolist()
+      [-1, 0, 0, 1]
     """
     parents = [NO_NODE]
     for node, count in enumerate(counts):
@@ -153,8 +221,19 @@ def branching(*counts: int) -> Topology:
 def parse(text: str) -> Topology:
     """The tree named by `chain:D`, `star:N`, `full:b1,b2,...` or `branching:c0,c1,...`.
 
+    Args:
+      text: a name of one of these forms.
+
+    Returns:
+      The tree.
+
     Raises:
-      ValueError: the text is none of these.
+      ValueError: the text has none of these forms.
+
+    Example:
+      >>> from specjax import trees
+      >>> trees.parse("full:2,2") == trees.full(2, 2)
+      True
     """
     kind, _, numbers = text.partition(":")
     builders = {

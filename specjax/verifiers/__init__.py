@@ -1,7 +1,7 @@
-"""Verifiers: how a whole draft tree is accepted. One per file."""
+"""Verifiers: how a whole draft tree is accepted, one in each file."""
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 
 from specjax._registry import Registry
 from specjax.trees import Draft, Topology, Verdict
@@ -19,13 +19,23 @@ names, get, all = VERIFIERS.names, VERIFIERS.get, VERIFIERS.all
 
 
 def check_covers(verifier: Verifier, scheme: str, topology: Topology) -> None:
-    """Refuse a tree outside a verifier's proof. Of one that lifts a node rule, the rule's claims
-    are the caller's to check.
+    """Refuse a tree outside a verifier's proof.
+
+    For a verifier that lifts a node rule, the caller checks the rule's claims. Other errors of the
+    law are not caught. Other errors of the walk are left to the caller who runs it.
+
+    Args:
+      verifier: any verifier.
+      scheme: name of the drafting scheme.
+      topology: the tree.
 
     Raises:
-      ValueError: its claims do not cover the scheme, its law refuses the tree, or its walk takes
-        uniforms of one word. Whatever else the law raises is not caught, and what else the walk
-        raises is left to who runs it.
+      ValueError: the claims do not cover the scheme, the law refuses the tree, or the walk takes
+        uniforms of one word.
+
+    Example:
+      >>> from specjax import trees, verifiers
+      >>> verifiers.check_covers(verifiers.Block(), "iid", trees.chain(3))
     """
     if node_rule(verifier) is None:
         check_scheme(verifier.name, verifier.claims, scheme)
@@ -33,8 +43,8 @@ def check_covers(verifier: Verifier, scheme: str, topology: Topology) -> None:
     def law(tokens: jax.Array, p: jax.Array, q: jax.Array) -> jax.Array:
         return verifier.law(Draft(topology, tokens, q, scheme), p)
 
-    rows = jax.ShapeDtypeStruct((topology.nodes, SOME), jnp.float32)
-    tokens = jax.ShapeDtypeStruct((topology.nodes,), jnp.int32)
+    rows = np.zeros((topology.nodes, SOME), np.float32)
+    tokens = np.zeros(topology.nodes, np.int32)
     jax.eval_shape(law, tokens, rows, rows)
     if callable(getattr(verifier, "walk", None)):
         _check_walk(verifier, scheme, topology, tokens, rows)
@@ -44,10 +54,10 @@ def _check_walk(
     verifier: Verifier,
     scheme: str,
     topology: Topology,
-    tokens: jax.ShapeDtypeStruct,
-    rows: jax.ShapeDtypeStruct,
+    tokens: np.ndarray,
+    rows: np.ndarray,
 ) -> None:
-    """Refuse a walk written for uniforms [N + 1], as they were before they had two words."""
+    """Refuse a walk that takes uniforms [N + 1]; uniforms have two words."""
 
     def walks(words: tuple[int, ...]) -> bool:
         def walk(
@@ -58,22 +68,13 @@ def _check_walk(
         ) -> Verdict:
             return verifier.walk(uniforms, Draft(topology, tokens, q, scheme), p).verdict
 
+        uniforms = np.zeros((topology.nodes + 1, *words), np.float32)
         try:
-            verdict = jax.eval_shape(
-                walk,
-                jax.ShapeDtypeStruct((topology.nodes + 1, *words), jnp.float32),
-                tokens,
-                rows,
-                rows,
-            )
+            verdict = jax.eval_shape(walk, uniforms, tokens, rows, rows)
         except Exception:
             return False
         steps = (topology.height + 1,)
-        return (verdict.tokens.shape, verdict.length.shape, verdict.path.shape) == (
-            steps,
-            (),
-            steps,
-        )
+        return tuple(jax.tree.map(np.shape, verdict)) == (steps, (), steps)
 
     if not walks((2,)) and walks(()):
         raise ValueError(

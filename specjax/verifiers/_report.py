@@ -1,4 +1,4 @@
-"""What happened at the nodes of a walk, beside what theory expects there."""
+"""What happened at the nodes of a walk, together with the theory there."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -11,117 +11,180 @@ from jax import Array
 from jaxtyping import Bool, Float, Int
 
 from specjax import bounds
-from specjax._types import Count, Law, Rule, Solves
+from specjax._types import (
+    Count,
+    DepthFloats,
+    DepthInts,
+    Index,
+    Law,
+    NodeLaws,
+    PerNode,
+    Rule,
+    Solves,
+)
 from specjax.rules import certificate, expected_acceptance
 from specjax.trees import NO_NODE, Draft
 from specjax.verifiers._base import Verifier, Walk
 
 
 class NodeReport(NamedTuple):
-    """One row per depth; where the walk proposed nothing, the law mass is 0 and what theory says is
-    nan.
+    """What a walk saw at each depth, and what theory expects there.
 
-    Of a verifier without a node rule only `proposed` and `hit` are known: all else is nan.
+    If the walk proposed nothing, the law mass is 0 and the theory is nan. For a verifier without a
+    node rule only `proposed` and `hit` are known; all other fields are nan.
 
     Attributes:
-      proposed, law_mass: as in `Walk`.
+      proposed: as in `Walk`.
       hit: [D + 1], whether one of the drafts was accepted.
-      expected: [D + 1], the rule's exact acceptance at this (p, q); nan where it offers none.
-      alpha_star: [D + 1], the optimum of the scheme at this (p, q); nan where no bound is known.
-      gap: [D + 1], how far the rule's certificate says that it may be below the optimum; nan where
-        it offers none.
+      law_mass: as in `Walk`.
+      expected: [D + 1], the rule's exact acceptance at this (p, q); nan if it offers none.
+      alpha_star: [D + 1], the optimum of the scheme at this (p, q); nan if no bound is known.
+      gap: [D + 1], how far the rule may be below the optimum by its certificate; nan if it offers
+        none.
     """
 
-    proposed: Int[Array, " D+1"]
+    proposed: DepthInts
     hit: Bool[Array, " D+1"]
-    law_mass: Float[Array, " D+1"]
-    expected: Float[Array, " D+1"]
-    alpha_star: Float[Array, " D+1"]
-    gap: Float[Array, " D+1"]
+    law_mass: DepthFloats
+    expected: DepthFloats
+    alpha_star: DepthFloats
+    gap: DepthFloats
 
 
 def node_rule(verifier: Verifier) -> Rule | None:
-    """The rule that a verifier lifts to the tree; None if it sees whole paths."""
+    """The rule that a verifier lifts to the tree.
+
+    Args:
+      verifier: any verifier.
+
+    Returns:
+      The rule, or None if the verifier sees whole paths.
+
+    Example:
+      >>> from specjax import rules, verifiers
+      >>> verifiers.node_rule(verifiers.TopDown(rules.Single())).name
+      'single'
+    """
     return getattr(verifier, "rule", None)
 
 
 def node_report(
     verifier: Verifier,
     draft: Draft,
-    p: Float[Array, "N V"],
+    p: NodeLaws,
     walk: Walk,
     emitted: Count,
 ) -> NodeReport:
-    """A walk beside theory, up to its last emitted token: a node below is as one never reached.
+    """Report a walk beside theory, up to its last emitted token.
+
+    A node below that token counts as not reached.
 
     Args:
-      p: target laws after each node.
-      emitted: tokens kept of the walk's verdict.
+      verifier: the verifier that made the walk.
+      draft: the drawn tree.
+      p: target laws after each node, [N, V].
+      walk: the walk.
+      emitted: number of tokens kept of the walk's verdict.
 
-    Cost: one bracket of the optimum for each visited node, and an expectation and a certificate
-    where the walk does not bring them.
+    Returns:
+      One row for each depth, [D + 1].
+
+    Cost: one bracket of the optimum for each visited node, and an expectation and a certificate if
+    the walk does not bring them.
     """
-    return jax.tree.map(
-        lambda rows: rows[0], node_reports((verifier,), draft, p, [walk], [emitted])
-    )
+    reports = node_reports((verifier,), draft, p, [walk], [emitted])
+    first: NodeReport = jax.tree.map(lambda rows: rows[0], reports)
+    return first
 
 
 def node_reports(
     verifiers: Sequence[Verifier],
     draft: Draft,
-    p: Float[Array, "N V"],
+    p: NodeLaws,
     walks: Sequence[Walk],
     emitted: Sequence[Count],
 ) -> NodeReport:
-    """`node_report` of R verifiers, [R, D + 1]; the optimum of a node is sought once for all of
-    them.
+    """Report the walks of R verifiers; the optimum at a node is computed once for all of them.
+
+    Args:
+      verifiers: the R verifiers.
+      draft: the drawn tree, which they share.
+      p: target laws after each node, [N, V].
+      walks: the walk of each verifier.
+      emitted: for each verifier, the number of tokens kept of its verdict.
+
+    Returns:
+      The rows of each verifier, [R, D + 1].
     """
     steps = jnp.arange(walks[0].proposed.shape[0])
     seen = [
         jnp.where(steps < length, walk.verdict.path, NO_NODE)
         for walk, length in zip(walks, emitted, strict=True)
     ]
-    best = _brackets(draft, p, visited(jnp.stack(seen), draft.topology.nodes))
+    wanted = visited(jnp.stack(seen), draft.topology.nodes)
+    best = _brackets(draft, p, wanted)
     rows = [
-        _report(*one, draft=draft, p=p, best=best)
-        for one in zip(verifiers, walks, emitted, strict=True)
+        _report(verifier, walk, length, draft, p, best)
+        for verifier, walk, length in zip(verifiers, walks, emitted, strict=True)
     ]
-    return jax.tree.map(lambda *rows: jnp.stack(rows), *rows)
+    reports: NodeReport = jax.tree.map(lambda *rows: jnp.stack(rows), *rows)
+    return reports
 
 
 def visited(paths: Int[Array, "..."], nodes: int) -> Bool[Array, " N"]:
-    """Which of the tree's nodes lie on any of the paths."""
+    """Which of the tree's nodes lie on any of the paths.
+
+    Args:
+      paths: nodes, padded with NO_NODE, in any shape.
+      nodes: the number N of nodes.
+
+    Returns:
+      A mask [N].
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from specjax import verifiers
+      >>> verifiers.visited(jnp.array([[0, 2, -1]]), 4).tolist()
+      [True, False, True, False]
+    """
     return jnp.zeros(nodes, bool).at[paths].max(paths != NO_NODE)
 
 
 class _Best(NamedTuple):
-    """alpha* and the upper end of its bracket, [N] each: nan where nothing is drafted, was visited,
-    or is known.
+    """alpha* and the upper end of its bracket at each node.
+
+    Attributes:
+      value: [N], alpha*; nan if the node has no drafts, was not visited, or has no known optimum.
+      upper: [N], the upper end; nan in the same cases.
     """
 
-    value: Float[Array, " N"]
-    upper: Float[Array, " N"]
+    value: PerNode
+    upper: PerNode
 
 
-def _brackets(draft: Draft, p: Float[Array, "N V"], wanted: Bool[Array, " N"]) -> _Best:
+def _brackets(draft: Draft, p: NodeLaws, wanted: Bool[Array, " N"]) -> _Best:
     """The optimum of the draft's scheme at the wanted nodes that have children."""
     unknown = jnp.full((p.shape[0], 2), jnp.nan, p.dtype)
     if draft.scheme not in bounds.schemes():
-        return _Best(*unknown.T)
+        return _Best(unknown[:, 0], unknown[:, 1])
 
     def value(n: int, p: Law, q: Law) -> Float[Array, " 2"]:
         found = bounds.bracket(p, q, n, draft.scheme)
         return jnp.stack([found.value, found.upper]).astype(p.dtype)
 
-    def look(node: Int[Array, ""], table: Float[Array, "N 2"]) -> Float[Array, "N 2"]:
-        return table.at[node].set(_by_arity(draft, node, value)(p[node], draft.q[node]))
+    def look(node: Index, table: Float[Array, "N 2"]) -> Float[Array, "N 2"]:
+        found = _by_arity(draft, node, value)(p[node], draft.q[node])
+        return table.at[node].set(found)
 
-    wanted = jnp.asarray(wanted & (_children(draft) > 0))
+    wanted = wanted & (_children(draft) > 0)
+
+    def visit(node: Index, table: Float[Array, "N 2"]) -> Array:
+        seen: Array = jax.lax.cond(wanted[node], look, lambda _, table: table, node, table)
+        return seen
+
     inner = draft.topology.levels[-2]  # nothing hangs below the last level
-    table = jax.lax.fori_loop(
-        0, inner, lambda i, table: jax.lax.cond(wanted[i], look, lambda _, t: t, i, table), unknown
-    )
-    return _Best(*table.T)
+    table = jax.lax.fori_loop(0, inner, visit, unknown)
+    return _Best(table[:, 0], table[:, 1])
 
 
 def _report(
@@ -129,7 +192,7 @@ def _report(
     walk: Walk,
     emitted: Count,
     draft: Draft,
-    p: Float[Array, "N V"],
+    p: NodeLaws,
     best: _Best,
 ) -> NodeReport:
     path = walk.verdict.path
@@ -140,57 +203,68 @@ def _report(
     hit = kept & (rows + 1 < walk.verdict.length)
     if rule is None:
         unknown = jnp.full(path.shape, jnp.nan, p.dtype)
-        return NodeReport(proposed, hit, unknown, unknown, unknown, unknown)
-    value, upper = (jnp.where(proposed > 0, ends[path], jnp.nan) for ends in best)
+        return NodeReport(
+            proposed=proposed,
+            hit=hit,
+            law_mass=unknown,
+            expected=unknown,
+            alpha_star=unknown,
+            gap=unknown,
+        )
+    drafted = proposed > 0
     if walk.acceptance is not None and isinstance(rule, Solves):
         stated = [rule.claims.stated_at(draft.scheme, n) for n in _arities(draft)]
-        expected = jnp.where(
-            (proposed > 0) & _per_arity(draft, path, stated), walk.acceptance, jnp.nan
-        )
-        gap = upper - expected if hasattr(rule, "certificate") else jnp.full_like(expected, jnp.nan)
+        known = drafted & jnp.asarray(stated)[_arity_index(draft, path)]
+        expected = jnp.where(known, walk.acceptance, jnp.nan)
+        certified = drafted if hasattr(rule, "certificate") else jnp.zeros_like(drafted)
+        gap = jnp.where(certified, best.upper[path] - expected, jnp.nan)
     else:
-        expected, gap = _stated(rule, draft, p, path, jnp.sum(proposed > 0))
-    return NodeReport(proposed, hit, jnp.where(kept, walk.law_mass, 0), expected, value, gap)
+        expected, gap = _stated(rule, draft, p, path, jnp.sum(drafted))
+    return NodeReport(
+        proposed=proposed,
+        hit=hit,
+        law_mass=jnp.where(kept, walk.law_mass, 0),
+        expected=expected,
+        alpha_star=jnp.where(drafted, best.value[path], jnp.nan),
+        gap=gap,
+    )
 
 
 def _stated(
     rule: Rule,
     draft: Draft,
-    p: Float[Array, "N V"],
+    p: NodeLaws,
     path: Int[Array, " S"],
     depths: Count,
 ) -> tuple[Float[Array, " S"], Float[Array, " S"]]:
-    """The rule's exact acceptance and its certificate's gap at the first nodes of a path, nan for
-    what it does not offer.
+    """The rule's exact acceptance, and its certificate's gap, at the first nodes of a path.
+
+    Both are nan if the rule does not offer them.
     """
 
     def value(n: int, p: Law, q: Law) -> Float[Array, " 2"]:
         expected = expected_acceptance(rule, p, q, n, draft.scheme)
         proof = certificate(rule, p, q, n, draft.scheme)
         known = (expected, None if proof is None else proof.gap)
-        return jnp.stack([jnp.asarray(jnp.nan if x is None else x, p.dtype) for x in known])
+        filled = [jnp.nan if x is None else x for x in known]
+        return jnp.stack([jnp.asarray(x, p.dtype) for x in filled])
 
-    def look(depth: Int[Array, ""], stated: Float[Array, "S 2"]) -> Float[Array, "S 2"]:
+    def look(depth: Index, stated: Float[Array, "S 2"]) -> Float[Array, "S 2"]:
         node = path[depth]
-        return stated.at[depth].set(_by_arity(draft, node, value)(p[node], draft.q[node]))
+        found = _by_arity(draft, node, value)(p[node], draft.q[node])
+        return stated.at[depth].set(found)
 
-    found = jax.lax.fori_loop(0, depths, look, jnp.full((path.shape[0], 2), jnp.nan, p.dtype))
-    return found[:, 0], found[:, 1]
+    unknown = jnp.full((path.shape[0], 2), jnp.nan, p.dtype)
+    stated = jax.lax.fori_loop(0, depths, look, unknown)
+    return stated[:, 0], stated[:, 1]
 
 
 def _by_arity(
-    draft: Draft, node: Int[Array, ""], value: Callable[[int, Law, Law], Array]
+    draft: Draft, node: Index, value: Callable[[int, Law, Law], Array]
 ) -> Callable[[Law, Law], Array]:
-    """The function of (p, q) for as many drafts as the node has."""
-    return functools.partial(
-        jax.lax.switch,
-        _arity_index(draft, node),
-        [functools.partial(value, n) for n in _arities(draft)],
-    )
-
-
-def _per_arity(draft: Draft, path: Int[Array, " S"], stated: list[bool]) -> Bool[Array, " S"]:
-    return jnp.asarray(stated)[_arity_index(draft, path)]
+    """The function of (p, q) for the number of drafts that the node has."""
+    branches = [functools.partial(value, n) for n in _arities(draft)]
+    return functools.partial(jax.lax.switch, _arity_index(draft, node), branches)
 
 
 def _children(draft: Draft) -> Int[Array, " N"]:
@@ -202,4 +276,5 @@ def _arities(draft: Draft) -> list[int]:
 
 
 def _arity_index(draft: Draft, node: Int[Array, "..."]) -> Int[Array, "..."]:
-    return jnp.searchsorted(np.array(_arities(draft)), _children(draft)[node])
+    arities = np.array(_arities(draft))
+    return jnp.searchsorted(arities, _children(draft)[node])

@@ -1,14 +1,13 @@
-"""From the root down, one node rule at a time."""
+"""Verification from the root down, with one node rule at a time."""
 
 from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool
 
-from specjax import numerics
-from specjax._types import Claims, RandomKey, Rule
+from specjax._types import Claims, DepthFloats, DepthInts, Index, NodeLaws, PerNode, Rule, Uniforms
 from specjax.numerics import draw
 from specjax.rules import law_and_acceptance
 from specjax.trees import NO_NODE, ROOT, Draft, Verdict
@@ -18,11 +17,22 @@ from specjax.verifiers._nodes import draft_mass, first_hit, node_view
 
 @register
 class TopDown(Verifier):
-    """Runs a node rule at the root, then at the accepted child, until no child is hit: lossless
-    wherever the rule is.
+    """Runs a node rule at the root, then at the accepted child, until no child is hit.
 
-    Cost: one law per accepted token and one more; a walk under vmap takes as long as its longest
-    row.
+    The verifier is lossless if the rule is lossless, under every scheme that the rule covers. Its
+    claims are those of the rule.
+
+    Cost: one law for each accepted token and one more. Under vmap a walk takes as long as its
+    longest row.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from specjax import rules, trees, verifiers
+      >>> p, q = jnp.array([[0.5, 0.3, 0.2]] * 2), jnp.array([[0.2, 0.3, 0.5]] * 2)
+      >>> draft = trees.Draft(trees.chain(1), jnp.array([0, 2]), q, "iid")
+      >>> ends = verifiers.TopDown(rules.Single()).law(draft, p).sum(1)
+      >>> [round(chance, 3) for chance in ends.tolist()]
+      [0.6, 0.4]
     """
 
     rule: Rule
@@ -30,75 +40,84 @@ class TopDown(Verifier):
 
     @property
     def claims(self) -> Claims:
-        """The rule's."""
+        """The claims of the rule."""
         return self.rule.claims
 
-    def law(self, draft: Draft, p: Float[Array, "N V"]) -> Float[Array, "N V"]:
+    def law(self, draft: Draft, p: NodeLaws) -> NodeLaws:
         topology = draft.topology
-        views = jax.vmap(node_view, (None, 0))(draft, jnp.arange(topology.nodes))
+        nodes = jnp.arange(topology.nodes)
+        views = jax.vmap(node_view, (None, 0))(draft, nodes)
         laws = jax.vmap(self.rule.law)(views.tokens, p, draft.q, views.mask)
         branches = jax.vmap(draft_mass)(views, laws)
 
-        def descend(node: Int[Array, ""], reach: Float[Array, " N"]) -> Float[Array, " N"]:
-            children = jnp.where(views.mask[node], views.children[node], topology.nodes)
-            return reach.at[children].set(reach[node] * branches[node], mode="drop")
+        def descend(node: Index, reach: PerNode) -> PerNode:
+            given = reach[node] * branches[node]
+            return reach.at[views.children[node]].set(given, mode="drop")
 
+        start = jnp.zeros(topology.nodes, p.dtype).at[ROOT].set(1)
         # nothing hangs below the last level; a parent comes before its children
         inner = topology.levels[-2]
-        reach = jax.lax.fori_loop(
-            0, inner, descend, jnp.zeros(topology.nodes, p.dtype).at[ROOT].set(1)
-        )
-        drafted = jnp.where(views.mask, views.tokens, p.shape[1])
-        ends = jax.vmap(lambda law, tokens: law.at[tokens].set(0, mode="drop"))(laws, drafted)
+        reach: PerNode = jax.lax.fori_loop(0, inner, descend, start)
+        drafted = jnp.where(views.mask, views.tokens, p.shape[1])  # beyond the end: dropped
+        ends = laws.at[nodes[:, None], drafted].set(0, mode="drop")
         return reach[:, None] * ends
 
-    def walk(self, uniforms: Float[Array, "U 2"], draft: Draft, p: Float[Array, "N V"]) -> Walk:
-        """The walk that the first D + 1 uniforms select, one for each depth, with the law's mass on
-        the drafts of every visited node.
+    def walk(self, uniforms: Uniforms, draft: Draft, p: NodeLaws) -> Walk:
+        """The walk that the first D + 1 uniforms select, one for each depth.
+
+        The walk brings the law's mass on the drafts of every visited node.
         """
-        steps = draft.topology.height + 1
 
         def visit(state: _State) -> _State:
-            (verdict, proposed, mass, acceptance), node, _ = state
-            assert acceptance is not None  # so `start` says
-            depth = verdict.length
+            node = state.node
             view = node_view(draft, node)
             law, accepted = law_and_acceptance(
                 self.rule, view.tokens, p[node], draft.q[node], view.mask
             )
-            token = draw(law, uniforms[depth])
+            token = draw(law, uniforms[state.depth])
             hit, slot = first_hit(view, token)
-            verdict = Verdict(
-                verdict.tokens.at[depth].set(token), depth + 1, verdict.path.at[depth].set(node)
+            row = _Rows(
+                tokens=token,
+                path=node,
+                proposed=jnp.sum(view.mask, dtype=jnp.int32),
+                law_mass=jnp.sum(draft_mass(view, law)),
+                acceptance=jnp.where(jnp.any(view.mask), accepted, jnp.nan),
             )
-            walk = Walk(
-                verdict,
-                proposed.at[depth].set(jnp.sum(view.mask, dtype=jnp.int32)),
-                mass.at[depth].set(jnp.sum(draft_mass(view, law))),
-                acceptance.at[depth].set(jnp.where(jnp.any(view.mask), accepted, jnp.nan)),
+            rows = jax.tree.map(
+                lambda table, value: table.at[state.depth].set(value), state.rows, row
             )
-            return _State(walk, jnp.where(hit, view.children[slot], node), hit)
+            below = jnp.where(hit, view.children[slot], node)
+            return _State(rows, state.depth + 1, below, hit)
 
-        verdict = Verdict(
-            jnp.zeros(steps, jnp.int32), jnp.int32(0), jnp.full(steps, NO_NODE, jnp.int32)
+        steps = draft.topology.height + 1
+        start = _Rows(
+            tokens=jnp.zeros(steps, jnp.int32),
+            path=jnp.full(steps, NO_NODE, jnp.int32),
+            proposed=jnp.zeros(steps, jnp.int32),
+            law_mass=jnp.zeros(steps, p.dtype),
+            acceptance=jnp.full(steps, jnp.nan, p.dtype),
         )
-        start = Walk(
-            verdict,
-            jnp.zeros(steps, jnp.int32),
-            jnp.zeros(steps, p.dtype),
-            jnp.full(steps, jnp.nan, p.dtype),
-        )
-        return jax.lax.while_loop(
-            lambda state: state.alive, visit, _State(start, jnp.int32(ROOT), jnp.bool_(True))
-        ).walk
+        root = _State(start, jnp.int32(0), jnp.int32(ROOT), jnp.bool_(True))
+        end: _State = jax.lax.while_loop(lambda state: state.alive, visit, root)
+        rows = end.rows
+        verdict = Verdict(rows.tokens, end.depth, rows.path)
+        return Walk(verdict, rows.proposed, rows.law_mass, rows.acceptance)
 
-    def verify(self, key: RandomKey, draft: Draft, p: Float[Array, "N V"]) -> Verdict:
-        return self.walk(
-            numerics.uniforms(key, (draft.topology.nodes + 1,), p.dtype), draft, p
-        ).verdict
+
+class _Rows(NamedTuple):
+    """The rows [D + 1] of a walk, one for each depth."""
+
+    tokens: DepthInts
+    path: DepthInts
+    proposed: DepthInts
+    law_mass: DepthFloats
+    acceptance: DepthFloats
 
 
 class _State(NamedTuple):
-    walk: Walk
-    node: Int[Array, ""]
+    """A walk before it visits `node`; it ends once no draft was hit."""
+
+    rows: _Rows
+    depth: Index
+    node: Index
     alive: Bool[Array, ""]

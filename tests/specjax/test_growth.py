@@ -21,8 +21,7 @@ from specjax.drafters import ModelDrafter
 from specjax.models.markov import Markov
 from specjax.rules import Claims, register
 from specjax.trees import NO_NODE, Draft, growth
-from specjax.trees.growth import SEQUENTIAL, beam, sampled_best_first
-from specjax.trees.growth import _turns as turns
+from specjax.trees.growth import SEQUENTIAL, _draws, beam, sampled_best_first
 from specjax.verifiers import TopDown, Traversal
 from tests.helpers.grown_trees import ONE_OF_EACH, PROMPT, RULE, TREES, VOCABULARY, tree
 from tests.helpers.sampling import DELTA, allowance, assert_drawn_from
@@ -192,16 +191,16 @@ class ForgetsWhatIsLeft(beam.Beam):
     name = "beam"
 
     def expand(self, key, depth, state, q):
-        def take(draws, q, urgency, after, count):
-            return turns.take(
-                draws,
+        def forgetful(key, q, priority, following, count):
+            return _draws.draw_by_priority(
+                key,
                 q,
-                urgency,
-                lambda turn, node, at, left: after(turn, node, at, jnp.zeros_like(left)),
+                priority,
+                lambda draw, node, at, left: following(draw, node, at, jnp.zeros_like(left)),
                 count,
             )
 
-        with mock.patch.object(beam, "take", take):
+        with mock.patch.object(beam, "draw_by_priority", forgetful):
             return super().expand(key, depth, state, q)
 
 

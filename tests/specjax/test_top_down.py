@@ -45,13 +45,13 @@ def count_equal_siblings_twice(monkeypatch):
 
 
 def forget_that_children_are_missing(monkeypatch):
-    right = top_down.at
+    right = top_down.node_view
 
     def all_live(draft, node):
         view = right(draft, node)
         return view._replace(mask=jnp.ones_like(view.mask))
 
-    monkeypatch.setattr(top_down, "at", all_live)
+    monkeypatch.setattr(top_down, "node_view", all_live)
 
 
 def rows_of_the_parents(draft, p):

@@ -1,5 +1,6 @@
-"""Pairs of target and draft model, one per file; a file dropped in here can be named on the command
-line.
+"""Pairs of target and draft model, one in each file.
+
+A file that is dropped into this folder can be named on the command line.
 """
 
 import importlib
@@ -11,7 +12,7 @@ _NAMES = public(__path__)
 
 
 def names() -> tuple[str, ...]:
-    """The names of all pairs, sorted: the names of their files."""
+    """The names of all pairs, sorted; a pair has the name of its file."""
     return _NAMES
 
 

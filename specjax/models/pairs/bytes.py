@@ -1,5 +1,6 @@
-"""A byte-level pair on Shakespeare, embedded in the package: 0.9M and 0.1M parameters, trained by
-`specjax.training.bytes`.
+"""A byte-level pair on Shakespeare, embedded in the package.
+
+The models have 0.9M and 0.1M parameters; `specjax.training.bytes` trained them.
 """
 
 from pathlib import Path
@@ -40,7 +41,7 @@ def held_out() -> list[bytes]:
 
 
 def load() -> Pair:
-    """The pair, its prompts the beginnings of the first held-out passages."""
+    """The pair; its prompts are the beginnings of the first held-out passages."""
     like = jax.eval_shape(
         lambda: {
             "target": TARGET.new_params(jax.random.key(0)),

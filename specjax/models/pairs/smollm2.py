@@ -1,5 +1,6 @@
-"""SmolLM2-135M-Instruct, and as its draft its own first layers with an adapter; needs `make
-smollm2`.
+"""SmolLM2-135M-Instruct; its draft is its own first layers with an adapter.
+
+This pair needs `make smollm2`.
 """
 
 import hashlib
@@ -55,8 +56,9 @@ def weights_file() -> Path:
 
 
 def fitting_windows(tokenizer: Tokenizer) -> Int[np.ndarray, "B T"]:
-    """Token ids of the public texts on which the adapter is fitted; the prompts are not among
-    them.
+    """Token ids of the public texts on which the adapter is fitted.
+
+    The prompts are not among these texts.
     """
     ids = [tokenizer.encode((DATA / name).read_bytes()[:TEXT_BYTES].decode()) for name in TEXTS]
     return np.concatenate(
@@ -65,8 +67,9 @@ def fitting_windows(tokenizer: Tokenizer) -> Int[np.ndarray, "B T"]:
 
 
 def load() -> Pair:
-    """The pair, in float32; the adapter is fitted at the first call (about a minute) and kept in
-    the cache folder.
+    """The pair, in float32.
+
+    The first call fits the adapter (about a minute), and keeps it in the cache folder.
 
     Raises:
       ValueError: a package is missing; the message says what to run.

@@ -1,12 +1,14 @@
-"""Trees grown level by level while drafting. One scheme per file; the law of its trees is
-theory/growth/<name>.py.
+"""Trees that grow level by level while drafting, one scheme in each file.
+
+The law of the trees of a scheme is in theory/growth/<name>.py.
 """
 
 import functools
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 
-from specjax._registry import Registry, load_file, parts
+from specjax._registry import Registry, load_file
 from specjax._types import Claims
 from specjax.drafting import from_one_law
 from specjax.trees.growth._base import (
@@ -32,11 +34,25 @@ _NODE = {SEQUENTIAL: "without_replacement"}
 
 
 def drafting(tree: Topology | TreeDrafting, scheme: str) -> TreeDrafting:
-    """The tree as something that grows: a fixed one draws its children by `scheme`; a grown one
-    brings its own, which must be that.
+    """The tree as an object that grows.
+
+    A fixed tree draws its children by `scheme`. A tree that grows has a scheme of its own, which
+    must be `scheme`.
+
+    Args:
+      tree: a fixed tree, or one that grows.
+      scheme: name of the drafting scheme.
+
+    Returns:
+      The tree as a `TreeDrafting`.
 
     Raises:
-      ValueError: it is not.
+      ValueError: the tree draws by another scheme.
+
+    Example:
+      >>> from specjax import trees
+      >>> trees.growth.drafting(trees.full(2, 2), "iid").widths
+      (1, 2, 4)
     """
     if isinstance(tree, Topology):
         return Fixed(tree, scheme)
@@ -48,39 +64,55 @@ def drafting(tree: Topology | TreeDrafting, scheme: str) -> TreeDrafting:
 
 
 def parse(text: str, scheme: str) -> TreeDrafting:
-    """The tree named by `chain:D`, `star:N`, `full:b1,b2,..`, or by a tree scheme and its sizes:
-    `beam:8x4` is 8 wide and 4 deep.
+    """The tree named by `chain:D`, `star:N`, `full:b1,b2,..`, or by a tree scheme and its sizes.
 
-    A scheme is also named by the path of a file like those in this folder:
-    `path/to/my_tree.py:8x4`.
+    `beam:8x4` is the scheme `beam`, 8 wide and 4 deep. A scheme is also named by the path of a file
+    like those in this folder: `path/to/my_tree.py:8x4`.
+
+    Args:
+      text: the name of a tree.
+      scheme: name of the drafting scheme.
+
+    Returns:
+      The tree as a `TreeDrafting`.
 
     Raises:
-      ValueError: the text is none of these, or `scheme` is not how the tree's nodes are drawn.
+      ValueError: the text has none of these forms, or the tree draws by another scheme.
+
+    Example:
+      >>> from specjax import trees
+      >>> trees.growth.parse("beam:3x2", "without_replacement").widths
+      (1, 3, 3)
     """
     kind, numbers = _split(text)
     if kind not in names() and not kind.endswith(".py"):
         return drafting(parse_fixed(text), scheme)
-    make = (
-        get(kind)
-        if kind in names()
-        else _from_file(kind, Path(kind).stat().st_mtime_ns if Path(kind).is_file() else 0)
-    )
-    sizes = [int(size) if size.isdecimal() else 0 for size in numbers.split("x")] if numbers else []
-    fields = [field.name for field in parts(make)]
+    make = get(kind) if kind in names() else _from_file(kind, _changed(kind))
+    sizes = [int(size) if size.isdecimal() else 0 for size in numbers.split("x") if numbers]
+    fields = [name.upper() for name in inspect.signature(make).parameters]
     if len(sizes) != len(fields) or min(sizes, default=1) < 1:
         raise ValueError(
-            f"tree: expected {kind}:{'x'.join(field.upper() for field in fields)} with numbers >= "
-            f"1, got {text!r}"
+            f"tree: expected {kind}:{'x'.join(fields)} with numbers >= 1, got {text!r}"
         )
     return drafting(_made(make, sizes), scheme)
 
 
 def drawable(text: str) -> dict[str, TreeDrafting]:
-    """The tree of a name, as `parse` reads it, under every scheme that it can be drawn by, in the
-    order of preference.
+    """The tree of a name under every scheme that can draw it, in order of preference.
+
+    Args:
+      text: the name of a tree, as `parse` reads it.
+
+    Returns:
+      The trees by the names of the schemes.
 
     Raises:
       ValueError: there is no such tree.
+
+    Example:
+      >>> from specjax import trees
+      >>> list(trees.growth.drawable("paths:2x2"))
+      ['iid']
     """
     found: dict[str, TreeDrafting] = {}
     for scheme in from_one_law():
@@ -94,10 +126,10 @@ def drawable(text: str) -> dict[str, TreeDrafting]:
 
 
 def _made(make: Callable[..., TreeDrafting], sizes: list[int]) -> TreeDrafting:
-    """A tree, whose parts are seen not to fail.
+    """Make a tree, and check that its attributes do not fail.
 
     Raises:
-      ValueError: one does.
+      ValueError: one fails.
     """
     try:
         tree: TreeDrafting = make(*sizes)
@@ -112,7 +144,7 @@ def _made(make: Callable[..., TreeDrafting], sizes: list[int]) -> TreeDrafting:
 
 
 def _split(text: str) -> tuple[str, str]:
-    """What kind of tree, and its numbers."""
+    """Split a name into the kind of tree and its numbers."""
     path, suffix, numbers = text.rpartition(".py")
     if suffix and numbers[:1] in ("", ":"):
         return path + suffix, numbers[1:]
@@ -120,20 +152,23 @@ def _split(text: str) -> tuple[str, str]:
     return kind, numbers
 
 
+def _changed(path: str) -> int:
+    """When a file changed, in nanoseconds; 0 if there is none."""
+    return Path(path).stat().st_mtime_ns if Path(path).is_file() else 0
+
+
 @functools.lru_cache
-def _from_file(path: str, changed: int) -> type:
-    """The scheme in a file, loaded once for each time that it changed: trees of one name are equal,
-    and share their programs.
+def _from_file(path: str, changed: int) -> type[TreeDrafting]:
+    """The scheme in a file, loaded once for each change of the file.
+
+    Trees of one name are therefore equal, and share their programs.
 
     Raises:
       ValueError: the file defines no tree scheme, or one that lacks a part.
     """
     make = TREES.of(load_file(path))
-    lacking = [
-        part
-        for part in ("scheme", "widths", "topology", "start", "finish")
-        if not hasattr(make, part)
-    ]
+    needed = ("scheme", "widths", "topology", "start", "finish")
+    lacking = [part for part in needed if not hasattr(make, part)]
     if lacking:
         raise ValueError(
             f"{path}: expected a tree scheme with scheme, widths, topology, start, expand and "
@@ -143,14 +178,24 @@ def _from_file(path: str, changed: int) -> type:
 
 
 def node_scheme(name: str, claims: Claims, scheme: str) -> str:
-    """The drafting scheme that the claims of a rule or verifier must cover at a node of a tree
-    drawn by `scheme`.
+    """The drafting scheme that claims must cover at a node of a tree.
 
     Args:
-      name: what the message calls it.
+      name: the name of the rule or verifier in an error message.
+      claims: the claims of the rule or verifier.
+      scheme: the scheme that draws the tree.
+
+    Returns:
+      The name of a drafting scheme.
+
     Raises:
-      ValueError: how many drafts there are tells something of them, and the claims are not those of
-        one that takes them one by one.
+      ValueError: the number of drafts depends on the drafts, and the claims are not `sequential`.
+
+    Example:
+      >>> from specjax import rules, trees
+      >>> claims = rules.RecursiveRejectionWithoutReplacement.claims
+      >>> trees.growth.node_scheme("rule", claims, trees.growth.SEQUENTIAL)
+      'without_replacement'
     """
     if scheme == SEQUENTIAL and not claims.sequential:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Trees whose shape is fixed beforehand."""
+"""Trees whose shape is fixed before anything is drawn."""
 
 import dataclasses
 from typing import ClassVar
@@ -6,17 +6,20 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool
 
 from specjax import drafting
-from specjax._types import RandomKey
+from specjax._types import LevelLaws, RandomKey
 from specjax.trees.growth._base import Grown, Level
-from specjax.trees.topology import AnyArray, Topology
+from specjax.trees.topology import NodeFlags, NodeInts, Topology
 
 
 @dataclasses.dataclass(frozen=True)
 class Fixed:
-    """Draws the children of every node of `topology` from the law there, by one drafting scheme."""
+    """Draws the children of every node of `topology` from the law there, by one drafting scheme.
+
+    Cost: that of the scheme at each node.
+    """
 
     topology: Topology
     scheme: str
@@ -24,7 +27,7 @@ class Fixed:
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """The nodes of each level."""
+        """The number of nodes at each level."""
         return tuple(np.diff(self.topology.levels).tolist())
 
     def start(self) -> Bool[Array, " 1"]:
@@ -36,29 +39,29 @@ class Fixed:
         key: RandomKey,
         depth: int,
         state: Bool[Array, " M"],
-        q: Float[Array, "M V"],
+        q: LevelLaws,
     ) -> tuple[Bool[Array, " L"], Level]:
-        """Nodes with equally many children draw them together, each by a key of its own."""
+        """The children of a level.
+
+        Nodes with equally many children draw together, each by its own key.
+        """
         first, end, last = self.topology.levels[depth : depth + 3]
         children = np.asarray(self.topology.children)[first:end]
         arity = (children >= 0).sum(1)
+        sample = drafting.get(self.scheme)().sample
         tokens = jnp.zeros(last - end, jnp.int32)
         active = jnp.zeros(last - end, bool)
         for n in sorted(set(arity[arity > 0].tolist())):
             rows = np.flatnonzero(arity == n)
             keys = jax.vmap(jax.random.fold_in, (None, 0))(key, first + rows)
-            drawn, live = jax.vmap(
-                lambda key, q, n=n: drafting.get(self.scheme)().sample(key, q, n)
-            )(keys, q[rows])
+            drawn, live = jax.vmap(lambda key, q, n=n: sample(key, q, n))(keys, q[rows])
             places = children[rows, :n] - end
             tokens = tokens.at[places].set(drawn.astype(jnp.int32))
             active = active.at[places].set(live & state[rows][:, None])
-        return active, Level(np.asarray(self.topology.parents)[end:last] - first, tokens, active)
+        parents = np.asarray(self.topology.parents)[end:last] - first
+        return active, Level(parents, tokens, active)
 
-    def finish(
-        self, state: Bool[Array, " L"], parents: Int[AnyArray, " N"], active: Bool[AnyArray, " N"]
-    ) -> Grown:
-        """The fixed tree; its nodes that were not drawn keep their places."""
-        return Grown(
-            dataclasses.replace(self.topology, active=active), np.arange(self.topology.nodes)
-        )
+    def finish(self, state: Bool[Array, " L"], parents: NodeInts, active: NodeFlags) -> Grown:
+        """The fixed tree; nodes that were not drawn keep their places."""
+        tree = dataclasses.replace(self.topology, active=active)
+        return Grown(tree, np.arange(self.topology.nodes))

@@ -1,11 +1,12 @@
-"""Speculative decoding as one jitted program: draft a tree, score it, verify, commit, until EOS or
-the budget.
+"""Speculative decoding as one jitted program.
+
+A step drafts a tree, scores it, verifies it and commits, until an EOS token or the budget ends the
+text.
 """
 
-import dataclasses
 import functools
 from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -14,100 +15,31 @@ from jax import Array
 from jaxtyping import Bool, Float, Int, PyTree
 
 from specjax import numerics, rules
-from specjax._types import Count, RandomKey, Rule
-from specjax.drafters import Drafter, ModelDrafter
-from specjax.models import LanguageModel, Pair, prefill
+from specjax._types import Count, NodeLaws, RandomKey, Rule, Uniforms
+from specjax.decode._state import (
+    FINE,
+    NO_DRAFT_LAW,
+    NO_TARGET_LAW,
+    STATUS,
+    Decoded,
+    Decoder,
+    DecodeState,
+    Params,
+    StepInfo,
+)
+from specjax.drafters import ModelDrafter
+from specjax.models import Pair, prefill
 from specjax.numerics import AS_IS, Sampling
 from specjax.trees import NO_NODE, Draft, Topology, TreeDrafting, Verdict, growth
 from specjax.verifiers import TopDown, Verifier, Walk, check_covers, node_rule
 
 DRAFT, VERIFY = range(2)  # purposes of the random streams
-FINE, NO_TARGET_LAW, NO_DRAFT_LAW = range(3)  # a decode's status
-STATUS = (
-    "",
-    "the target's logits hold NaN, or no finite one",
-    "the draft model's logits hold NaN, or no finite one",
-)
 # caches come in multiples of this, so that trees of similar size share the prefill's trace
 ROWS = 64
 
 Info = TypeVar("Info")
 # of one step; the last is how many tokens are kept
-Record = Callable[[Verifier, Draft, Float[Array, "N V"], Walk, Count], PyTree]
-
-
-class Params(NamedTuple):
-    """The weights of the target and of the drafter."""
-
-    target: PyTree
-    drafter: PyTree
-
-
-@dataclasses.dataclass(frozen=True)
-class Decoder:
-    """What is fixed while decoding: hashable by value, so that equal decoders share one trace.
-
-    Attributes:
-      target: the model whose law is emitted.
-      drafter: who proposes the tree.
-      sampling: how the target's logits become p.
-      eos: token that ends a text, or several; -1 for none.
-    """
-
-    target: LanguageModel
-    drafter: Drafter
-    sampling: Sampling = AS_IS
-    eos: int | tuple[int, ...] = -1
-
-
-class DecodeState(NamedTuple):
-    """What the next step needs.
-
-    Attributes:
-      tokens: [S], the prompt and what was emitted; rows from `length` on are scratch.
-      length: committed tokens, the prompt included.
-      limit: no more than this many tokens in all.
-      done: EOS was emitted, the limit reached, or a law broken.
-      status: FINE, or whose law is broken: NO_TARGET_LAW, NO_DRAFT_LAW.
-      target, drafter: cache and state of the two.
-    """
-
-    tokens: Int[Array, " S"]
-    length: Count
-    limit: Count
-    done: Bool[Array, ""]
-    status: Count
-    target: PyTree
-    drafter: PyTree
-
-
-class StepInfo(NamedTuple):
-    """What a reader wants to know of one step.
-
-    Attributes:
-      emitted: tokens kept of the verdict; 0 in rows of steps that did not run, and at a state that
-        is done.
-      accepted: how many of these were drafts.
-      record: what was asked to be recorded; empty rows of zeros where the step did not run.
-    """
-
-    emitted: Count
-    accepted: Count
-    record: PyTree
-
-
-class Decoded(NamedTuple):
-    """The text and its history: `tokens` [S] of which `length` count, and StepInfo stacked over
-    [budget] of which `steps` ran.
-
-    A `status` other than FINE says whose law ended the text; the last step then emitted nothing.
-    """
-
-    tokens: Int[Array, " S"]
-    length: Count
-    steps: Count
-    info: StepInfo
-    status: Count
+Record = Callable[[Verifier, Draft, NodeLaws, Walk, Count], PyTree]
 
 
 def decoder(
@@ -118,24 +50,50 @@ def decoder(
 ) -> Decoder:
     """The decoder in which the pair's draft model grows a tree by a drafting scheme.
 
+    Args:
+      pair: target and draft model.
+      tree: a fixed tree, or one that grows.
+      scheme: name of the drafting scheme.
+      sampling: temperature and truncation, for target and draft alike.
+
+    Returns:
+      The decoder.
+
     Raises:
       ValueError: the tree draws by another scheme.
+
+    Example:
+      >>> from specjax import decode, models, trees
+      >>> pair = models.pairs.load("markov")
+      >>> decode.decoder(pair, trees.full(2, 2), "iid").drafter.topology.nodes
+      7
     """
-    return Decoder(
-        pair.target,
-        ModelDrafter(pair.draft, growth.drafting(tree, scheme), sampling),
-        sampling,
-        pair.eos,
-    )
+    drafter = ModelDrafter(pair.draft, growth.drafting(tree, scheme), sampling)
+    return Decoder(pair.target, drafter, sampling, pair.eos)
 
 
 def verifier(chosen: Rule | Verifier, scheme: str, topology: Topology) -> Verifier:
-    """Who accepts the tree, once the proof is seen to cover it: a verifier of whole paths as it is,
-    a node rule from the root down.
+    """The verifier of a decode, after a check that its proof covers the tree.
+
+    A verifier of whole paths is returned as it is. A node rule becomes a verifier from the root
+    down.
+
+    Args:
+      chosen: a rule or a verifier.
+      scheme: name of the drafting scheme.
+      topology: the tree.
+
+    Returns:
+      The verifier.
 
     Raises:
       ValueError: the scheme, or an n of the tree, is not covered; the rule holds the plan of one
         pair (p, q).
+
+    Example:
+      >>> from specjax import decode, rules, trees
+      >>> decode.verifier(rules.KSeq(), "iid", trees.full(2, 2)).name
+      'top_down'
     """
     made: Verifier = chosen if isinstance(chosen, Verifier) else TopDown(chosen)
     rule = node_rule(made)
@@ -157,9 +115,19 @@ def init(
     length: Count,
     budget: int,
 ) -> DecodeState:
-    """The state after the first `length` >= 1 tokens of a padded prompt; `budget` more may follow.
+    """The state after the first `length` tokens of a padded prompt.
 
     The padding lets prompts of one bucket share a trace.
+
+    Args:
+      decoder: the decoder.
+      params: the weights.
+      prompt: token ids [P], padded.
+      length: number of prompt tokens that count, at least 1.
+      budget: number of tokens that may follow, static.
+
+    Returns:
+      The state before the first step.
     """
     steps = decoder.drafter.topology.height + 1
     rows = prompt.shape[0] + budget + steps + decoder.drafter.topology.nodes
@@ -180,31 +148,38 @@ def propose(
     key: RandomKey,
     params: Params,
     state: DecodeState,
-) -> tuple[Draft, Float[Array, "N V"], DecodeState]:
-    """Draft a tree and score it: the draft, the target's laws p after each node, and the state to
-    hand to `commit`.
+) -> tuple[Draft, NodeLaws, DecodeState]:
+    """Draft a tree and score it.
 
-    That state is done, and has a status, where a node of the tree has no law: its logits hold NaN,
-    or no finite one.
+    The returned state is done, and has a status, if a node of the tree has no law: its logits hold
+    NaN, or none is finite.
+
+    Args:
+      decoder: the decoder.
+      key: typed key of the decode.
+      params: the weights.
+      state: the state before the step.
+
+    Returns:
+      The draft, the target's laws p [N, V] after each node, and the state to hand to `commit`.
     """
     draft, drafter = decoder.drafter.propose(
         _stream(key, DRAFT, state), params.drafter, state.drafter
     )
     scores = decoder.target.score(params.target, state.target, draft.tokens, draft.topology)
     p = decoder.sampling.law(scores.logits)
-    no_p, no_q = (
-        jnp.any(jnp.asarray(draft.topology.active) & _broken(laws)) for laws in (p, draft.q)
+    active = jnp.asarray(draft.topology.active)
+    no_p = jnp.any(active & _broken(p))
+    no_q = jnp.any(active & _broken(draft.q))
+    broken = jnp.select([no_p, no_q], [NO_TARGET_LAW, NO_DRAFT_LAW], FINE)
+    status = jnp.where(state.done, state.status, broken).astype(jnp.int32)
+    scored = state._replace(
+        done=state.done | (status != FINE),
+        status=status,
+        target=scores.cache,
+        drafter=drafter,
     )
-    status = jnp.select(
-        [state.done, no_p, no_q], [state.status, NO_TARGET_LAW, NO_DRAFT_LAW], FINE
-    ).astype(jnp.int32)
-    return (
-        draft,
-        p,
-        state._replace(
-            done=state.done | (status != FINE), status=status, target=scores.cache, drafter=drafter
-        ),
-    )
+    return draft, p, scored
 
 
 def _broken(laws: Float[Array, "N ..."]) -> Bool[Array, " N"]:
@@ -212,23 +187,36 @@ def _broken(laws: Float[Array, "N ..."]) -> Bool[Array, " N"]:
     return jnp.isnan(jnp.sum(laws, range(1, laws.ndim)))
 
 
-def uniforms(key: RandomKey, state: DecodeState, draft: Draft) -> Float[Array, "U 2"]:
-    """The uniforms of this position's walk, N + 1 of them; verifiers that are compared share
-    them.
+def uniforms(key: RandomKey, state: DecodeState, draft: Draft) -> Uniforms:
+    """The N + 1 uniforms of the walk at this position; verifiers that are compared share them.
+
+    Args:
+      key: typed key of the decode.
+      state: the state before the step.
+      draft: the drawn tree.
+
+    Returns:
+      The uniforms, [N + 1, 2].
     """
-    return numerics.uniforms(
-        _stream(key, VERIFY, state), (draft.topology.nodes + 1,), draft.q.dtype
-    )
+    own_key = _stream(key, VERIFY, state)
+    return numerics.uniforms(own_key, (draft.topology.nodes + 1,), draft.q.dtype)
 
 
 def _stream(key: RandomKey, purpose: int, state: DecodeState) -> RandomKey:
-    """The key of a purpose at a position; no two share one."""
+    """The key of a purpose at a position; no two of them share one."""
     return jax.random.fold_in(key, 2 * state.length + purpose)
 
 
 def emitted(decoder: Decoder, state: DecodeState, verdict: Verdict) -> Verdict:
-    """What is emitted of a verdict: up to the first EOS and the limit; of length 0 where the state
-    is done.
+    """What is emitted of a verdict: its tokens up to the first EOS token and the limit.
+
+    Args:
+      decoder: the decoder.
+      state: the state before the step.
+      verdict: the verdict of the walk.
+
+    Returns:
+      The verdict, cut; its length is 0 if the state is done.
     """
     rows = jnp.arange(verdict.tokens.shape[0])
     ends = _is_end(decoder, verdict.tokens) & (rows < verdict.length)
@@ -246,7 +234,16 @@ def _is_end(decoder: Decoder, tokens: Int[Array, " T"]) -> Bool[Array, " T"]:
 
 
 def commit(decoder: Decoder, state: DecodeState, verdict: Verdict) -> DecodeState:
-    """Append what is `emitted` of a verdict, and let both models keep its path."""
+    """Append what is `emitted` of a verdict, and let both models keep its path.
+
+    Args:
+      decoder: the decoder.
+      state: the state that `propose` returned.
+      verdict: the verdict of the walk.
+
+    Returns:
+      The state before the next step.
+    """
     verdict = emitted(decoder, state, verdict)
     rows = jnp.arange(verdict.tokens.shape[0])
     length = state.length + verdict.length
@@ -271,11 +268,23 @@ def step(
     state: DecodeState,
     record: Record | None = None,
 ) -> tuple[DecodeState, StepInfo]:
-    """One target call: from 1 to D + 1 tokens are emitted. A state that is done emits none and
-    commits nothing.
+    """Make one target call, which emits from 1 to D + 1 tokens.
 
-    Cost: a forward of the target, those of the drafter, and one law for each visited node; and what
-    is recorded.
+    A state that is done emits no token and commits nothing.
+
+    Args:
+      decoder: the decoder.
+      verifier: the verifier, as `decode.verifier` returns it.
+      key: typed key of the decode.
+      params: the weights.
+      state: the state before the step.
+      record: as in `decode`.
+
+    Returns:
+      The next state, and what happened.
+
+    Cost: a forward of the target, those of the drafter, and one law for each visited node; also the
+    cost of what is recorded.
     """
     draft, p, scored = propose(decoder, key, params, state)
     made = verifier.walk(uniforms(key, state, draft), draft, p)
@@ -291,25 +300,32 @@ def run(
     rows: int,
     most: Count,
 ) -> tuple[DecodeState, Count, Info]:
-    """Repeat a step until the state is done, `most` <= rows times at the most: the end, the steps
-    made, their records [rows, ...].
+    """Repeat a step until the state is done.
+
+    Args:
+      step: the function from a state to the next state and its record.
+      state: the first state.
+      rows: the number of rows in the table of records, static.
+      most: the largest number of steps, at most `rows`.
+
+    Returns:
+      The last state, the number of steps made, and their records [rows, ...].
     """
     records = jax.tree.map(
         lambda row: jnp.zeros((rows, *row.shape), row.dtype), jax.eval_shape(step, state)[1]
     )
 
+    def unfinished(carry: tuple[DecodeState, Count, Info]) -> Bool[Array, ""]:
+        state, count, _ = carry
+        return ~state.done & (count < most)
+
     def turn(carry: tuple[DecodeState, Count, Info]) -> tuple[DecodeState, Count, Info]:
         state, count, records = carry
         state, row = step(state)
-        return (
-            state,
-            count + 1,
-            jax.tree.map(lambda table, value: table.at[count].set(value), records, row),
-        )
+        records = jax.tree.map(lambda table, value: table.at[count].set(value), records, row)
+        return state, count + 1, records
 
-    return jax.lax.while_loop(
-        lambda carry: ~carry[0].done & (carry[1] < most), turn, (state, jnp.int32(0), records)
-    )
+    return jax.lax.while_loop(unfinished, turn, (state, jnp.int32(0), records))
 
 
 @functools.partial(jax.jit, static_argnames=("decoder", "budget", "record"))
@@ -323,18 +339,57 @@ def decode(
     budget: int,
     record: Record | None = None,
 ) -> Decoded:
-    """Decode up to `budget` tokens after the first `length` of a padded prompt, without leaving the
-    device.
+    """Decode up to `budget` tokens after a prompt, without leaving the device.
 
-    Batch it by vmap over key, prompt and length; a batch runs until its slowest row is done.
+    A batch is a vmap over key, prompt and length; it runs until its slowest row is done.
 
     Args:
+      decoder: the decoder; static.
       verifier: `decode.verifier(rule or verifier, scheme, topology)`; its numbers are traced.
       key: typed; streams are split by purpose and position, so the result depends on nothing else.
+      params: the weights of target and drafter.
+      prompt: token ids [P], padded.
+      length: number of prompt tokens that count, at least 1.
+      budget: the largest number of tokens to emit; static.
       record: what to look at in each step, e.g. `verifiers.node_report`; None for nothing, which
         costs nothing.
+
+    Returns:
+      The tokens and the history of the steps.
+
+    Raises:
+      ValueError: the law of the rule or verifier refuses the tree.
     """
     start = init(decoder, params, prompt, length, budget)
     one = functools.partial(step, decoder, verifier, key, params, record=record)
     state, steps, info = run(one, start, budget, jnp.int32(budget))
     return Decoded(state.tokens, state.length, steps, info, state.status)
+
+
+__all__ = [
+    "FINE",
+    "NO_DRAFT_LAW",
+    "NO_TARGET_LAW",
+    "ROWS",
+    "STATUS",
+    "DecodeState",
+    "Decoded",
+    "Decoder",
+    "Params",
+    "Record",
+    "StepInfo",
+    "commit",
+    "decode",
+    "decoder",
+    "emitted",
+    "init",
+    "propose",
+    "run",
+    "step",
+    "uniforms",
+    "verifier",
+]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
