@@ -10,12 +10,12 @@ from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, registe
 
 @register
 class Greedy(Rule):
-    """Runs the one-draft rule on the drawn token against q restricted to the tokens outside Top,
-    the n-1 most likely ones.
+    """Runs the one-draft rule on the drawn token, against q without the n-1 most likely tokens.
 
-    Top is always drafted, so that its mass p(Top) is accepted if the residual lands there. The
-    acceptance is p(Top) + sum over the rest of min(p, q/(1 - q(Top))), which is the optimum of the
-    scheme. The pairs of SpecHub have the same unordered law at n = 2.
+    These n-1 tokens are called Top. Top is always drafted, so that its mass p(Top) is accepted if
+    the residual lands there. The acceptance is p(Top) + sum over the rest of min(p, q/(1 -
+    q(Top))), which is the optimum of the scheme. The pairs of SpecHub have the same unordered law
+    at n = 2.
 
     Cost: two passes over V and a top_k. Source: hu2025towards; sun2024spechub.
 

@@ -9,14 +9,13 @@ from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, registe
 
 @register
 class Hub(Rule):
-    """Accepts the pair's other token first, as first draft before as second one, and the hub with
-    what the target leaves for it.
+    """Accepts the token beside the hub a = argmax q first, and a with what the target leaves it.
 
-    With a = argmax q, Q(i, a) = q_i and Q(a, i) = q_a q_i / (1 - q_a). A token i != a is accepted
-    from (i, a) with probability min(1, p_i / q_i), and from (a, i) with min(1, (p_i - q_i)+ / Q(a,
-    i)). The rejected mass is offered to a, first that of (a, i) and then that of (i, a). The
-    acceptance is p_a + sum over the rest of min(p, q / (1 - q_a)), which is the optimum of the
-    scheme.
+    As the first draft the token is accepted before it is as the second. With a = argmax q, Q(i, a)
+    = q_i and Q(a, i) = q_a q_i / (1 - q_a). A token i != a is accepted from (i, a) with probability
+    min(1, p_i / q_i), and from (a, i) with min(1, (p_i - q_i)+ / Q(a, i)). The rejected mass is
+    offered to a, first that of (a, i) and then that of (i, a). The acceptance is p_a + sum over the
+    rest of min(p, q / (1 - q_a)), which is the optimum of the scheme.
 
     Cost: some six fused passes over V; n is 2. Source: sun2024spechub.
 

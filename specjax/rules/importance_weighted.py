@@ -9,12 +9,12 @@ from specjax.solvers.importance_weights import CELLS, refused_and_unseen, select
 
 @register
 class ImportanceWeighted(Rule):
-    """Picks the draft of largest p/q with probability w, else the first one; then runs the
-    one-draft rule with the pick's law r for q.
+    """Picks the draft of largest p/q with probability w, else the first, for the one-draft rule.
 
-    The ratio p/q counts in cells of a factor e^(1/64), and of the drafts in one cell the first is
-    picked. The law of the pick is r = q + w (r_1 - q) with r_1 = q (T^n - U^n) / (T - U). T is the
-    q mass of the token's cell and all lower cells, and U is that of the lower cells alone.
+    The one-draft rule runs with the law r of the pick for q. The ratio p/q counts in cells of a
+    factor e^(1/64), and of the drafts in one cell the first is picked. The law of the pick is r = q
+    + w (r_1 - q) with r_1 = q (T^n - U^n) / (T - U). T is the q mass of the token's cell and all
+    lower cells, and U is that of the lower cells alone.
 
     The rule is lossless for every w. It takes the w that maximises sum min(p, r), which is a lower
     bound of the acceptance: the residual may also land on another draft. With a weight for each

@@ -9,13 +9,13 @@ from specjax.solvers.kseq_threshold import threshold
 
 @register
 class KSeq(Rule):
-    """Accepts the first draft with rho U_i < p/q, at the smallest rho that stays lossless; else
-    draws from the residual.
+    """Accepts the first draft with rho U_i < p/q, else draws from the residual.
 
-    Let R = sum (p - rho q)+ and S = P(one draft is rejected) = (R + rho - 1) / rho. The residual (p
-    - min(p/rho, q) (1 - S^n) / (1 - S))+ is a law without clipping iff S^n >= R, and rho* is the
-    root. The solver returns the upper end of its bracket, so that rho >= rho* always. The
-    acceptance is 1 - S^n at rho*, at least (1 - 1/e) of the optimum.
+    rho is the smallest number that keeps the rule lossless. Let R = sum (p - rho q)+ and S = P(one
+    draft is rejected) = (R + rho - 1) / rho. The residual (p - min(p/rho, q) (1 - S^n) / (1 - S))+
+    is a law without clipping iff S^n >= R, and rho* is the root. The solver returns the upper end
+    of its bracket, so that rho >= rho* always. The acceptance is 1 - S^n at rho*, at least (1 -
+    1/e) of the optimum.
 
     Cost: some ten fused passes over V, for every n. Source: sun2023spectr, algorithm 3.
 

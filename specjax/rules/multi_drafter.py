@@ -10,12 +10,12 @@ from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, registe
 
 @register
 class MultiDrafter(Rule):
-    """Tries the drafts in turn, each against its own law: accepts x_i with probability min(1,
-    r_i/q_i); r_1 = p, r_{i+1} ~ (r_i - q_i)+.
+    """Tries the drafts in turn, each against its own law: recursive rejection over drafters.
 
-    Every residual is (p - c_i)+ / Z_i with c_1 = 0 and c_{i+1} = c_i + Z_i q_i. The probability
-    that no draft is accepted is therefore Z_{n+1}, the product of the 1 - sum min(r_i, q_i). The
-    acceptance is 1 - Z_{n+1}. The order of the drafters matters.
+    Draft x_i is accepted with probability min(1, r_i/q_i); r_1 = p, r_{i+1} ~ (r_i - q_i)+. Every
+    residual is (p - c_i)+ / Z_i with c_1 = 0 and c_{i+1} = c_i + Z_i q_i. The probability that no
+    draft is accepted is therefore Z_{n+1}, the product of the 1 - sum min(r_i, q_i). The acceptance
+    is 1 - Z_{n+1}. The order of the drafters matters.
 
     Cost: n passes over V. Source: miao2024specinfer, algorithm 2.
 

@@ -6,13 +6,13 @@ from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, registe
 
 @register
 class OneHot(Rule):
-    """Recursive rejection in which the law of each draft counts as one-hot: accepts x_1 with
-    probability p(x_1), else drops it from p.
+    """Recursive rejection in which the law of each draft counts as one-hot.
 
-    Draft i is reached with probability 1 - p(x_1) - .. - p(x_{i-1}). It is then accepted with
-    probability p(x_i) / (1 - p(x_1) - .. - p(x_{i-1})). The products telescope to p(x_i), so that
-    the law of the emitted token, given the drafts, is p. With S the drafted set, the acceptance is
-    p(S), which is the optimum of the scheme.
+    The rule accepts x_1 with probability p(x_1), else drops it from p. Draft i is reached with
+    probability 1 - p(x_1) - .. - p(x_{i-1}). It is then accepted with probability p(x_i) / (1 -
+    p(x_1) - .. - p(x_{i-1})). The products telescope to p(x_i), so that the law of the emitted
+    token, given the drafts, is p. With S the drafted set, the acceptance is p(S), which is the
+    optimum of the scheme.
 
     Cost: none beyond the draw of the token. Source: li2024eagle.
 

@@ -12,8 +12,7 @@ from specjax.solvers.levels.level_rule import LevelRule, Levels
 
 @register
 class Optimal(LevelRule):
-    """Lets every draft draw a level, high as its p/q is; the highest level wins and is accepted if
-    it is high enough.
+    """Gives every draft a level, as high as its p/q; the highest wins, if it is high enough.
 
     The levels are uniform on [0, 1] and independent, so that a unit of q mass at level m is given n
     m^(n-1). Tokens that would be given more than p swap levels with lower tokens that would be

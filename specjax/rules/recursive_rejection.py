@@ -8,11 +8,11 @@ from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, registe
 
 @register
 class RecursiveRejection(Rule):
-    """Tries the drafts in turn: accepts x_i with probability min(1, r_i/q); r_1 = p, r_{i+1} ~ (r_i
-    - q)+; then draws from the last r.
+    """Tries the drafts in turn: accepts x_i with probability min(1, r_i/q), else updates r.
 
-    Every residual is (p - c_i q)+ / Z_i with c_{i+1} = c_i + Z_i, so that only two scalars travel
-    from draft to draft. The acceptance is 1 - prod_i (1 - sum min(r_i, q)).
+    r_1 = p and r_{i+1} ~ (r_i - q)+. If all are rejected, the rule draws from the last r. Every
+    residual is (p - c_i q)+ / Z_i with c_{i+1} = c_i + Z_i, so that only two scalars travel from
+    draft to draft. The acceptance is 1 - prod_i (1 - sum min(r_i, q)).
 
     Cost: n fused passes over V. Source: miao2024specinfer, algorithm 2.
 

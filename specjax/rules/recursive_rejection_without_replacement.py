@@ -18,11 +18,11 @@ from specjax.solvers.rejection_pairs import acceptance_of_pairs
 
 @register
 class RecursiveRejectionWithoutReplacement(Rule):
-    """Recursive rejection in which q loses every rejected draft and is renormalised before the next
-    is tried.
+    """Recursive rejection in which q loses every rejected draft and is renormalised.
 
-    A token that was never drafted has the residual (p - c_i q)+ / Z_i with c_{i+1} = c_i + Z_i / (q
-    mass left). A rejected draft keeps the c of its own trial.
+    The next draft is tried against the renormalised q. A token that was never drafted has the
+    residual (p - c_i q)+ / Z_i with c_{i+1} = c_i + Z_i / (q mass left). A rejected draft keeps the
+    c of its own trial.
 
     Cost: n + 1 fused passes over V. Source: jeon2024recursive, algorithm 1.
 

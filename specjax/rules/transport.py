@@ -9,8 +9,7 @@ from specjax.rules._base import Claims, Law, Mask, Rule, Tokens, register
 
 @register
 class Transport(Rule):
-    """Reads the law of the emitted token off an optimal plan that was solved for this (p, q, n,
-    scheme).
+    """Reads the law of the emitted token off an optimal plan, solved for this (p, q, n, scheme).
 
     `plan` [V, ..., V, V] holds the law for every tuple of drafts, as `theory.lp.plan` computes it.
     The rule attains the optimum. n is that of the plan, so that no slot may be masked.
