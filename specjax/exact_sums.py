@@ -1,6 +1,6 @@
-"""Sums that do not round: masses as pairs of integers, whose sums are exact and do not depend on
-the order.
+"""Sums that do not round: masses are pairs of integers.
 
+Sums of integers are exact and do not depend on the order.
 A float accumulator loses up to V eps / 4 if many equal masses meet in one bin, 1e-3 at V = 131072.
 Here a mass is high 2^-29 + low 2^-(29 + b), with b as large as the sum of V low words allows. Only
 V 2^-(30 + b) is lost, 8e-9 at V = 131072.

@@ -1,6 +1,6 @@
-"""The optimum alpha* of one node on device: what no lossless rule can exceed, with its bracket and
-its gradient.
+"""The optimum alpha* of one node on device, with its bracket and its gradient.
 
+No lossless rule can exceed the optimum.
 Each file holds the `bracket` of one scheme and its derivative. A file dropped in here is a bound
 everywhere.
 """

@@ -27,6 +27,11 @@ class Bracket(NamedTuple):
     upper: Scalar
 
 
+def ratios(p: Law, q: Law) -> Law:
+    """p/q: 0 if p = 0, and infinite if only q = 0."""
+    return jnp.where(p > 0, p / q, 0)
+
+
 def ulps(count: int, like: Array) -> float:
     """So many ulp of 1, in the dtype of an array."""
     return count * epsilon(like)

@@ -1,6 +1,6 @@
-"""min over prefixes H of p(H) - Q(H) without a sort: a radix search over the bit patterns of p/q,
-with a lower bound.
+"""min over prefixes H of p(H) - Q(H) without a sort, with a lower bound.
 
+This is a radix search over the bit patterns of p/q.
 Bit patterns of non-negative floats are ordered like the floats. So every set {p/q < edge} is
 exactly a set {key < edge}. One level sums p and q in K x S cells of keys. Inside a cell the ratio
 lies in [r_a, r_b] and p is convex in q. Hence p is at least the larger of two lines: one of slope
@@ -21,6 +21,7 @@ from jaxtyping import Bool, Float, Int, UInt
 
 from specjax import exact_sums
 from specjax._types import Law, Scalar
+from specjax.bounds._base import ratios
 from specjax.numerics import divide, epsilon, fixed, largest
 
 # tokens in no open cell are added to these rows in turn: a sum that waits for the one before takes
@@ -143,8 +144,7 @@ class _Sums(NamedTuple):
 def keys(p: Law, q: Law) -> Keys:
     """Integers that are ordered as p/q is: 0 if p = 0, the largest if only q = 0."""
     low, high = _range(p.dtype)
-    ratio = jnp.where(p > 0, p / q, 0)
-    bits = jax.lax.bitcast_convert_type(ratio, low.dtype)
+    bits = jax.lax.bitcast_convert_type(ratios(p, q), low.dtype)
     return jnp.clip(bits, low, high) - low
 
 
@@ -354,8 +354,12 @@ def _choose_cells(
     """The next level: it opens the cells of lowest bound, and knows the best edge so far.
 
     Args:
+      level: the level whose cells were summed.
+      sums: the sums below each edge.
+      edge: [K, S + 1], the edges.
       values: [K, S + 1], 1 + p(H) - Q(H) at each edge.
       floor: [K, S], the lower bound of each cell.
+      cells: how many cells a level opens and splits.
     """
     values = values.reshape(-1)
     floor = floor.reshape(-1)

@@ -1,6 +1,6 @@
-"""Drafts without replacement as an exponential race: token i arrives at rate q_i, and the first n
-to arrive are the drafts.
+"""Drafts without replacement as an exponential race.
 
+Token i arrives at rate q_i, and the first n tokens to arrive are the drafts.
 Let a be the q mass outside a set H. Then
 
     P(all n drafts in H) = integral_0^inf a e^{-a t} P(n or more of H have arrived by t) dt,

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from specjax import exact_sums
 from specjax._types import Law, Scalar
 from specjax.bounds import _prefix_search
-from specjax.bounds._base import SORTED, Bracket, envelope, rounded, ulps
+from specjax.bounds._base import SORTED, Bracket, envelope, ratios, rounded, ulps
 from specjax.bounds._prefix_search import Below, Cells, Edges, Found
 from specjax.numerics import divide, total
 
@@ -129,7 +129,7 @@ def miss_probability(outside: Masses, n: Scalar | int) -> Masses:
 
 def _sorted(p: Law, q: Law, n: int) -> Found:
     """The best set among all prefixes of the sorted tokens."""
-    ratio = jnp.where(p > 0, p / q, 0)
+    ratio = ratios(p, q)
     columns = (ratio, *exact_sums.words(p), *exact_sums.words(q))
     order, *words = jax.lax.sort(columns, num_keys=1, is_stable=False)
     sums = [jnp.pad(jnp.cumsum(word), (1, 0)) for word in words]

@@ -1,6 +1,6 @@
-"""alpha* of independent drafts from different distributions, 1 + min_H [p(H) - prod_i q_i(H)],
-enclosed by a concave dual.
+"""alpha* of independent drafts from different distributions, enclosed by a concave dual.
 
+alpha* = 1 + min_H [p(H) - prod_i q_i(H)].
 By the means of both kinds, prod_i q_i(H) is the minimum over u, sum u = 0, of (mean_i e^(u_i)
 q_i(H))^n. So for every u the optimum of n drafts from the mixture mean_i e^(u_i) q_i is a lower
 bound. Its best sets are prefixes of the tokens sorted by p / sum_i e^(u_i) q_i. It is a minimum of
@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float
 
 from specjax._types import Count, Law, Scalar
 from specjax.bounds import _prefix_search
-from specjax.bounds._base import SORTED, Bracket, envelope, rounded, ulps
+from specjax.bounds._base import SORTED, Bracket, envelope, ratios, rounded, ulps
 from specjax.bounds._prefix_search import Below, Edges, Found
 from specjax.bounds.iid import CELLS
 from specjax.numerics import dot, tiny, total
@@ -158,8 +158,7 @@ def _better(best: Found, dual: _Dual) -> Found:
 def _sorted(p: Law, q: Laws, weights: PerSlot) -> _Dual:
     """The dual of a mixture, and the best prefix of its order."""
     n, size = q.shape
-    mixture = dot(weights, q)
-    order = jnp.argsort(jnp.where(p > 0, p / mixture, 0))
+    order = jnp.argsort(ratios(p, dot(weights, q)))
     mass = jnp.pad(jnp.cumsum(q[:, order], -1), ((0, 0), (1, 0)))
     mass_p = jnp.pad(jnp.cumsum(p[order]), (1, 0))
     duals = 1 + mass_p - dot(weights, mass) ** n

@@ -1,6 +1,4 @@
-"""alpha* of drafts without replacement: 1 + min over prefixes H of p(H) - Q(H), Q(H) by the
-race.
-"""
+"""alpha* of drafts without replacement: 1 + min over prefixes H of p(H) - Q(H), by the race."""
 
 import math
 from functools import partial
@@ -11,10 +9,10 @@ from jax import Array
 
 from specjax._types import Law, Scalar
 from specjax.bounds import _prefix_search, _race, iid
-from specjax.bounds._base import SORTED, Bracket, envelope, rounded, ulps
+from specjax.bounds._base import SORTED, Bracket, envelope, ratios, rounded, ulps
 from specjax.bounds._prefix_search import Below, Cells, Edges, Found
 from specjax.bounds._race import PowerSums, State
-from specjax.numerics import tiny, top_tokens, total
+from specjax.numerics import sums_onward, tiny, top_tokens, total
 
 CELLS = Cells(8, 32)
 RACE = 4  # ulp of 1: rounding of the race integral
@@ -97,7 +95,7 @@ def _binned(p: Law, q: Law, n: int) -> Found:
     head_key, rates = jax.lax.sort((key[top], q[top]), num_keys=1)
     prefix = jnp.pad(jnp.cumsum(rates), (1, 0))
     # sums of what remains: no digits are lost on peaked laws
-    suffix = jnp.pad(jnp.cumsum(rates[::-1])[::-1], (0, 1))
+    suffix = jnp.pad(sums_onward(rates), (0, 1))
 
     def join(state: State, rate: Scalar) -> tuple[State, State]:
         state = _race.arrive(state, rate, clock)
@@ -137,11 +135,11 @@ def _binned(p: Law, q: Law, n: int) -> Found:
 def _sorted(p: Law, q: Law, n: int) -> Found:
     """The best set among all prefixes of the sorted tokens."""
     size = q.shape[0]
-    ratio = jnp.where(p > 0, p / q, 0)
+    ratio = ratios(p, q)
     columns = (ratio, p / total(p), q)
     order, p, q = jax.lax.sort(columns, num_keys=1, is_stable=False)
-    outside_p = jnp.cumsum(p[::-1])[::-1]
-    inside_p = 1 - jnp.pad(outside_p[1:], (0, 1))
+    outside_p = sums_onward(p)[1:]
+    inside_p = 1 - jnp.pad(outside_p, (0, 1))
     values = inside_p + _miss_probabilities(q, n)
     values = jnp.append(values, 1)  # the empty set
     best = jnp.argmin(values)
@@ -157,7 +155,7 @@ def _miss_probabilities(q: Law, n: int) -> Law:
     """
     size = q.shape[0]
     clock = _race.clock(q, n)
-    outside = jnp.cumsum(q[::-1])[::-1]
+    outside = sums_onward(q)[1:]
 
     def join(state: State, rate: Array) -> tuple[State, None]:
         return _race.arrive(state, rate, clock), None
@@ -176,6 +174,7 @@ def _miss_probabilities(q: Law, n: int) -> Law:
     each = jnp.broadcast_to(nobody, (len(rows), *nobody.shape))
     blocks, _ = jax.lax.scan(join, each, rows.T)
     _, before = jax.lax.scan(follow, nobody, blocks)
-    beyond = jnp.pad(outside[1:], (0, rows.size - size + 1)).reshape(rows.shape)
+    spare = rows.size - size + 1
+    beyond = jnp.pad(outside, (0, spare)).reshape(rows.shape)
     _, missed = jax.lax.scan(prefix, before, (rows.T, beyond.T))
     return missed.T.reshape(-1)[:size]

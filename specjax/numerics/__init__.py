@@ -1,6 +1,4 @@
-"""Arithmetic of distributions: sums, residuals, draws and logit transforms, safe in float32 at any
-V.
-"""
+"""Sums, residuals, draws and logit transforms of distributions, safe in float32 at any V."""
 
 from specjax.numerics.arithmetic import (
     acceptance_probability,
@@ -13,6 +11,7 @@ from specjax.numerics.arithmetic import (
     normalise,
     residual,
     rounding_error,
+    sums_onward,
     tiny,
     total,
 )
@@ -60,6 +59,7 @@ __all__ = [
     "place",
     "residual",
     "rounding_error",
+    "sums_onward",
     "tiny",
     "top_tokens",
     "total",

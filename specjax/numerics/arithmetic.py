@@ -31,9 +31,7 @@ def tiny(x: Array) -> float:
 
 
 def fixed(x: T) -> T:
-    """The arrays of x, computed once: XLA does not recompute them in each expression that reads
-    them.
-    """
+    """The arrays of x, computed once: XLA does not recompute them in each reader."""
     return _barrier(x)
 
 
@@ -74,6 +72,11 @@ def total(x: Batch) -> Float[Array, "..."]:
 def block_size(size: int) -> int:
     """About sqrt(size), a power of two."""
     return 1 << max(0, math.ceil(math.log2(max(size, 1)) / 2))
+
+
+def sums_onward(x: Law) -> Law:
+    """The sum of x from each place on."""
+    return jnp.cumsum(x[::-1])[::-1]
 
 
 def divide(x: Array, y: Array) -> Array:

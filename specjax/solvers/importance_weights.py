@@ -1,6 +1,4 @@
-"""Which of n independent drafts to put before the one-draft test, and the distribution of the draft
-that is picked.
-"""
+"""Which of n independent drafts to put before the one-draft test, and its distribution."""
 
 import math
 from typing import NamedTuple
@@ -12,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 
 from specjax import exact_sums
 from specjax._types import Count, Law, Scalar
-from specjax.numerics import tiny, total
+from specjax.numerics import sums_onward, tiny, total
 
 STEPS = 64  # cells for a factor e of p/q
 FARTHEST = 22  # factors e on either side of p = q; ratios beyond are tied
@@ -29,8 +27,10 @@ Powers = list[PerCell]
 
 
 class Selection(NamedTuple):
-    """The first draft in the highest cell of p/q is picked with probability `weight`, the first
-    draft otherwise.
+    """How one of the drafts is picked.
+
+    With probability `weight` it is the first draft in the highest cell of p/q, otherwise the first
+    draft.
 
     Attributes:
       cell: [V], the cell of each token; the cell of largest p/q has index 0.
@@ -72,7 +72,7 @@ def select(
     """
     cell = cells(p, q)
     mass = exact_sums.sums(cell, CELLS, q)[0]
-    onward = jnp.cumsum(mass[::-1])[::-1]
+    onward = sums_onward(mass)
     after = jnp.append(onward[1:], 0)
     chances = [polynomial[0] for polynomial in pick_chances(onward, after, n)]
     drafts = jnp.maximum(live, 1)
@@ -135,8 +135,9 @@ def cells(p: Law, q: Law) -> Int[Array, " V"]:
 
 
 def _weight(p: Law, q: Law, largest: Law) -> Scalar:
-    """The smallest maximiser w of sum min(p, q + w (largest - q)), which is concave and piecewise
-    linear.
+    """The smallest maximiser w of sum min(p, q + w (largest - q)).
+
+    The sum is concave and piecewise linear in w.
     """
     change = largest - q
 

@@ -1,6 +1,4 @@
-"""The threshold rho of a draft-by-draft acceptance test rho U < p/q, as small as losslessness
-allows.
-"""
+"""The smallest threshold rho at which the acceptance test rho U < p/q stays lossless."""
 
 from typing import NamedTuple
 

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from specjax._types import Law, Scalar
-from specjax.numerics import divide, rounding_error, total
+from specjax.numerics import divide, rounding_error, sums_onward, total
 
 
 def acceptance_of_pairs(p: Law, q: Law) -> Scalar:
@@ -46,4 +46,4 @@ def acceptance_of_pairs(p: Law, q: Law) -> Scalar:
 
 def _onward(x: Law) -> Law:
     """The sums of x from each place on, and 0 after the last."""
-    return jnp.append(jnp.cumsum(x[::-1])[::-1], 0)
+    return jnp.append(sums_onward(x), 0)

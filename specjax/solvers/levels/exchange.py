@@ -33,8 +33,7 @@ Parts = Float[Array, " S"]
 
 
 class Moves(NamedTuple):
-    """A kernel by which a node keeps its own cells except for a part, which it swaps for cells of a
-    few other nodes.
+    """A kernel by which a node swaps a part of its cells for cells of a few other nodes.
 
     Attributes:
       low: [S], the lower node of each swap.

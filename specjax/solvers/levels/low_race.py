@@ -1,6 +1,6 @@
-"""P(all drafts without replacement are low) if every token is low or not by its own coin, and its
-derivatives.
+"""P(all drafts without replacement are low), and its derivatives.
 
+Every token is low or not by its own coin.
 Token j arrives at rate q_j and is low with probability F_j, independently. Let y_j = 1 - e^{-q_j t}
 be the probability that it has arrived by time t. Then:
 
@@ -199,8 +199,9 @@ def remainder(
     n: int,
     live: Count,
 ) -> Scalar:
-    """A bound of what the series leaves out of the derivatives, summed over all tokens, each at any
-    level.
+    """A bound of what the series leaves out of the derivatives.
+
+    It covers the sum over all tokens, each at any level.
 
     1. Let G(z) be the series of arrivals if all are low. Let E(z) and L(z) bound, coefficient by
        coefficient, what is left out of log G and of the sum of q_j / (1 + z w_j).
@@ -260,8 +261,10 @@ def _density(
     n: int,
     live: Count,
 ) -> AtPoints:
-    """The probability that the first `live` - 1 arrivals come by t, that the next one comes at t,
-    and that all are low; per unit of log t.
+    """The density of the `live`-th arrival, all arrivals being low.
+
+    It is the probability that the first `live` - 1 arrivals come by t, that the next one comes at
+    t, and that all are low; per unit of log t.
     """
     arrivals = _arrivals(race, times, low, n)
     return jnp.take(arrivals.ending, live - 1, axis=0)

@@ -165,9 +165,9 @@ def _exchange(
     live: Count,
     alone: Bool[Array, " B"],
 ) -> Kernel:
-    """A matrix U; (U U^T)_ij is nearly the mass that goes from node j to node i as the weight of i
-    grows.
+    """A matrix U that tells how nodes take mass from each other.
 
+    (U U^T)_ij is nearly the mass that goes from node j to node i as the weight of i grows.
     Let P be the probability that all drafts are low. Its second derivative in two nodes is taken as
     a product over P. P is homogeneous of degree n in the nodes' chances to be low. So the n - 1
     shares of a node add up to n - 1 times its first derivative, which sets the factors.

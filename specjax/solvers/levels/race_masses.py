@@ -1,5 +1,4 @@
-"""The mass that a kernel of levels allocates to every token, if the drafts are drawn without
-replacement.
+"""The mass that a kernel of levels allocates to every token, without replacement.
 
 A token's distribution function F lies between those of two nodes, `share` of the way to the second.
 The likeliest tokens enter the race one by one. The others enter by the sums of q^l F^k, so that the
