@@ -253,7 +253,7 @@ def _log2(power: int) -> int:
     return power.bit_length() - 1
 
 
-def _mass(words: Int[Array, "... 2"], p: Law) -> Float[Array, "..."]:
+def _mass(words: Int[Array, "... words"], p: Law) -> Float[Array, "..."]:
     """The mass that the first two of these words stand for, in sums over the tokens of p."""
     return exact_sums.value(words[..., 0], words[..., 1], p.shape[0], p.dtype)
 
