@@ -61,7 +61,7 @@ def limit(p: Law, field: Field, inside: Inside) -> Scalar:
     return 1 + total(p * chance) - (of_heads + of_tail) / field.live
 
 
-def _sums(field: Field, chance: Law | float) -> Terms:
+def _sums(field: Field, chance: Law | int) -> Terms:
     """Sums over the tail of q^l F^k, if every F is 0 or 1."""
     sums = [total(chance * field.tail**power) for power, _ in terms(field.order)]
     return jnp.stack(sums)
