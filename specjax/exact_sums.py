@@ -1,9 +1,9 @@
-"""Sums that do not round: masses as pairs of integers, whose sums are exact and do not depend on
-the order.
+"""Sums that do not round: masses are pairs of integers.
 
-A float accumulator loses up to V eps / 4 where many equal masses meet in one bin, 1e-3 at V =
-131072. Here a mass is high 2^-29 + low 2^-(29 + b), with b as large as the sum of V low words
-allows: what is lost is V 2^-(30 + b), 8e-9 at V = 131072.
+Sums of integers are exact and do not depend on the order.
+A float accumulator loses up to V eps / 4 if many equal masses meet in one bin, 1e-3 at V = 131072.
+Here a mass is high 2^-29 + low 2^-(29 + b), with b as large as the sum of V low words allows. Only
+V 2^-(30 + b) is lost, 8e-9 at V = 131072.
 """
 
 import functools
@@ -15,66 +15,90 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float, Int
 
+Law = Float[Array, " V"]
 Laws = tuple[Float[Array, "..."], ...]
+Words = Int[Array, "V *columns"]
 
 HIGH = 29  # the high words of a law sum to 2^29, up to rounding: one bit is spare
 
 
-def words(
-    x: Float[Array, "V *columns"],
-) -> tuple[Int[Array, "V *columns"], Int[Array, "V *columns"]]:
-    """The high and the low word of each mass; the masses sum to less than 3."""
+def words(x: Float[Array, "V *columns"]) -> tuple[Words, Words]:
+    """The high and the low word of each mass.
+
+    Args:
+      x: [V, *columns], non-negative masses; each column sums to less than 3.
+
+    Returns:
+      Two arrays of the same shape, integers as wide as the floats.
+    """
     kind = np.dtype(f"int{8 * x.dtype.itemsize}")
     scaled = x * 2.0**HIGH
     high = jnp.floor(scaled)
-    return high.astype(kind), jnp.round((scaled - high) * 2.0 ** _low(x.shape[0], x.dtype)).astype(
-        kind
-    )
+    low = jnp.round((scaled - high) * 2.0 ** _low(x.shape[0], x.dtype))
+    return high.astype(kind), low.astype(kind)
 
 
-def side_by_side(*laws: Float[Array, " V"]) -> Int[Array, "V columns"]:
-    """The words of laws in one row for each token, as in `words`, each computed where it lies: XLA
-    stacks columns slowly.
+def side_by_side(*laws: Law) -> Int[Array, "V columns"]:
+    """The words of several laws in one row for each token: high, low, high, low, ...
+
+    Each word is computed where it lies: XLA stacks columns slowly.
+
+    Args:
+      laws: [V] each, masses as in `words`.
+
+    Returns:
+      [V, columns], two columns for each law.
     """
     column = jnp.arange(2 * len(laws))
-    spread = functools.reduce(
-        lambda rest, k: jnp.where(column // 2 == k, laws[k][:, None], rest),
-        range(1, len(laws)),
-        laws[0][:, None],
-    )
+    spread = laws[0][:, None]
+    for k in range(1, len(laws)):
+        spread = jnp.where(column // 2 == k, laws[k][:, None], spread)
     high, low = words(spread)
     return jnp.where(column % 2 == 0, high, low)
 
 
-def sums(
-    index: Int[Array, " V"], count: int, *laws: Float[Array, " V"]
-) -> tuple[Float[Array, " count"], ...]:
-    """Of each law the masses at each index below `count`, with their gradient. Cost: one scatter of
-    V rows.
+def sums(index: Int[Array, " V"], count: int, *laws: Law) -> Laws:
+    """The mass of each law at each index, with its gradient.
+
+    Args:
+      index: [V], of each token, in [0, count).
+      count: how many sums.
+      laws: [V] each, masses as in `words`.
+
+    Returns:
+      [count] for each law.
+
+    Cost: one scatter of V rows.
+
+    Example:
+      >>> (found,) = sums(jnp.array([0, 1, 0]), 2, jnp.array([0.25, 0.25, 0.5]))
+      >>> print(found)
+      [0.75 0.25]
     """
     return _sums(laws, index, count)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(2,))
 def _sums(laws: Laws, index: Int[Array, " V"], count: int) -> Laws:
+    """`sums`, without a gradient of its own."""
     rows = side_by_side(*laws)
-    table = (
-        jnp.zeros((count, rows.shape[1]), rows.dtype).at[index].add(rows, mode="promise_in_bounds")
-    )
-    return tuple(
-        value(table[:, 2 * k], table[:, 2 * k + 1], law.shape[0], law.dtype)
-        for k, law in enumerate(laws)
-    )
+    table = jnp.zeros((count, rows.shape[1]), rows.dtype)
+    table = table.at[index].add(rows, mode="promise_in_bounds")
+    found = []
+    for k, law in enumerate(laws):
+        found.append(value(table[:, 2 * k], table[:, 2 * k + 1], law.shape[0], law.dtype))
+    return tuple(found)
 
 
 @_sums.defjvp
 def _sums_slope(
     count: int, primals: tuple[Laws, Array], tangents: tuple[Laws, Array]
 ) -> tuple[Laws, Laws]:
-    slopes = tuple(
-        jnp.zeros(count, change.dtype).at[primals[1]].add(change) for change in tangents[0]
-    )
-    return _sums(*primals, count), slopes
+    """The sums, and the sums of the changes."""
+    laws, index = primals
+    changes, _ = tangents
+    slopes = [jnp.zeros(count, change.dtype).at[index].add(change) for change in changes]
+    return _sums(laws, index, count), tuple(slopes)
 
 
 def value(
@@ -83,9 +107,21 @@ def value(
     count: int,
     dtype: jnp.dtype,
 ) -> Float[Array, "..."]:
-    """The mass that sums of words stand for, `count` the V that they were made for."""
-    return high.astype(dtype) * 2.0**-HIGH + low.astype(dtype) * 2.0 ** -(HIGH + _low(count, dtype))
+    """The masses that sums of words stand for.
+
+    Args:
+      high: sums of high words, of any shape.
+      low: sums of the low words of the same tokens.
+      count: the V for which the words were made.
+      dtype: of the result.
+
+    Returns:
+      Masses of the same shape.
+    """
+    fine = HIGH + _low(count, dtype)
+    return high.astype(dtype) * 2.0**-HIGH + low.astype(dtype) * 2.0**-fine
 
 
 def _low(count: int, dtype: jnp.dtype) -> int:
+    """The bits of a low word: the sum of `count` low words does not overflow."""
     return 8 * jnp.dtype(dtype).itemsize - 2 - math.ceil(math.log2(max(count, 2)))

@@ -1,7 +1,7 @@
-"""The optimum alpha* of one node on device, what no lossless rule can exceed, with its bracket and
-its gradient.
+"""The optimum alpha* of one node on device, with its bracket and its gradient.
 
-One scheme a file, its `bracket` and the derivative beside it; a file dropped in here is a bound
+No lossless rule can exceed the optimum.
+Each file holds the `bracket` of one scheme and its derivative. A file dropped in here is a bound
 everywhere.
 """
 
@@ -16,73 +16,135 @@ from specjax.bounds import iid
 from specjax.bounds._base import Bracket
 from specjax.numerics import total
 
+Slots = Float[Array, "*slots V"]
+
 _SCHEMES = discover(__name__)
 
 
 def schemes() -> tuple[str, ...]:
-    """The drafting schemes whose optimum is known at any V."""
+    """The names of the drafting schemes whose optimum is known at any V."""
     return tuple(_SCHEMES)
 
 
 def optimal_acceptance(
-    p: Float[Array, " V"],
-    q: Float[Array, "*slots V"],
+    p: Law,
+    q: Slots,
     n: int,
     scheme: str,
 ) -> Scalar:
     """alpha* of a drafting scheme: the largest P(Y is one of n drafts) over all lossless rules.
 
-    Differentiable: with H the best set, d alpha* = dp(H) - dQ(H), a subgradient where two sets tie;
-    Q is read on the simplex.
+    It is differentiable: with H the best set, d alpha* = dp(H) - dQ(H), a subgradient if two sets
+    tie. Q is read on the simplex.
 
     Args:
-      p, q: [V], laws of target and draft in any float type (`independent`: q is [n, V]); V, n and
-        scheme are static.
+      p: [V], the target distribution, in any float type.
+      q: [V], the draft distribution, in any float type. The scheme `independent` takes [n, V], the
+        distribution of each slot.
+      n: >= 1, the number of drafts; static.
+      scheme: one of `schemes()`; static.
+
+    Returns:
+      The optimum, in [0, 1].
 
     Raises:
       ValueError: n < 1, the scheme has no bound, q has the wrong shape for it, or p or q is seen to
-        be no law.
+        be no distribution.
 
     Cost: a sort of V up to V = 4096, a few scatters of V beyond. Source: hu2025towards, theorem 3.
+
+    Example:
+      >>> p, q = jnp.array([0.5, 0.25, 0.25]), jnp.array([0.25, 0.5, 0.25])
+      >>> print(f"{optimal_acceptance(p, q, 2, 'iid'):.3f}")
+      0.938
     """
     return bracket(p, q, n, scheme).value
 
 
 def bracket(
-    p: Float[Array, " V"],
-    q: Float[Array, "*slots V"],
+    p: Law,
+    q: Slots,
     n: int,
     scheme: str,
 ) -> Bracket:
-    """alpha* with a certified enclosure; arguments, errors and cost as in `optimal_acceptance`.
+    """alpha* with a certified enclosure.
 
-    The rounding allowed for is a few ulp; without replacement also what the race's series leaves
-    out, estimated from above. What its quadrature adds was measured, not bounded: less than 1e-9 in
-    float64. It widens where many sets tie: to 5e-4 for two iid drafts with p(H) = q(H)^2 along the
-    whole order.
+    The bracket allows a few ulp for rounding. Without replacement it also includes what the race's
+    series leaves out, estimated from above. The error of the race's quadrature was measured, not
+    bounded: it is less than 1e-9 in float64. The bracket widens if many sets tie: to 5e-4 for two
+    iid drafts with p(H) = q(H)^2 along the whole order.
+
+    Args:
+      p: [V], the target distribution, in any float type.
+      q: [V], the draft distribution, in any float type; [n, V] for `independent`.
+      n: >= 1, the number of drafts; static.
+      scheme: one of `schemes()`; static.
+
+    Returns:
+      The optimum and its two ends, each in [0, 1].
+
+    Raises:
+      ValueError: as in `optimal_acceptance`.
+
+    Cost: as in `optimal_acceptance`. Source: hu2025towards, theorem 3.
+
+    Example:
+      >>> p, q = jnp.array([0.5, 0.25, 0.25]), jnp.array([0.25, 0.5, 0.25])
+      >>> found = bracket(p, q, 1, "greedy")
+      >>> bool(found.lower <= found.value <= found.upper)
+      True
     """
     if scheme not in _SCHEMES:
-        raise ValueError(
-            f"no optimum known for scheme {scheme!r}: expected one of {', '.join(_SCHEMES)}"
-        )
+        known = ", ".join(_SCHEMES)
+        raise ValueError(f"no optimum known for scheme {scheme!r}: expected one of {known}")
     if n < 1:
         raise ValueError(f"n: expected >= 1, got {n}")
     p = jnp.asarray(p)
     q = jnp.asarray(q)
     check_laws(p, q, slots=scheme == "independent")
-    dtype = jnp.promote_types(jnp.promote_types(p.dtype, q.dtype), jnp.float32)
+    dtype = jnp.promote_types(p.dtype, q.dtype)
+    dtype = jnp.promote_types(dtype, jnp.float32)
     found: Bracket = _SCHEMES[scheme].bracket(p.astype(dtype), q.astype(dtype), n)
     return Bracket(*(jnp.clip(end, 0, 1) for end in found))
 
 
 def overlap(p: Law, q: Law) -> Scalar:
-    """1 - TV(p, q) = sum min(p, q): the acceptance of one draft."""
+    """1 - TV(p, q) = sum min(p, q): the acceptance of one draft.
+
+    Args:
+      p: [V], the target distribution.
+      q: [V], the draft distribution.
+
+    Returns:
+      The acceptance, in [0, 1].
+
+    Cost: one pass over V.
+
+    Example:
+      >>> print(overlap(jnp.array([0.5, 0.5]), jnp.array([0.25, 0.75])))
+      0.75
+    """
     return total(jnp.minimum(p, q))
 
 
 def singleton_bound(p: Law, q: Law, n: int) -> Scalar:
-    """sum min(p, 1 - (1 - q)^n) >= alpha*: no token is accepted more often than it is drafted, by n
-    independent drafts.
+    """sum min(p, 1 - (1 - q)^n) >= alpha* of n independent drafts.
+
+    No token is accepted more often than it is drafted.
+
+    Args:
+      p: [V], the target distribution.
+      q: [V], the draft distribution.
+      n: >= 1, the number of drafts.
+
+    Returns:
+      The bound, in [0, 1].
+
+    Cost: one pass over V.
+
+    Example:
+      >>> print(f"{singleton_bound(jnp.array([0.5, 0.5]), jnp.array([0.25, 0.75]), 2):.4f}")
+      0.9375
     """
     return total(jnp.minimum(p, iid.miss_probability(q, n)))
 

@@ -7,14 +7,19 @@ from jax import Array
 from jaxtyping import Bool
 
 from specjax._types import Law, Scalar
+from specjax.numerics import epsilon
 
 EXACT = 3  # ulp of 1: rounding of sums and powers
 SORTED = 4096  # up to this V a sort is cheaper than a search
 
 
 class Bracket(NamedTuple):
-    """alpha* and what encloses it, rounding included: lower <= alpha* <= upper. `value` is 1 + p(H)
-    - Q(H) for a set H.
+    """The optimum alpha* and its certified enclosure, rounding included: lower <= alpha* <= upper.
+
+    Attributes:
+      value: 1 + p(H) - Q(H) for a set H.
+      lower: at most alpha*.
+      upper: at least alpha*.
     """
 
     value: Scalar
@@ -22,14 +27,20 @@ class Bracket(NamedTuple):
     upper: Scalar
 
 
+def ratios(p: Law, q: Law) -> Law:
+    """p/q: 0 if p = 0, and infinite if only q = 0."""
+    return jnp.where(p > 0, p / q, 0)
+
+
 def ulps(count: int, like: Array) -> float:
     """So many ulp of 1, in the dtype of an array."""
-    return count * float(jnp.finfo(like.dtype).eps)
+    return count * epsilon(like)
 
 
 def rounded(value: Scalar, lower: Scalar, count: int = EXACT) -> Bracket:
-    """The bracket of a value and what bounds it below, wider by so many ulp on both sides."""
-    return Bracket(value, lower - ulps(count, value), value + ulps(count, value))
+    """The bracket of a value and its lower bound, wider by so many ulp on both sides."""
+    margin = ulps(count, value)
+    return Bracket(value, lower - margin, value + margin)
 
 
 def envelope(inside: Bool[Array, " V"], of_q: Array, tangents: tuple[Law, Array]) -> Bracket:
@@ -37,8 +48,12 @@ def envelope(inside: Bool[Array, " V"], of_q: Array, tangents: tuple[Law, Array]
 
     Args:
       inside: [V], H.
-      of_q: the derivative of Q(H) with respect to q.
+      of_q: the derivative of Q(H) with respect to q, of the shape of q.
       tangents: of p and q.
+
+    Returns:
+      The same derivative for all three numbers.
     """
-    change = jnp.sum(jnp.where(inside, tangents[0], 0)) - jnp.sum(of_q * tangents[1])
+    dp, dq = tangents
+    change = jnp.sum(jnp.where(inside, dp, 0)) - jnp.sum(of_q * dq)
     return Bracket(change, change, change)

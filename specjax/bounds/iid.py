@@ -1,4 +1,4 @@
-"""alpha* of independent drafts from one law: 1 + min over prefixes H of p(H) - q(H)^n."""
+"""alpha* of independent drafts from one distribution: 1 + min over prefixes H of p(H) - q(H)^n."""
 
 from functools import partial
 
@@ -10,31 +10,59 @@ from jaxtyping import Float
 from specjax import exact_sums
 from specjax._types import Law, Scalar
 from specjax.bounds import _prefix_search
-from specjax.bounds._base import SORTED, Bracket, envelope, rounded, ulps
+from specjax.bounds._base import SORTED, Bracket, envelope, ratios, rounded, ulps
 from specjax.bounds._prefix_search import Below, Cells, Edges, Found
 from specjax.numerics import divide, total
 
 CELLS = Cells(8, 64)
 
+Laws = tuple[Law, Law]
+Masses = Float[Array, "..."]
+
 
 @partial(jax.custom_jvp, nondiff_argnums=(2,))
 def bracket(p: Law, q: Law, n: int) -> Bracket:
-    """1 + min over prefixes H of p(H) - q(H)^n."""
-    return rounded(*best_set(p, q, n)[:2])
+    """The optimum of n independent drafts, 1 + min over prefixes H of p(H) - q(H)^n, enclosed.
+
+    Args:
+      p: [V], the target distribution.
+      q: [V], the draft distribution.
+      n: >= 1, the number of drafts.
+
+    Returns:
+      The value at the best set, and the search's lower bound, wider by a few ulp.
+
+    Cost: that of `best_set`. Source: hu2025towards.
+
+    Example:
+      >>> p, q = jnp.array([0.5, 0.25, 0.25]), jnp.array([0.25, 0.5, 0.25])
+      >>> print(f"{bracket(p, q, 2).value:.3f}")
+      0.938
+    """
+    found = best_set(p, q, n)
+    return rounded(found.value, found.lower)
 
 
 @bracket.defjvp
-def _slope(n: int, laws: tuple[Law, Law], tangents: tuple[Law, Law]) -> tuple[Bracket, Bracket]:
+def _slope(n: int, laws: Laws, tangents: Laws) -> tuple[Bracket, Bracket]:
+    """The bracket and its derivative: Q(H) = q(H)^n has the derivative n q(H)^(n-1) in H."""
     p, q = laws
-    found = best_set(p, q, n)
-    held = total(jnp.where(found.inside, q, 0))
-    return bracket(p, q, n), envelope(
-        found.inside, jnp.where(found.inside, n * held ** (n - 1), 0), tangents
-    )
+    inside = best_set(p, q, n).inside
+    held = total(jnp.where(inside, q, 0))
+    of_q = jnp.where(inside, n * held ** (n - 1), 0)
+    return bracket(p, q, n), envelope(inside, of_q, tangents)
 
 
 def best_set(p: Law, q: Law, n: int) -> Found:
-    """The best set H for n independent drafts; `inside` is H, and p(H) - q(H)^n its slack.
+    """The best set H for n independent drafts, the minimiser of p(H) - q(H)^n.
+
+    Args:
+      p: [V], the target distribution.
+      q: [V], the draft distribution.
+      n: >= 1, the number of drafts.
+
+    Returns:
+      The set, its value and a lower bound of all values.
 
     Cost: a sort up to V = 4096; beyond, two or three levels of a radix search.
     """
@@ -52,43 +80,70 @@ def binned(
     n: Scalar | int,
     tolerance: float,
 ) -> Found:
-    """The same without a sort, for a number of drafts n >= 1 that may be traced."""
+    """The best set without a sort.
+
+    Args:
+      p: [V], the target distribution.
+      q: [V], the draft distribution.
+      n: >= 1, the number of drafts; it may be traced.
+      tolerance: of the bracket, if the keys of p/q resolve it.
+
+    Returns:
+      The set, its value and a lower bound of all values.
+
+    Cost: two or three levels of a radix search, each one scatter of V.
+    """
 
     def measure(below: Below) -> Edges:
+        whole = below.inside + below.outside
         return Edges(
-            below.p,
-            below.inside,
-            below.outside,
-            miss_probability(below.outside / (below.inside + below.outside), n),
+            p=below.p,
+            inside=below.inside,
+            outside=below.outside,
+            miss_probability=miss_probability(below.outside / whole, n),
         )
 
     return _prefix_search.search(
-        p, _prefix_search.keys(p, q), q, _prefix_search.no_moments(q), measure, CELLS, tolerance
+        p=p,
+        key=_prefix_search.keys(p, q),
+        tail=q,
+        moments=_prefix_search.no_moments(q),
+        measure=measure,
+        cells=CELLS,
+        tolerance=tolerance,
     )
 
 
-def miss_probability(outside: Float[Array, "..."], n: Scalar | int) -> Float[Array, "..."]:
-    """P(a draft lies outside a set) = 1 - (1 - outside)^n, the q mass `outside` it given."""
+def miss_probability(outside: Masses, n: Scalar | int) -> Masses:
+    """P(a draft lies outside a set) = 1 - (1 - outside)^n.
+
+    Args:
+      outside: the q mass outside the set, of any shape.
+      n: >= 1, the number of independent drafts.
+
+    Returns:
+      Probabilities of the same shape.
+    """
     return -jnp.expm1(n * jnp.log1p(-jnp.minimum(outside, 1)))
 
 
 def _sorted(p: Law, q: Law, n: int) -> Found:
-    ratio = jnp.where(p > 0, p / q, 0)
-    order, *columns = jax.lax.sort(
-        (ratio, *exact_sums.words(p), *exact_sums.words(q)), num_keys=1, is_stable=False
-    )
-    sums = [jnp.pad(jnp.cumsum(column), (1, 0)) for column in columns]
+    """The best set among all prefixes of the sorted tokens."""
+    ratio = ratios(p, q)
+    columns = (ratio, *exact_sums.words(p), *exact_sums.words(q))
+    order, *words = jax.lax.sort(columns, num_keys=1, is_stable=False)
+    sums = [jnp.pad(jnp.cumsum(word), (1, 0)) for word in words]
+    p_high, p_low, q_high, q_low = sums
 
     def mass(high: Array, low: Array) -> Array:
         return exact_sums.value(high, low, p.shape[0], p.dtype)
 
-    outside = mass(sums[2][-1] - sums[2], sums[3][-1] - sums[3])
-    values = divide(mass(*sums[:2]), mass(sums[0][-1], sums[1][-1])) + miss_probability(
-        outside / outside[0], n
-    )
+    inside_p = mass(p_high, p_low)
+    outside_q = mass(q_high[-1] - q_high, q_low[-1] - q_low)
+    missed = miss_probability(outside_q / outside_q[0], n)
+    values = divide(inside_p, mass(p_high[-1], p_low[-1])) + missed
     best = jnp.argmin(values)
     # equal ratios: p(H) - q(H)^n is concave along them, so that all of them are as good as some,
     # but for rounding
-    return Found(
-        values[best], values[best], (ratio <= order[jnp.maximum(best - 1, 0)]) & (best > 0)
-    )
+    within = ratio <= order[jnp.maximum(best - 1, 0)]
+    return Found(values[best], values[best], within & (best > 0))

@@ -8,12 +8,39 @@ from specjax.numerics import top_tokens
 
 
 def bracket(p: Law, q: Law, n: int) -> Bracket:
-    """`acceptance`, to rounding."""
+    """The optimum of the n most likely tokens as drafts, enclosed to rounding.
+
+    Args:
+      p: [V], the target distribution.
+      q: [V], the draft distribution.
+      n: >= 1, the number of drafts.
+
+    Returns:
+      `acceptance`, and a few ulp on either side.
+
+    Cost: a top_k of n, or n passes over V in float64.
+
+    Example:
+      >>> p, q = jnp.array([0.5, 0.25, 0.25]), jnp.array([0.25, 0.5, 0.25])
+      >>> print(f"{bracket(p, q, 1).value:.3f}")
+      0.250
+    """
     value = acceptance(p, q, n)
     return rounded(value, value)
 
 
 def acceptance(p: Law, q: Law, n: int) -> Scalar:
-    """p of the n most likely tokens of q."""
+    """The p mass of the n most likely tokens of q.
+
+    Args:
+      p: [V], the target distribution.
+      q: [V], the draft distribution.
+      n: >= 1, the number of drafts.
+
+    Returns:
+      The optimal acceptance.
+
+    Cost: a top_k of n, or n passes over V in float64.
+    """
     tokens = top_tokens(q, min(n, q.shape[0]))
     return jnp.sum(jnp.where(q[tokens] > 0, p[tokens], 0))

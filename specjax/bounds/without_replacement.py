@@ -1,6 +1,4 @@
-"""alpha* of drafts without replacement: 1 + min over prefixes H of p(H) - Q(H), Q(H) by the
-race.
-"""
+"""alpha* of drafts without replacement: 1 + min over prefixes H of p(H) - Q(H), by the race."""
 
 import math
 from functools import partial
@@ -9,54 +7,97 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from specjax._types import Law
+from specjax._types import Law, Scalar
 from specjax.bounds import _prefix_search, _race, iid
-from specjax.bounds._base import SORTED, Bracket, envelope, rounded, ulps
+from specjax.bounds._base import SORTED, Bracket, envelope, ratios, rounded, ulps
 from specjax.bounds._prefix_search import Below, Cells, Edges, Found
-from specjax.numerics import tiny, top_tokens, total
+from specjax.bounds._race import PowerSums, State
+from specjax.numerics import sums_onward, tiny, top_tokens, total
 
 CELLS = Cells(8, 32)
 RACE = 4  # ulp of 1: rounding of the race integral
+SHARP = 12  # ulp of 1: the tolerance of the search
+
+Laws = tuple[Law, Law]
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(2,))
 def bracket(p: Law, q: Law, n: int) -> Bracket:
-    """1 + min over prefixes H of p(H) - P(all drafts in H), by the race integral."""
+    """The optimum of n drafts without replacement, enclosed.
+
+    It is 1 + min over prefixes H of p(H) - Q(H). Q(H) = P(all drafts lie in H) comes from the race
+    integral. Beyond V = 4096 the bracket includes
+    what the race's series leaves out.
+
+    Args:
+      p: [V], the target distribution.
+      q: [V], the draft distribution.
+      n: >= 1, the number of drafts.
+
+    Returns:
+      The value at the best set, and the search's lower bound, wider by a few ulp.
+
+    Cost: that of `best_set`. Source: hu2025towards.
+
+    Example:
+      >>> p, q = jnp.array([0.6, 0.2, 0.2]), jnp.array([0.25, 0.5, 0.25])
+      >>> print(f"{bracket(p, q, 2).value:.3f}")
+      0.983
+    """
     if n == 1:
         return iid.bracket(p, q, 1)
-    value, lower, upper = rounded(*best_set(p, q, n)[:2], RACE)
+    found = best_set(p, q, n)
+    value, lower, upper = rounded(found.value, found.lower, RACE)
     left_out = _race.remainder(q, n) if q.shape[0] > SORTED else 0
     return Bracket(value, lower - left_out, upper + left_out)
 
 
 @bracket.defjvp
-def _slope(n: int, laws: tuple[Law, Law], tangents: tuple[Law, Law]) -> tuple[Bracket, Bracket]:
+def _slope(n: int, laws: Laws, tangents: Laws) -> tuple[Bracket, Bracket]:
+    """The bracket and its derivative, at the best set."""
     p, q = laws
     if n == 1:
         return jax.jvp(partial(iid.bracket, n=1), laws, tangents)
     inside = best_set(p, q, n).inside
-    return bracket(p, q, n), envelope(inside, -jax.grad(_race.missed_by)(q, inside, n), tangents)
+    of_q = -jax.grad(_race.missed_by)(q, inside, n)
+    return bracket(p, q, n), envelope(inside, of_q, tangents)
 
 
 def best_set(p: Law, q: Law, n: int) -> Found:
-    """The best set for n >= 2 drafts without replacement.
+    """The best set for drafts without replacement.
 
-    Up to V = 4096 every prefix is evaluated, at the cost of a sort and V x n x nodes. Beyond, the
-    HEAD largest q join the race one by one, each prefix of them kept, and the rest enter by their
-    sums of q, q^2 and q^3: two or three levels of a radix search, each of six scatters of V and 264
-    x n x nodes; memory O(V + n).
+    Args:
+      p: [V], the target distribution.
+      q: [V], the draft distribution.
+      n: >= 2, the number of drafts.
+
+    Returns:
+      The set, its value and a lower bound of all values.
+
+    Cost: up to V = 4096 that of a sort and V x n x nodes, since every prefix is evaluated. Beyond,
+    two or three levels of a radix search, each of six scatters of V and 264 x n x nodes; memory
+    O(V + n).
     """
     if p.shape[0] <= SORTED:
         return _sorted(p, q, n)
+    return _binned(p, q, n)
+
+
+def _binned(p: Law, q: Law, n: int) -> Found:
+    """The best set without a sort.
+
+    The HEAD largest q join the race one by one, and the state of each prefix of them is kept. The
+    other tokens enter by their sums of q, q^2 and q^3.
+    """
     key = _prefix_search.keys(p, q)
     clock = _race.clock(q, n)
     top = top_tokens(q, _race.HEAD)
     head_key, rates = jax.lax.sort((key[top], q[top]), num_keys=1)
     prefix = jnp.pad(jnp.cumsum(rates), (1, 0))
     # sums of what remains: no digits are lost on peaked laws
-    suffix = jnp.pad(jnp.cumsum(rates[::-1])[::-1], (0, 1))
+    suffix = jnp.pad(sums_onward(rates), (0, 1))
 
-    def join(state: _race.State, rate: Array) -> tuple[_race.State, _race.State]:
+    def join(state: State, rate: Scalar) -> tuple[State, State]:
         state = _race.arrive(state, rate, clock)
         return state, state
 
@@ -69,47 +110,71 @@ def best_set(p: Law, q: Law, n: int) -> Found:
     def measure(below: Below) -> Edges:
         rank = jnp.searchsorted(head_key, below.edge)
         inside = below.inside * scale
-        outside = below.outside * scale
-        few = _race.series(inside, below.moments[..., 0], below.moments[..., 1], n, clock)
+        outside = below.outside * scale + suffix[rank]
+        sums = PowerSums(inside, below.moments[..., 0], below.moments[..., 1])
+        few = _race.series(sums, n, clock)
         reached = _race.together(states[rank], few)
-        whole = outside + suffix[rank]
-        return Edges(below.p, inside + prefix[rank], whole, _race.late(reached, whole, clock))
+        return Edges(
+            p=below.p,
+            inside=inside + prefix[rank],
+            outside=outside,
+            miss_probability=_race.late(reached, outside, clock),
+        )
 
-    moments = jnp.stack([tail**2, tail**3], -1)
-    return _prefix_search.search(p, key, tail / scale, moments, measure, CELLS, ulps(12, p))
+    return _prefix_search.search(
+        p=p,
+        key=key,
+        tail=tail / scale,
+        moments=jnp.stack([tail**2, tail**3], -1),
+        measure=measure,
+        cells=CELLS,
+        tolerance=ulps(SHARP, p),
+    )
 
 
 def _sorted(p: Law, q: Law, n: int) -> Found:
-    """Every prefix, the states of the race built in O(sqrt V) blocks of O(sqrt V) tokens."""
-    vocabulary = q.shape[0]
-    ratio = jnp.where(p > 0, p / q, 0)
-    order, p, q = jax.lax.sort((ratio, p / total(p), q), num_keys=1, is_stable=False)
-    outside_p = jnp.cumsum(p[::-1])[::-1]
-    outside_q = jnp.cumsum(q[::-1])[::-1]
-    clock = _race.clock(q, n)
+    """The best set among all prefixes of the sorted tokens."""
+    size = q.shape[0]
+    ratio = ratios(p, q)
+    columns = (ratio, p / total(p), q)
+    order, p, q = jax.lax.sort(columns, num_keys=1, is_stable=False)
+    outside_p = sums_onward(p)[1:]
+    inside_p = 1 - jnp.pad(outside_p, (0, 1))
+    values = inside_p + _miss_probabilities(q, n)
+    values = jnp.append(values, 1)  # the empty set
+    best = jnp.argmin(values)
+    value = jnp.minimum(values[best], 1)
+    within = ratio <= order[jnp.minimum(best, size - 1)]
+    return Found(value, value, within & (best < size))
 
-    def join(state: _race.State, rate: Array) -> tuple[_race.State, None]:
+
+def _miss_probabilities(q: Law, n: int) -> Law:
+    """P(a draft lies outside a prefix), for the prefix that ends with each token.
+
+    The states of the race are built in O(sqrt V) blocks of O(sqrt V) tokens.
+    """
+    size = q.shape[0]
+    clock = _race.clock(q, n)
+    outside = sums_onward(q)[1:]
+
+    def join(state: State, rate: Array) -> tuple[State, None]:
         return _race.arrive(state, rate, clock), None
 
-    def follow(state: _race.State, block: _race.State) -> tuple[_race.State, _race.State]:
+    def follow(state: State, block: State) -> tuple[State, State]:
         return _race.merge(state, block), state
 
-    def prefix(state: _race.State, x: tuple[Array, Array]) -> tuple[_race.State, Array]:
-        rate, outside = x
+    def prefix(state: State, token: tuple[Array, Array]) -> tuple[State, Array]:
+        rate, beyond = token
         state = _race.arrive(state, rate, clock)
-        return state, _race.late(state[..., -1, :], outside, clock)
+        return state, _race.late(state[..., -1, :], beyond, clock)
 
-    size = 1 << math.ceil(math.log2(max(vocabulary, 2)) / 2)
-    rows = jnp.pad(q, (0, -vocabulary % size)).reshape(-1, size)
+    width = 1 << math.ceil(math.log2(max(size, 2)) / 2)
+    rows = jnp.pad(q, (0, -size % width)).reshape(-1, width)
     nobody = _race.start(n, clock)
     each = jnp.broadcast_to(nobody, (len(rows), *nobody.shape))
     blocks, _ = jax.lax.scan(join, each, rows.T)
     _, before = jax.lax.scan(follow, nobody, blocks)
-    beyond = jnp.pad(outside_q[1:], (0, rows.size - vocabulary + 1)).reshape(rows.shape)
-    _, miss_probability = jax.lax.scan(prefix, before, (rows.T, beyond.T))
-    inside_p = 1 - jnp.pad(outside_p[1:], (0, 1))
-    values = jnp.append(inside_p + miss_probability.T.reshape(-1)[:vocabulary], 1)
-    best = jnp.argmin(values)
-    found = jnp.minimum(values[best], 1)
-    inside = (ratio <= order[jnp.minimum(best, vocabulary - 1)]) & (best < vocabulary)
-    return Found(found, found, inside)
+    spare = rows.size - size + 1
+    beyond = jnp.pad(outside, (0, spare)).reshape(rows.shape)
+    _, missed = jax.lax.scan(prefix, before, (rows.T, beyond.T))
+    return missed.T.reshape(-1)[:size]

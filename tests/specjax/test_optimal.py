@@ -54,8 +54,8 @@ def emitted(levels: Levels, p: np.ndarray, q: np.ndarray, n: int) -> np.ndarray:
     worth = sum(ends**j * (ends - cells) ** (n - 1 - j) for j in range(n)) * levels.open_cell
     rate = kernel @ worth
     given = q * levels.kept * (rate[left] * (1 - share) + rate[right] * share)
-    rest = np.maximum(p - levels.given, 0)
-    rest = rest / rest.sum() if rest.sum() > rounding_error(jnp.asarray(levels.given)) else p
+    rest = np.maximum(p - levels.allocated, 0)
+    rest = rest / rest.sum() if rest.sum() > rounding_error(jnp.asarray(levels.allocated)) else p
     return given + (1 - given.sum()) * rest
 
 
@@ -71,10 +71,10 @@ def test_large_vocabulary(n):
                 P[row] / P[row].sum(dtype=float), Q[row] / Q[row].sum(dtype=float), n, "iid"
             )
         ).value
-        worst = np.maximum(worst, [bias, best - one.given.sum(dtype=float)])
+        worst = np.maximum(worst, [bias, best - one.allocated.sum(dtype=float)])
         assert bias <= certificate.tv_bound[row] <= 5e-6, pair.name
         assert best <= certificate.alpha_star[row] + 1e-7, pair.name
-        assert best - one.given.sum(dtype=float) <= 1e-5, pair.name
+        assert best - one.allocated.sum(dtype=float) <= 1e-5, pair.name
     print(f"n = {n}: bias at most {worst[0]:.1e}, below alpha* by at most {worst[1]:.1e}")
     assert certificate.status.all()
 
@@ -92,6 +92,7 @@ def test_a_kernel_whose_masses_are_not_its_own_is_seen():
 @pytest.mark.parametrize("n", DRAFTS)
 def test_no_context_spoils_another(n):
     """A pair solved among others, laws of nan beside it, is what it is alone."""
-    solve = jax.jit(jax.vmap(lambda p, q: optimal.Optimal().solve(p, q, n, jnp.asarray(n)).given))
+    rule = optimal.Optimal()
+    solve = jax.jit(jax.vmap(lambda p, q: rule.solve(p, q, n, jnp.asarray(n)).allocated))
     spoiled = solve(np.concatenate([P[:-1], np.full((1, V), np.nan, np.float32)]), Q)
-    np.testing.assert_allclose(spoiled[:-1], solved(n)[0].given[:-1], atol=1e-6)
+    np.testing.assert_allclose(spoiled[:-1], solved(n)[0].allocated[:-1], atol=1e-6)

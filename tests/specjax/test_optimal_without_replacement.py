@@ -91,7 +91,7 @@ def test_pairs_emit_the_target(plant):
             continue
         one = row(tables, index)
         one = one._replace(kernel=(1 - plant) * one.kernel + plant * one.kernel[::-1])
-        error = bias(given_by_pairs(one, q[index]), one.given, p[index])
+        error = bias(given_by_pairs(one, q[index]), one.allocated, p[index])
         worst = max(worst, error)
         if not plant:
             assert error <= certificate.tv_bound[index] <= 5e-6, name
@@ -123,7 +123,7 @@ def test_sets_emit_the_target(n):
         law = q[index].astype(float) / q[index].sum(dtype=float)
         won = np.asarray(win(jax.tree.map(jnp.asarray, row(tables, index)), sets), float)
         given = np.bincount(sets.ravel(), (chance(law, sets)[:, None] * won).ravel(), NARROW)
-        error = bias(given, tables.given[index], p[index])
+        error = bias(given, tables.allocated[index], p[index])
         print(f"{names[index]}: bias {error:.1e}")
         assert error <= certificate.tv_bound[index] <= 5e-6, names[index]
 
@@ -205,7 +205,7 @@ def test_a_race_of_all_tokens_emits_the_target(vocabulary, n, dtype):
     for index in range(len(pairs)):
         one = row(tables, index)
         given = given_by_race(one, q[index], n)
-        error = bias(given, one.given, p[index])
+        error = bias(given, one.allocated, p[index])
         bound, referee = certificate.tv_bound[index], 1e-14
         print(
             f"bias {error:.1e} of {bound:.1e}, alpha {certificate.alpha[index]:.9f} is "
@@ -233,7 +233,7 @@ def test_it_comes_near_the_optimum(vocabulary, n):
     for index, name in enumerate(names):
         ends = (law[index] / law[index].sum(dtype=float) for law in (p, q))
         best = theory.subsets.optimum(theory.Problem(*ends, n, SCHEME)).value
-        short.append(best - tables.given[index].sum(dtype=float))
+        short.append(best - tables.allocated[index].sum(dtype=float))
         assert best <= certificate.alpha_star[index] + 2e-6, name
         assert (
             abs(certificate.alpha_star[index] - certificate.alpha[index] - certificate.gap[index])
@@ -345,7 +345,7 @@ def test_surplus_slots_change_nothing_at_a_large_vocabulary(live):
     masked = float(
         jax.jit(lambda live: OptimalWithoutReplacement().solve(p, q, 3, live))(
             jnp.asarray(live)
-        ).given.sum()
+        ).allocated.sum()
     )
     alone = theory.subsets.optimum(
         theory.Problem(*(np.float64(law) / np.float64(law).sum() for law in (p, q)), live, SCHEME)

@@ -1,3 +1,4 @@
-"""Rules in which every draft draws a level and the highest level wins: what the optimal rules are
-made of.
+"""Rules in which every draft draws a level and the highest level wins.
+
+The optimal rules are made of them.
 """

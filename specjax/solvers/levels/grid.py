@@ -1,11 +1,11 @@
 """A vocabulary as a few hundred nodes of p/q, each token at one or between two of them.
 
-A token of ratio r between the nodes r_a <= r <= r_b is taken as one of ratio r_a with probability
-(r_b - r) / (r_b - r_a), and as one of ratio r_b otherwise. What it may be given, its p, is thus
-kept exactly, whatever the nodes; only the curve of p against q is lowered between them, by (r_b -
-r_a) dq / 4 at most. An optimum is lost only where the curve comes as near to its lowest point as
-that: so the nodes crowd, in geometric steps, at the ratio where the best set ends, and the
-likeliest tokens are nodes of their own.
+A token of ratio r lies between the nodes r_a <= r <= r_b. It is taken as one of ratio r_a with
+probability (r_b - r) / (r_b - r_a), and as one of ratio r_b otherwise. What it may be allocated,
+its p, is thus kept exactly, whatever the nodes. Only the curve of p against q is lowered between
+them, by (r_b - r_a) dq / 4 at most. An optimum is lost only where the curve comes as near to its
+lowest point as that. So the nodes crowd, in geometric steps, at the ratio where the best set ends,
+and the likeliest tokens are nodes of their own.
 """
 
 from typing import NamedTuple
@@ -26,10 +26,11 @@ HEADS = 32  # likeliest tokens that are nodes
 NEAR = 48  # nodes on either side of the edge
 CLOSEST = 1e-5  # the first step away from the edge
 SPAN = 16.0  # natural logarithms below the largest ratio that the even nodes cover
-
+EVEN = COUNT - HEADS - 2 * NEAR - 2  # even nodes; the edge and 0 are nodes as well
 
 PerNode = Float[Array, " B"]
-Kernel = Float[Array, "B C"]  # the law of the level cell of each node
+PerToken = Int[Array, " V"]
+Kernel = Float[Array, "B C"]  # the distribution of the level cell of each node
 
 
 class Nodes(NamedTuple):
@@ -44,17 +45,24 @@ class Nodes(NamedTuple):
 
     ratio: PerNode
     mass: PerNode
-    left: Int[Array, " V"]
+    left: PerToken
     share: Law
 
     def spread(self, at_nodes: Float[Array, "B *rest"], tokens: Int[Array, "..."]) -> Array:
-        """What is linear in the node, at some tokens."""
+        """Values that are linear in the node, at some tokens.
+
+        Args:
+          at_nodes: [B, *rest], the values at the nodes.
+          tokens: [...], in [0, V).
+
+        Returns:
+          [..., *rest], the values at the tokens.
+        """
         left = self.left[tokens]
-        share = self.share[tokens].reshape(left.shape + (1,) * (at_nodes.ndim - 1))
-        return (
-            at_nodes[left] * (1 - share)
-            + at_nodes[jnp.minimum(left + 1, at_nodes.shape[0] - 1)] * share
-        )
+        right = jnp.minimum(left + 1, at_nodes.shape[0] - 1)
+        rest = (1,) * (at_nodes.ndim - 1)
+        share = self.share[tokens].reshape(left.shape + rest)
+        return at_nodes[left] * (1 - share) + at_nodes[right] * share
 
 
 def place(
@@ -63,53 +71,68 @@ def place(
     largest: Scalar,
     edge: Scalar,
 ) -> Nodes:
-    """The nodes of a pair of laws. Cost: a search of every token among 256 nodes, or a sort up to V
-    = 512.
+    """The nodes of a pair of distributions.
 
     Args:
+      p: [V], the target distribution.
+      q: [V], the draft distribution.
       largest: ratios beyond it are as good as it.
-      edge: the ratio where resolution matters, in [0, largest].
+      edge: the ratio at which resolution matters, in [0, largest].
+
+    Returns:
+      One node a token up to V = 512, and 256 nodes beyond.
+
+    Cost: a search of every token among 256 nodes, or a sort up to V = 512.
     """
     ratio = jnp.where(q > 0, jnp.minimum(p / q, largest), largest)
     size = p.shape[0]
     if size <= SMALL:
         order = jnp.argsort(ratio)
-        left = jnp.zeros(size, jnp.int32).at[order].set(jnp.arange(size, dtype=jnp.int32))
-        return Nodes(ratio[order], q[order], left, jnp.zeros_like(q))
-    at_nodes = jnp.append(
-        grid(largest, edge, even(largest, COUNT - HEADS - 2 * NEAR - 2), NEAR, CLOSEST),
-        ratio[top_tokens(q, HEADS)],
-    )
-    at_nodes = jnp.sort(at_nodes)
+        ranks = jnp.arange(size, dtype=jnp.int32)
+        own = jnp.zeros(size, jnp.int32).at[order].set(ranks)
+        return Nodes(ratio[order], q[order], own, jnp.zeros_like(q))
+    spaced = grid(largest, edge, even(largest, EVEN))
+    heads = ratio[top_tokens(q, HEADS)]
+    at_nodes = jnp.sort(jnp.append(spaced, heads))
     left, share = between(at_nodes, ratio)
     return Nodes(at_nodes, masses(q, left, share, COUNT), left, share)
 
 
-def grid(
-    largest: Scalar,
-    edge: Scalar,
-    even: Float[Array, " E"],
-    near: int,
-    closest: float,
-) -> PerNode:
-    """The nodes `even` and, on either side of `edge`, `near` more in geometric steps from `closest`
-    on, in order.
+def grid(largest: Scalar, edge: Scalar, even: Float[Array, " E"]) -> PerNode:
+    """The nodes `even` and, on either side of `edge`, NEAR more in geometric steps, in order.
+
+    Args:
+      largest: the last ratio.
+      edge: the ratio around which nodes crowd.
+      even: [E], further ratios.
+
+    Returns:
+      [E + 2 NEAR + 2], ratios in [0, largest].
     """
-    steps = jnp.exp(jnp.linspace(np.log(closest), 0, near, dtype=edge.dtype))
+    logs = jnp.linspace(np.log(CLOSEST), 0, NEAR, dtype=edge.dtype)
+    steps = jnp.exp(logs)
     ends = jnp.stack([jnp.zeros_like(edge), edge])
-    return jnp.sort(
-        jnp.concatenate([ends, edge * (1 - steps), edge + (largest - edge) * steps, even])
-    )
+    below = edge * (1 - steps)
+    above = edge + (largest - edge) * steps
+    return jnp.sort(jnp.concatenate([ends, below, above, even]))
 
 
 def even(largest: Scalar, count: int) -> Float[Array, " E"]:
-    """Ratios up to `largest`, in even steps of their logarithm."""
+    """So many ratios up to `largest`, in even steps of their logarithm."""
     return largest * jnp.exp(jnp.linspace(-SPAN, 0, count, dtype=largest.dtype))
 
 
-def between(at_nodes: PerNode, ratio: Law) -> tuple[Int[Array, " V"], Law]:
-    """The node at or below each ratio, and the share of the one above. Cost: log2(B) passes
-    over V.
+def between(at_nodes: PerNode, ratio: Law) -> tuple[PerToken, Law]:
+    """The node at or below each ratio, and the share of the node above.
+
+    Args:
+      at_nodes: [B], ratios ascending.
+      ratio: [V], of the tokens.
+
+    Returns:
+      [V], nodes in [0, B - 2]; and [V], shares in [0, 1].
+
+    Cost: log2(B) passes over V.
     """
     left = jnp.minimum(_below(at_nodes, ratio), at_nodes.shape[0] - 2)
     low = at_nodes[left]
@@ -117,29 +140,45 @@ def between(at_nodes: PerNode, ratio: Law) -> tuple[Int[Array, " V"], Law]:
     return left, jnp.clip(divide(ratio - low, high - low), 0, 1)
 
 
-def _below(at_nodes: PerNode, ratio: Law) -> Int[Array, " V"]:
-    """The last node at or below each ratio, or the first: `searchsorted` in half the passes, as the
-    steps are the same for all.
+def _below(at_nodes: PerNode, ratio: Law) -> PerToken:
+    """The last node at or below each ratio, or the first one.
+
+    This is `searchsorted` in half the passes, since the steps are the same for all.
     """
-    steps = (at_nodes.shape[0] - 1).bit_length()
-    table = jnp.pad(at_nodes, (0, (1 << steps) - at_nodes.shape[0]), constant_values=jnp.inf)
+    count = at_nodes.shape[0]
+    steps = (count - 1).bit_length()
+    spare = (1 << steps) - count
+    table = jnp.pad(at_nodes, (0, spare), constant_values=jnp.inf)
 
-    def halve(turn: Count, left: Int[Array, " V"]) -> Int[Array, " V"]:
+    def halve(turn: Count, left: PerToken) -> PerToken:
         step = len(table) >> (turn + 1)
-        return left + jnp.where(
-            table.at[left + step].get(mode="promise_in_bounds") <= ratio, step, 0
-        )
+        middle = table.at[left + step].get(mode="promise_in_bounds")
+        return left + jnp.where(middle <= ratio, step, 0)
 
-    return jax.lax.fori_loop(0, steps, halve, jnp.zeros(ratio.shape, jnp.int32))
+    first = jnp.zeros(ratio.shape, jnp.int32)
+    found: PerToken = jax.lax.fori_loop(0, steps, halve, first)
+    return found
 
 
 def masses(
     weight: Law,
-    left: Int[Array, " V"],
+    left: PerToken,
     share: Law,
     count: int,
 ) -> PerNode:
-    """The weight at each node, summed exactly."""
+    """The weight at each node, summed exactly.
+
+    Args:
+      weight: [V], of the tokens, at most 3 in all.
+      left: [V], the node at or below each token.
+      share: [V], the part of each token that is at the node above.
+      count: how many nodes there are.
+
+    Returns:
+      [count], weights.
+
+    Cost: one scatter of V rows.
+    """
     above = weight * share
     here, there = exact_sums.sums(left, count, weight - above, above)
     return here + jnp.pad(there[:-1], (1, 0))

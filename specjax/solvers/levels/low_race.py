@@ -1,13 +1,20 @@
-"""P(all drafts without replacement are low) where every token is low or not by its own coin, and
-its derivatives.
+"""P(all drafts without replacement are low), and its derivatives.
 
-Token j arrives at rate q_j and is low with probability F_j, independently. By time t no high token
-has arrived and k low ones have with the probability [z^k] prod_j ((1 - y_j) + z F_j y_j), y_j = 1 -
-e^{-q_j t}; the n-th draft is j, all being low, at the rate q_j (1 - y_j) F_j [z^(n-1)] prod_{i !=
-j}. Their integral over t, by the trapezoid rule in log t, is linear in every F_j, and its
-derivative in F_j is the probability that j is drafted and all other drafts are low. Likely tokens
-(heads) enter one by one, the others (the tail) by the sums of q^l F^k, k <= l: as w_j = e^{q_j t} -
-1, a series in q t whose order is the largest l. `remainder` bounds what it leaves out.
+Every token is low or not by its own coin.
+Token j arrives at rate q_j and is low with probability F_j, independently. Let y_j = 1 - e^{-q_j t}
+be the probability that it has arrived by time t. Then:
+
+1. By time t no high token has arrived and k low ones have, with the probability
+   [z^k] prod_j ((1 - y_j) + z F_j y_j).
+2. The n-th draft is j, all being low, at the rate
+   q_j (1 - y_j) F_j [z^(n-1)] prod_{i != j} ((1 - y_i) + z F_i y_i).
+3. The integral over t of the sum over j is P(all drafts are low), by the trapezoid rule in log t.
+   It is linear in every F_j. Its derivative in F_j is the probability that j is drafted and all
+   other drafts are low.
+
+Likely tokens (heads) enter one by one. The others (the tail) enter by the sums of q^l F^k, k <= l.
+For w_j = e^{q_j t} - 1 is a series in q t, and its order is the largest l. `remainder` bounds what
+the series leaves out.
 """
 
 import functools
@@ -21,7 +28,7 @@ from jax import Array
 from jaxtyping import Float
 
 from specjax._types import Count, Law, Scalar
-from specjax.numerics import dot, total
+from specjax.numerics import dot, epsilon, total
 
 LATE = 60.0  # e^-60 is nothing
 AGES = 1000.0  # of a token that has come: e^-1000 is 0, and more overflows beside a slow token
@@ -30,6 +37,15 @@ LEADS = 2
 SOON = 8.0  # e^-8: a later token is held there, since by then n of the leads have come
 CHUNK = 8  # nodes that are summed at once
 FAINT = 1e-10  # slower tokens of the crowd never come; t^3 overflows where they would
+NEVER = 1e-30  # a slower last draft
+
+Heads = Float[Array, " H"]
+Times = Float[Array, " K"]
+Column = Float[Array, "K 1"]
+AtPoints = Float[Array, "K M"]
+PerHead = Float[Array, "H M"]
+PowerSums = Float[Array, "T M"]
+Series = Float[Array, "n K M"]
 
 
 class Race(NamedTuple):
@@ -43,7 +59,7 @@ class Race(NamedTuple):
       chunks: how many times CHUNK nodes it takes.
     """
 
-    heads: Float[Array, " H"]
+    heads: Heads
     tail: Scalar
     first: Scalar
     step: Scalar
@@ -58,8 +74,32 @@ class Low(NamedTuple):
       tail: [T, M], sums over the others of q^l F^k, for each (l, k) of `terms`.
     """
 
-    heads: Float[Array, "H M"]
-    tail: Float[Array, "T M"]
+    heads: PerHead
+    tail: PowerSums
+
+
+class _Arrivals(NamedTuple):
+    """n series in z, at K times and M points.
+
+    Attributes:
+      so_far: coefficient k is P(k arrivals by t, all low).
+      ending: the rate at which one more low token arrives, per unit of log t.
+    """
+
+    so_far: Series
+    ending: Series
+
+
+class _TailSums(NamedTuple):
+    """Sums over the tail, for k < n.
+
+    Attributes:
+      whole: of (F w)^(k + 1).
+      last: of q t F (F w)^k.
+    """
+
+    whole: Series
+    last: Series
 
 
 def terms(order: int) -> list[tuple[int, int]]:
@@ -68,39 +108,52 @@ def terms(order: int) -> list[tuple[int, int]]:
 
 
 def race(
-    heads: Float[Array, " H"],
+    heads: Heads,
     tail: Scalar,
     n: int,
     live: Count,
 ) -> Race:
-    """Nodes that see both the first and the `live`-th arrival: t^live is rounding at the first, and
-    all have come by the last.
+    """A race with nodes that see both the first and the last arrival.
+
+    t^live is rounding at the first node, and all drafts have come by the last.
+
+    Args:
+      heads: [H], rates of the tokens that enter one by one.
+      tail: total rate of the others.
+      n: the largest number of drafts; static.
+      live: in [1, n], the number of drafts.
     """
-    digits = -float(np.log(jnp.finfo(heads.dtype).eps))
+    dtype = heads.dtype
+    eps = np.asarray(epsilon(heads), dtype)
+    digits = -float(np.log(eps))
     ranked = -jnp.sort(-heads)
-    # what is left for the last draft
-    waiting = tail + jnp.sum(jnp.where(jnp.arange(heads.shape[0]) >= live - 1, ranked, 0))
-    first = (jax.lax.lgamma(jnp.asarray(live, heads.dtype)) - digits) / live - jnp.log(
-        tail + jnp.sum(heads)
-    )
-    last = jnp.log((digits + 2 * live) / jnp.maximum(waiting, 1e-30))
-    step = jnp.asarray([_step(k, digits) for k in range(1, n + 1)], heads.dtype)[live - 1]
+    late = jnp.arange(heads.shape[0]) >= live - 1
+    # the rate that remains for the last draft
+    waiting = tail + jnp.sum(jnp.where(late, ranked, 0))
+    log_factorial = jax.lax.lgamma(jnp.asarray(live, dtype))
+    first = (log_factorial - digits) / live - jnp.log(tail + jnp.sum(heads))
+    last = jnp.log((digits + 2 * live) / jnp.maximum(waiting, NEVER))
+    steps = [_step(k, digits) for k in range(1, n + 1)]
+    step = jnp.asarray(steps, dtype)[live - 1]
+    chunks = jnp.ceil((last - first) / (step * CHUNK))
     return Race(
-        heads, tail, first, step, jnp.ceil((last - first) / (step * CHUNK)).astype(jnp.int32)
+        heads=heads,
+        tail=tail,
+        first=first,
+        step=step,
+        chunks=chunks.astype(jnp.int32),
     )
 
 
 def _step(n: int, digits: float) -> float:
-    """The widest step at which the trapezoid rule sums t^n e^-t dlog t to rounding: its error is
-    |Gamma(n + 2 pi i / step)| / Gamma(n).
+    """The widest step at which the trapezoid rule sums t^n e^-t dlog t to rounding.
+
+    Its error is |Gamma(n + 2 pi i / step)| / Gamma(n).
     """
     widest = np.linspace(1, 0.1, 91)
     omega = 2 * np.pi / widest
-    size = (
-        np.log(2 * np.pi * omega) / 2
-        - np.pi * omega / 2
-        + sum(np.log1p((omega / k) ** 2) / 2 for k in range(1, n))
-    )
+    factors = sum(np.log1p((omega / k) ** 2) / 2 for k in range(1, n))
+    size = np.log(2 * np.pi * omega) / 2 - np.pi * omega / 2 + factors
     return float(widest[np.argmax(size + np.log(2) < -digits)])
 
 
@@ -110,15 +163,33 @@ def slopes(
     n: int,
     live: Count,
 ) -> Low:
-    """The derivatives at each point of P(the first `live` <= n arrivals are all low)."""
+    """The derivatives at each point of P(the first `live` arrivals are all low).
+
+    Args:
+      race: who races.
+      low: how likely tokens are to be low, at M points.
+      n: the largest number of drafts; static.
+      live: in [1, n], the number of drafts.
+
+    Returns:
+      The derivative in each number of `low`.
+
+    Cost: H x n x nodes in t, for each point.
+    """
 
     def add(chunk: Count, sums: Low) -> Low:
-        part = jax.grad(
-            lambda low: race.step * jnp.sum(_density(race, _times(race, chunk), low, n, live))
-        )(low)
-        return jax.tree.map(jnp.add, sums, part)
+        times = _times(race, chunk)
 
-    return jax.lax.fori_loop(0, race.chunks, add, jax.tree.map(jnp.zeros_like, low))
+        def integral(low: Low) -> Scalar:
+            return race.step * jnp.sum(_density(race, times, low, n, live))
+
+        part = jax.grad(integral)(low)
+        added: Low = jax.tree.map(jnp.add, sums, part)
+        return added
+
+    nothing: Low = jax.tree.map(jnp.zeros_like, low)
+    found: Low = jax.lax.fori_loop(0, race.chunks, add, nothing)
+    return found
 
 
 def remainder(
@@ -128,79 +199,80 @@ def remainder(
     n: int,
     live: Count,
 ) -> Scalar:
-    """A bound of what the series leaves out of the derivatives, summed over all tokens, each at any
-    level.
+    """A bound of what the series leaves out of the derivatives.
 
-    Let G(z) be the series of arrivals where all are low, and let E(z) and L(z) bound, coefficient
-    by coefficient, what is left out of log G and of the sum of q_j / (1 + z w_j). The integral is
-    then wrong by [z^(n-1)] (E G' + L G) at most, summed over t, and as it is homogeneous of degree
-    n in the F_j its derivatives together by n times that (Euler). Since (w / y)^k, y = q t, grows
-    at most k times as fast as it is large, term by term, what lies beyond a power of y in w^k is at
-    most its next term times e^{k y}, the y of the fastest token taken. Twice this covers e^E - 1 -
-    E.
+    It covers the sum over all tokens, each at any level.
+
+    1. Let G(z) be the series of arrivals if all are low. Let E(z) and L(z) bound, coefficient by
+       coefficient, what is left out of log G and of the sum of q_j / (1 + z w_j).
+    2. The integral is then wrong by [z^(n-1)] (E G' + L G) at most, summed over t. It is
+       homogeneous of degree n in the F_j, so its derivatives together are wrong by n times that
+       (Euler).
+    3. Let y = q t. (w / y)^k grows at most k times as fast as it is large, term by term. So what
+       lies beyond a power of y in w^k is at most its next term times e^{k y}, with the y of the
+       fastest token.
+    4. Twice this covers e^E - 1 - E.
 
     Args:
+      race: who races.
       tail: [V], rates, 0 for those that enter one by one; these are no slower.
+      order: of the series.
+      n: the largest number of drafts; static.
+      live: in [1, n], the number of drafts.
     """
     k = np.arange(n)
     fastest = jnp.max(tail)
     beyond = total(tail ** (order + 1))
-    everyone = Low(
-        jnp.ones_like(race.heads)[:, None],
-        jnp.stack([total(tail**power) for power, _ in terms(order)])[:, None],
-    )
+    sums = [total(tail**power) for power, _ in terms(order)]
+    everyone = Low(jnp.ones_like(race.heads)[:, None], jnp.stack(sums)[:, None])
 
-    def next_term(power: int, t: Float[Array, " K"]) -> Float[Array, "n K"]:
-        table = jnp.asarray([_taylor(j, max(j, power)) for j in range(n)], t.dtype)
+    def next_term(power: int, t: Times) -> Float[Array, "n K"]:
+        coefficients = [_taylor(j, max(j, power)) for j in range(n)]
         y = fastest * t[:, None]
-        return (table * y ** np.maximum(k - power, 0) * jnp.exp(k * y)).T
+        powers = y ** np.maximum(k - power, 0)
+        return (jnp.asarray(coefficients, t.dtype) * powers * jnp.exp(k * y)).T
 
     def add(chunk: Count, left_out: Scalar) -> Scalar:
         t = _times(race, chunk)
         before = jnp.maximum(live - 1 - k, 0)
-        so_far, ending = (series[before, :, 0] for series in _arrivals(race, t, everyone, n))
+        arrivals = _arrivals(race, t, everyone, n)
+        so_far = arrivals.so_far[before, :, 0]
+        ending = arrivals.ending[before, :, 0]
         of_log = next_term(order + 1, t) / np.maximum(k, 1)[:, None]
-        both = (of_log * ending + next_term(order, t) * so_far) * beyond * t ** (order + 1)
-        return left_out + race.step * jnp.sum(jnp.where((k < live)[:, None], both, 0))
+        of_rate = next_term(order, t)
+        both = (of_log * ending + of_rate * so_far) * beyond * t ** (order + 1)
+        counted = jnp.where((k < live)[:, None], both, 0)
+        return left_out + race.step * jnp.sum(counted)
 
-    return 2 * n * jax.lax.fori_loop(0, race.chunks, add, jnp.zeros_like(beyond))
-
-
-def _times(race: Race, chunk: Count) -> Float[Array, " K"]:
-    """CHUNK nodes."""
-    return jnp.exp(race.first + race.step * (chunk * CHUNK + jnp.arange(CHUNK))).astype(
-        race.heads.dtype
-    )
+    bound: Scalar = jax.lax.fori_loop(0, race.chunks, add, jnp.zeros_like(beyond))
+    return 2 * n * bound
 
 
-class _Arrivals(NamedTuple):
-    """n series in z, at K times and M points.
-
-    Attributes:
-      so_far: coefficient k is P(k arrivals by t, all low).
-      ending: the rate at which one more arrives that is low, per unit of log t.
-    """
-
-    so_far: Float[Array, "n K M"]
-    ending: Float[Array, "n K M"]
+def _times(race: Race, chunk: Count) -> Times:
+    """The CHUNK nodes of a chunk."""
+    places = chunk * CHUNK + jnp.arange(CHUNK)
+    return jnp.exp(race.first + race.step * places).astype(race.heads.dtype)
 
 
 def _density(
     race: Race,
-    times: Float[Array, " K"],
+    times: Times,
     low: Low,
     n: int,
     live: Count,
-) -> Float[Array, "K M"]:
-    """The chance that the first `live` - 1 arrivals come by t and are low and that the next comes
-    then and is low, per unit of log t.
+) -> AtPoints:
+    """The density of the `live`-th arrival, all arrivals being low.
+
+    It is the probability that the first `live` - 1 arrivals come by t, that the next one comes at
+    t, and that all are low; per unit of log t.
     """
-    return jnp.take(_arrivals(race, times, low, n).ending, live - 1, axis=0)
+    arrivals = _arrivals(race, times, low, n)
+    return jnp.take(arrivals.ending, live - 1, axis=0)
 
 
 def _arrivals(
     race: Race,
-    times: Float[Array, " K"],
+    times: Times,
     low: Low,
     n: int,
 ) -> _Arrivals:
@@ -208,82 +280,86 @@ def _arrivals(
     leads = min(LEADS * n, race.heads.shape[0])
     t = times[:, None]
 
-    def join(one: _Arrivals, lead: tuple[Array, Array]) -> tuple[_Arrivals, None]:
+    def join(before: _Arrivals, lead: tuple[Scalar, Array]) -> tuple[_Arrivals, None]:
         rate, chance = lead
         age = jnp.minimum(rate * t, AGES)
         waits = jnp.exp(-age)
         comes = -jnp.expm1(-age) * chance
         last = age * jnp.exp(-age) * chance
-        so_far, ending = (series * waits + comes * _later(series, 0) for series in one)
-        return _Arrivals(so_far, ending + last * one.so_far), None
+        so_far = before.so_far * waits + comes * _later(before.so_far, 0)
+        ending = before.ending * waits + comes * _later(before.ending, 0)
+        return _Arrivals(so_far, ending + last * before.so_far), None
 
     crowd = race._replace(heads=race.heads[leads:])
-    return jax.lax.scan(
-        join,
-        _crowd(crowd, t, Low(low.heads[leads:], low.tail), n),
-        (race.heads[:leads], low.heads[:leads]),
-    )[0]
+    of_crowd = Low(low.heads[leads:], low.tail)
+    of_leads = (race.heads[:leads], low.heads[:leads])
+    arrivals, _ = jax.lax.scan(join, _crowd(crowd, t, of_crowd, n), of_leads)
+    return arrivals
 
 
-def _later(
-    series: Float[Array, "n K M"], first: Float[Array, "K M"] | int
-) -> Float[Array, "n K M"]:
+def _later(series: Series, first: AtPoints | int) -> Series:
     """The series times z, and `first` before it."""
-    return jnp.concatenate([jnp.broadcast_to(first, series[:1].shape), series[:-1]])
+    start = jnp.broadcast_to(first, series[:1].shape)
+    return jnp.concatenate([start, series[:-1]])
 
 
 def _crowd(
     race: Race,
-    t: Float[Array, "K 1"],
+    t: Column,
     low: Low,
     n: int,
 ) -> _Arrivals:
-    """Many tokens at once: log prod (1 + z F_j w_j) by the power sums of F_j w_j."""
-    t = jnp.minimum(
-        t,
-        jnp.minimum(
-            LATE / jnp.maximum(race.tail, FAINT), SOON / jnp.max(race.heads, initial=FAINT)
-        ),
-    )
-    once = jnp.expm1(race.heads * t)
-    sign = jnp.asarray([(-1.0) ** k for k in range(n)], t.dtype)[:, None, None]
-    odds, chances = (jnp.stack([series**k for k in range(n)]) for series in (once, low.heads))
-    of_tail, last_of_tail = _series(low.tail, t, n)
-    of_heads = low.heads * chances
+    """Many tokens at once: log prod (1 + z F_j w_j) by the power sums of F_j w_j.
+
+    The derivative of the logarithm in z has the coefficients (-1)^k sum_j (F_j w_j)^(k + 1), from
+    which the coefficients of the product follow one after the other.
+    """
+    slowest = LATE / jnp.maximum(race.tail, FAINT)
+    fastest = SOON / jnp.max(race.heads, initial=FAINT)
+    t = jnp.minimum(t, jnp.minimum(slowest, fastest))
+    w = jnp.expm1(race.heads * t)
+    signs = [(-1.0) ** k for k in range(n)]
+    sign = jnp.asarray(signs, t.dtype)[:, None, None]
+    powers_of_w = jnp.stack([w**k for k in range(n)])
+    powers_of_f = jnp.stack([low.heads**k for k in range(n)])
+    of_heads = low.heads * powers_of_f
+    of_tail = _tail_sums(low.tail, t, n)
     # k + 1 times the coefficient of z^(k + 1)
-    slope = sign * (dot(once * odds, of_heads) + of_tail)
-    last = sign * (dot(race.heads * t * odds, of_heads) + last_of_tail)
+    slope = sign * (dot(w * powers_of_w, of_heads) + of_tail.whole)
+    last = sign * (dot(race.heads * t * powers_of_w, of_heads) + of_tail.last)
 
-    def grow(newest: Array, count: Array) -> tuple[Array, tuple[Array, Array]]:
-        return _later(newest, jnp.sum(slope * newest, 0) / count), (
-            newest[0],
-            jnp.sum(last * newest, 0),
-        )
+    def grow(newest: Series, count: Scalar) -> tuple[Series, tuple[AtPoints, AtPoints]]:
+        following = _later(newest, jnp.sum(slope * newest, 0) / count)
+        so_far = newest[0]
+        ending = jnp.sum(last * newest, 0)
+        return following, (so_far, ending)
 
-    nobody = jnp.exp(-(race.tail + jnp.sum(race.heads)) * t) + jnp.zeros_like(low.tail[0])
-    _, arrivals = jax.lax.scan(
-        grow, _later(jnp.zeros_like(slope), nobody), jnp.arange(1, n + 1, dtype=t.dtype)
-    )
-    return _Arrivals(*arrivals)
+    rate = race.tail + jnp.sum(race.heads)
+    nobody = jnp.exp(-rate * t) + jnp.zeros_like(low.tail[0])
+    begin = _later(jnp.zeros_like(slope), nobody)
+    counts = jnp.arange(1, n + 1, dtype=t.dtype)
+    _, (so_far, ending) = jax.lax.scan(grow, begin, counts)
+    return _Arrivals(so_far, ending)
 
 
-def _series(
-    tail: Float[Array, "T M"], t: Float[Array, "K 1"], n: int
-) -> tuple[Float[Array, "n K M"], Float[Array, "n K M"]]:
-    """Sums over the tail of (F w)^(k + 1), and of q t F (F w)^k, for k < n."""
-    known = terms((math.isqrt(8 * len(tail) + 1) - 1) // 2)
-    whole, last = np.zeros((2, n, len(tail)))
+def _tail_sums(tail: PowerSums, t: Column, n: int) -> _TailSums:
+    """The sums over the tail, by Taylor's series of w = e^{q t} - 1 and the sums of q^l F^k."""
+    order = (math.isqrt(8 * len(tail) + 1) - 1) // 2
+    known = terms(order)
+    whole = np.zeros((n, len(tail)))
+    last = np.zeros((n, len(tail)))
     for place, (power, k) in enumerate(known):
         if k <= n:
-            whole[k - 1, place], last[k - 1, place] = _taylor(k, power), _taylor(k - 1, power - 1)
+            whole[k - 1, place] = _taylor(k, power)
+            last[k - 1, place] = _taylor(k - 1, power - 1)
     times = jnp.concatenate([t**power for power, _ in known], 1)
-    of_arrivals, of_last = (jnp.asarray(table, t.dtype)[:, None] * times for table in (whole, last))
-    return dot(of_arrivals, tail), dot(of_last, tail)
+    of_whole = jnp.asarray(whole, t.dtype)[:, None] * times
+    of_last = jnp.asarray(last, t.dtype)[:, None] * times
+    return _TailSums(dot(of_whole, tail), dot(of_last, tail))
 
 
 @functools.cache
 def _taylor(k: int, power: int) -> float:
     """The coefficient of y^power in (e^y - 1)^k."""
-    return sum((-1) ** (k - i) * math.comb(k, i) * i**power for i in range(k + 1)) / math.factorial(
-        power
-    )
+    signed = [(-1) ** (k - i) * math.comb(k, i) * i**power for i in range(k + 1)]
+    return float(sum(signed) / math.factorial(power))

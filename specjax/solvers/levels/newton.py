@@ -1,11 +1,11 @@
 """Newton's method finds log-weights y at which each node's mass m is its cap, up to a slack.
 
-A node is a token, or a place between which tokens lie; its cap is the mass that it may be given. It
-may miss the cap by what pulls its weight back: m = cap - 2 slack sinh(y) (cap + m). The matrix
-d m_i / d y_j is nearly the Laplacian of a graph on the nodes: the edge i, j weighs the chance that
-two picks from the same drafts are i and j. In each cell of levels that chance is nearly a product.
-So the Newton matrix is approximated by a diagonal minus U U^T, where U has a column for each cell,
-and a step solves as many equations as cells.
+A node is a token, or a place between which tokens lie. Its cap is the mass that it may be
+allocated. It may miss the cap by what pulls its weight back: m = cap - 2 slack sinh(y) (cap + m).
+The matrix d m_i / d y_j is nearly the Laplacian of a graph on the nodes: the edge i, j weighs the
+chance that two picks from the same drafts are i and j. In each cell of levels that chance is nearly
+a product. So the Newton matrix is approximated by a diagonal minus U U^T. U has a column for each
+cell, and a step solves as many equations as cells.
 """
 
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from jax import Array
 from jaxtyping import Bool
 
 from specjax._types import Count, Scalar
-from specjax.numerics import dot
+from specjax.numerics import dot, epsilon
 from specjax.solvers.levels import race_masses
 from specjax.solvers.levels.grid import Kernel, Nodes, PerNode
 from specjax.solvers.levels.race_masses import Field, Moments
@@ -29,11 +29,11 @@ class _State(NamedTuple):
 
     Attributes:
       y: [B], logarithms of the weights.
-      slack: how far they may miss their caps.
-      start: [B], where y comes from.
-      step: [B], what was added to it.
-      wrong: mass that was wrong there; infinite where the slack was another.
-      steps: so many.
+      slack: how far the weights may miss their caps.
+      start: [B], the y before the last step.
+      step: [B], the last step.
+      wrong: the mass that was wrong at `start`; infinite if the slack was another.
+      steps: the number of steps.
       over: whether the least slack is reached and hardly any mass is wrong, or the steps are spent.
     """
 
@@ -55,32 +55,41 @@ def weights(
     slack: Scalar,
     shared: int,
 ) -> PerNode:
-    """The logarithms of the weights by which the nodes are given their caps, but for the least
-    slack.
+    """The logarithms of the weights at which the nodes reach their caps, but for the least slack.
 
     Args:
-      cap: [B], what each node may be given.
-      y: [B], where the search starts.
-      slack: that it starts with.
-      shared: how many nodes, the first, are of several tokens each.
+      field: the race of q.
+      nodes: where the tokens are.
+      moments: of the field on these nodes.
+      cap: [B], the mass that each node may be allocated.
+      y: [B], the log-weights at which the search starts.
+      slack: the slack with which the search starts.
+      shared: how many nodes, the first ones, stand for several tokens each.
+
+    Returns:
+      [B], log-weights.
+
+    Cost: at most 120 evaluations of the race and solves of C equations.
     """
     least = least_slack(y.dtype)
     reach = farthest(y.dtype)
-    precise = 1e-6 if y.dtype.itemsize <= 4 else 1e-13
+    precise = SETTINGS.precise_float32 if y.dtype.itemsize <= 4 else SETTINGS.precise_float64
     alone = jnp.arange(len(y)) >= shared
 
     def newton(state: _State) -> _State:
         y, slack = state.y, state.slack
         here = kernel(y)
         worth = race_masses.worth(field, nodes, moments, here)
-        given = jnp.sum(here * worth, 1)
-        wrong = jnp.sum(jnp.abs(cap - given - pull(y, slack) * (cap + given)))
+        allocated = jnp.sum(here * worth, 1)
+        remaining = cap - allocated
+        both = cap + allocated
+        wrong = jnp.sum(jnp.abs(remaining - pull(y, slack) * both))
         back = wrong > SETTINGS.worse * state.wrong
         falls = ~back & (wrong < SETTINGS.steady)
         less = jnp.where(falls, jnp.maximum(slack / SETTINGS.falls, least), slack)
-        missing = cap - given - pull(y, less) * (cap + given)
+        missing = remaining - pull(y, less) * both
         exchange = _exchange(here, worth, field.live, alone)
-        stiff = _stiffness(y, slack, less) * (cap + given)
+        stiff = _stiffness(y, slack, less) * both
         own = dot(exchange, jnp.sum(exchange, 0)) + stiff
         step = _solve(own * (1 + SETTINGS.ridge), exchange, missing)
         step = jnp.where(jnp.isfinite(step), step, 0)
@@ -114,29 +123,39 @@ def weights(
 
 
 def kernel(y: PerNode) -> Kernel:
-    """The chance that a clock of rate e^y rings in each cell of time, the latest first."""
+    """The probability that a clock of rate e^y rings in each cell of time, the latest first.
+
+    Args:
+      y: [B], log-weights.
+
+    Returns:
+      [B, C], rows that sum to 1.
+    """
     reach = farthest(y.dtype)
-    ends = np.exp(np.arange(reach + 2, -reach - 4, -SETTINGS.cell))
-    later = jnp.exp(-jnp.exp(y)[:, None] * jnp.asarray(ends, y.dtype))
-    return jnp.diff(jnp.pad(later, ((0, 0), (1, 0))), axis=1, append=1)
+    logs = np.arange(reach + 2, -reach - 4, -SETTINGS.cell)
+    ends = jnp.asarray(np.exp(logs), y.dtype)
+    rates = jnp.exp(y)[:, None]
+    later = jnp.exp(-rates * ends)
+    later = jnp.pad(later, ((0, 0), (1, 0)))
+    return jnp.diff(later, axis=1, append=1)
 
 
 def pull(y: PerNode, slack: Scalar | float) -> PerNode:
-    """How far a node may miss, as a part of its cap and of what it is given."""
+    """How far a node may miss its cap, as a part of the cap plus the allocation."""
     return 2 * slack * jnp.sinh(y)
 
 
 def least_slack(dtype: jnp.dtype) -> float:
-    """The least slack, an ulp.
+    """The least slack, an ulp of 1.
 
-    With four, hundreds of likely tokens of a flat q are short of p by some 1e-5 together: 10 of
-    1,000 contexts of V = 200 and n = 8 stay over 1e-5, and 2 with one.
+    With four ulp, hundreds of likely tokens of a flat q are short of p by some 1e-5 together: 10 of
+    1,000 contexts of V = 200 and n = 8 stay over 1e-5. With one ulp 2 of them do.
     """
-    return float(jnp.finfo(dtype).eps)
+    return epsilon(jnp.zeros((), dtype))
 
 
 def farthest(dtype: jnp.dtype) -> float:
-    """A weight's logarithm at most, where the pull is all of the mass."""
+    """The largest logarithm of a weight, at which the pull is all of the mass."""
     return float(np.arcsinh(1 / (2 * least_slack(dtype))))
 
 
@@ -146,28 +165,34 @@ def _exchange(
     live: Count,
     alone: Bool[Array, " B"],
 ) -> Kernel:
-    """A matrix U; (U U^T)_ij is nearly how fast mass goes from node j to node i as the weight of i
-    grows.
+    """A matrix U that tells how nodes take mass from each other.
 
-    Where all are low with the probability P, its second derivative in two nodes is taken as a
-    product over P; P is homogeneous of degree n in what nodes are low with, so that a node's n - 1
-    shares add up to n - 1 times its first derivative: this sets the factors.
+    (U U^T)_ij is nearly the mass that goes from node j to node i as the weight of i grows.
+    Let P be the probability that all drafts are low. Its second derivative in two nodes is taken as
+    a product over P. P is homogeneous of degree n in the nodes' chances to be low. So the n - 1
+    shares of a node add up to n - 1 times its first derivative, which sets the factors.
 
     Args:
-      alone: nodes of one token, which takes no mass from itself.
+      kernel: [B, C], the distribution of each node's level cell.
+      worth: [B, C], the allocation of each node in each cell, if all of the node were there.
+      live: the number of drafts.
+      alone: [B], nodes of one token, which takes no mass from itself.
     """
     faint = SETTINGS.faint
-    reach = (jnp.cumsum(kernel, 1) - kernel / 2) * worth
+    middle = jnp.cumsum(kernel, 1) - kernel / 2
+    reach = middle * worth
     whole = jnp.sum(reach, 0)
     reach = jnp.where(whole > faint, reach / jnp.maximum(whole, faint), 0)
     others = (live - 1).astype(kernel.dtype)
     factor = jnp.broadcast_to(jnp.sqrt(others), kernel.shape)
     for _ in range(SETTINGS.balances):
         share = reach * factor
-        rest = jnp.sum(share, 0) - jnp.where(alone[:, None], share, 0)
+        own = jnp.where(alone[:, None], share, 0)
+        rest = jnp.sum(share, 0) - own
         factor = jnp.sqrt(factor * others / jnp.maximum(rest, 1e-3))
     over_whole = jax.lax.rsqrt(SETTINGS.cell * jnp.maximum(whole, faint))
-    return kernel * worth * factor * jnp.where(whole > faint, over_whole, 0)
+    over_whole = jnp.where(whole > faint, over_whole, 0)
+    return kernel * worth * factor * over_whole
 
 
 def _solve(own: PerNode, exchange: Kernel, missing: PerNode) -> PerNode:
@@ -181,10 +206,12 @@ def _solve(own: PerNode, exchange: Kernel, missing: PerNode) -> PerNode:
 
 
 def _stiffness(y: PerNode, slack: Scalar, less: Scalar) -> PerNode:
-    """The slope of the pull; where the slack falls, its mean slope up to where the pull would be as
-    strong as before.
+    """The slope of the pull.
+
+    If the slack falls, it is the mean slope up to the y at which the pull is as strong as before.
     """
-    apart = jnp.arcsinh(jnp.sinh(y) * slack / less) - y
+    equal = jnp.arcsinh(jnp.sinh(y) * slack / less)
+    apart = equal - y
     far = jnp.abs(apart) > 1e-3
     mean = jnp.sinh(y) * (slack / less - 1) / jnp.where(far, apart, 1)
     return 2 * less * jnp.where(far, mean, jnp.cosh(y))

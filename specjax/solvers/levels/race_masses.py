@@ -1,9 +1,8 @@
-"""The mass that a kernel of levels gives to every token, where the drafts are drawn without
-replacement.
+"""The mass that a kernel of levels allocates to every token, without replacement.
 
-A token's distribution function F lies `share` of the way from that of one node to that of the next.
-The likeliest tokens enter the race one by one; the others by the sums of q^l F^k, so that what each
-is given is a polynomial in its q and its share.
+A token's distribution function F lies between those of two nodes, `share` of the way to the second.
+The likeliest tokens enter the race one by one. The others enter by the sums of q^l F^k, so that the
+allocation of each is a polynomial in its q and its share.
 """
 
 import math
@@ -22,16 +21,17 @@ from specjax.numerics import divide, dot, top_tokens, total
 from specjax.solvers.levels import low_race
 from specjax.solvers.levels.grid import Kernel, Nodes
 from specjax.solvers.levels.level_rule import gauss
-from specjax.solvers.levels.low_race import Low, Race
+from specjax.solvers.levels.low_race import Low, PowerSums, Race
 
 ALL = 512  # up to this V every token enters by itself
-# beyond, so many for each draft: a race of n drafts is then over at q t = 1/16 for the fastest of
-# the others
+# beyond, so many for each draft enter by themselves: a race of n drafts is then over at q t = 1/16
+# for the fastest of the others
 HEADS = 16
 NEVER = 1e-30  # a slower token
 
 Sums = TypeVar("Sums", Array, tuple[Array, Array])
 Moments = Float[Array, "columns B"]
+AtPoints = Float[Array, "B M"]
 
 
 class Field(NamedTuple):
@@ -42,8 +42,8 @@ class Field(NamedTuple):
       tail: [V], the rates of the others, 0 for `top`; the fastest has rate 1.
       race: the heads' rates and the nodes in time.
       order: of the series in the others' rates.
-      n: drafts at most.
-      live: drafts.
+      n: the largest number of drafts.
+      live: the number of drafts.
     """
 
     top: Tokens
@@ -61,37 +61,65 @@ def field(
     heads: int,
     order: int,
 ) -> Field:
-    """The race of a law, its `heads` likeliest tokens one by one and the others by a series of this
-    order.
+    """The race of a draft distribution.
+
+    Args:
+      q: [V], the draft distribution.
+      n: the largest number of drafts; static.
+      live: in [1, n], the number of drafts.
+      heads: how many of the likeliest tokens enter one by one; static.
+      order: of the series by which the others enter; static.
     """
     top = top_tokens(q, min(heads, len(q)))
     rest = q.at[top].set(0)
     # a race has no unit, but powers of a small rate have no digits
     unit = jnp.maximum(jnp.max(rest), NEVER)
     tail = rest / unit
-    return Field(top, tail, low_race.race(q[top] / unit, total(tail), n, live), order, n, live)
+    race = low_race.race(q[top] / unit, total(tail), n, live)
+    return Field(
+        top=top,
+        tail=tail,
+        race=race,
+        order=order,
+        n=n,
+        live=live,
+    )
 
 
-def given(
+def allocated(
     nodes: Nodes,
     kernel: Kernel,
     q: Law,
     n: int,
     live: Count,
 ) -> tuple[Law, Scalar]:
-    """What each token is given if every cell is open, and a bound of the errors of all of them
-    together.
+    """The allocation of each token if every cell is open, and a bound of its error.
 
-    The bound is what the series leaves out, nothing up to V = 512, and by how much all masses
-    together miss 1: one draft always wins, so that this is rounding. Cost: C x H x n^2 / 2 x nodes
-    in t; beyond V = 512 also 11 columns of V for two drafts, 27 at most.
+    The bound covers the errors of all tokens together. It is the sum of two parts: what the series
+    leaves out, nothing up to V = 512; and the difference of all masses from 1. One draft always
+    wins, so that the difference is rounding.
+
+    Args:
+      nodes: where the tokens are.
+      kernel: [B, C], the distribution of each node's level cell.
+      q: [V], the draft distribution.
+      n: the largest number of drafts; static.
+      live: in [1, n], the number of drafts.
+
+    Returns:
+      [V], masses that sum to 1; and the bound.
+
+    Cost: C x H x n^2 / 2 x nodes in t; beyond V = 512 also 11 columns of V for two drafts, 27 at
+    most.
     """
-    alone = len(q) <= ALL
-    runners = field(q, n, live, len(q) if alone else HEADS * n, 2 if alone else min(n + 2, 6))
-    given = masses(runners, nodes, moments(runners, nodes, len(kernel)), kernel)
-    whole = total(given)
+    if len(q) <= ALL:
+        runners = field(q, n, live, len(q), 2)
+    else:
+        runners = field(q, n, live, HEADS * n, min(n + 2, 6))
+    found = masses(runners, nodes, moments(runners, nodes, len(kernel)), kernel)
+    whole = total(found)
     left_out = low_race.remainder(runners.race, runners.tail, runners.order, n, live)
-    return given / whole, left_out + jnp.abs(whole - 1)
+    return found / whole, left_out + jnp.abs(whole - 1)
 
 
 def masses(
@@ -100,25 +128,39 @@ def masses(
     moments: Moments,
     kernel: Kernel,
 ) -> Law:
-    """What each token is given if every cell is open, as far as the series tells."""
-    paid = nodes.spread(kernel, field.top)
+    """The allocation of each token if every cell is open, as far as the series tells.
 
-    def here(low: Array) -> tuple[Array, Array]:
+    Args:
+      field: the race of q.
+      nodes: where the tokens are.
+      moments: of the field on these nodes.
+      kernel: [B, C], the distribution of each node's level cell.
+
+    Returns:
+      [V], masses.
+
+    Cost: C x H x n x nodes in t, and a pass over V for each pair of powers.
+    """
+    of_top = nodes.spread(kernel, field.top)
+
+    def here(low: AtPoints) -> tuple[Array, Array]:
         slope = _slopes(field, nodes, moments, low)
 
-        def worth(low: Array) -> Array:
-            return jax.vjp(lambda moments: _of_tail(moments, low, field), moments)[1](slope.tail)[0]
+        def worth(low: AtPoints) -> Array:
+            _, pull_back = jax.vjp(lambda moments: _tail_sums(moments, low, field), moments)
+            of_moments: Moments = pull_back(slope.tail)[0]
+            return of_moments
 
         # of a token that is low with probability F, at the density F'
-        of_tail = jax.jvp(worth, (low,), (kernel,))[1]
-        return jnp.sum(paid * slope.heads, 1), of_tail
+        _, of_tail = jax.jvp(worth, (low,), (kernel,))
+        return jnp.sum(of_top * slope.heads, 1), of_tail
 
     heads, of_tail = _over_cells(kernel, field.n, here)
     at_tokens = of_tail.T[nodes.left]
-    given = jnp.zeros_like(field.tail)
+    found = jnp.zeros_like(field.tail)
     for column, (power, k) in enumerate(_columns(field.order, field.n)):
-        given = given + field.tail**power * nodes.share**k * at_tokens[:, column]
-    return given.at[field.top].set(heads)
+        found = found + field.tail**power * nodes.share**k * at_tokens[:, column]
+    return found.at[field.top].set(heads)
 
 
 def worth(
@@ -127,88 +169,119 @@ def worth(
     moments: Moments,
     kernel: Kernel,
 ) -> Kernel:
-    """What each node is given in each cell, were all of the node there."""
+    """The allocation of each node in each cell, if all of the node were there.
 
-    def here(low: Array) -> Array:
+    Args:
+      field: the race of q.
+      nodes: where the tokens are.
+      moments: of the field on these nodes.
+      kernel: [B, C], the distribution of each node's level cell.
+
+    Returns:
+      [B, C], masses.
+
+    Cost: C x H x n x nodes in t.
+    """
+
+    def here(low: AtPoints) -> Array:
         slope = _slopes(field, nodes, moments, low)
-        return jax.vjp(
-            lambda low: Low(nodes.spread(low, field.top), _of_tail(moments, low, field)), low
-        )[1](slope)[0]
+        _, pull_back = jax.vjp(lambda low: _low(field, nodes, moments, low), low)
+        of_nodes: AtPoints = pull_back(slope)[0]
+        return of_nodes
 
     return _over_cells(kernel, field.n, here)
 
 
 def moments(field: Field, nodes: Nodes, count: int) -> Moments:
-    """Sums over the tokens after each of `count` nodes of the powers of rate and share; of the
-    first power without rounding.
+    """Sums over the tokens after each node of the powers of rate and share.
+
+    The sums of the first power are exact.
+
+    Args:
+      field: the race of q.
+      nodes: where the tokens are.
+      count: how many nodes there are.
+
+    Returns:
+      [columns, B], a row for each pair of powers.
+
+    Cost: two scatters of V rows.
     """
     whole = total(field.tail)
     part = divide(field.tail, whole)
-    first = whole * jnp.stack(exact_sums.sums(nodes.left, count, part, part * nodes.share))
-    rows = jnp.stack(
-        [field.tail**power * nodes.share**k for power, k in _columns(field.order, field.n)[2:]], 1
-    )
-    return jnp.concatenate(
-        [first, jnp.zeros((count, rows.shape[1]), rows.dtype).at[nodes.left].add(rows).T]
-    )
+    exact = exact_sums.sums(nodes.left, count, part, part * nodes.share)
+    first = whole * jnp.stack(exact)
+    higher = _columns(field.order, field.n)[2:]
+    terms = [field.tail**power * nodes.share**k for power, k in higher]
+    rows = jnp.stack(terms, 1)
+    table = jnp.zeros((count, rows.shape[1]), rows.dtype)
+    table = table.at[nodes.left].add(rows)
+    return jnp.concatenate([first, table.T])
 
 
 def _over_cells(kernel: Kernel, n: int, here: Callable[[Array], Sums]) -> Sums:
-    """The mean over each cell of what holds where the nodes' distribution functions are `low`."""
-    before = dot(kernel, jnp.triu(jnp.ones_like(kernel, shape=(kernel.shape[1],) * 2), 1))
+    """The mean over each cell of values that depend on the nodes' distribution functions."""
+    earlier = jnp.triu(jnp.ones_like(kernel, shape=(kernel.shape[1],) * 2), 1)
+    before = dot(kernel, earlier)
     places, weights = gauss(n, kernel.dtype)
 
     def add(place: Count, sums: Sums) -> Sums:
         part = here(before + places[place] * kernel)
-        return jax.tree.map(lambda total, part: total + weights[place] * part, sums, part)
+        added: Sums = jax.tree.map(lambda total, part: total + weights[place] * part, sums, part)
+        return added
 
-    nothing = jax.tree.map(
-        lambda part: jnp.zeros(part.shape, part.dtype), jax.eval_shape(here, kernel)
-    )
-    return jax.lax.fori_loop(0, len(places), add, nothing)
+    shapes = jax.eval_shape(here, kernel)
+    nothing: Sums = jax.tree.map(lambda part: jnp.zeros(part.shape, part.dtype), shapes)
+    mean: Sums = jax.lax.fori_loop(0, len(places), add, nothing)
+    return mean
 
 
 def _slopes(
     field: Field,
     nodes: Nodes,
     moments: Moments,
-    low: Float[Array, "B M"],
+    low: AtPoints,
 ) -> Low:
-    """The derivatives of P(all drafts are low) where the nodes' distribution functions are
-    `low`.
-    """
-    return low_race.slopes(
-        field.race,
-        Low(nodes.spread(low, field.top), _of_tail(moments, low, field)),
-        field.n,
-        field.live,
-    )
+    """The derivatives of P(all drafts are low), `low` the nodes' distribution functions."""
+    return low_race.slopes(field.race, _low(field, nodes, moments, low), field.n, field.live)
+
+
+def _low(
+    field: Field,
+    nodes: Nodes,
+    moments: Moments,
+    low: AtPoints,
+) -> Low:
+    """How likely tokens are to be low, `low` the nodes' distribution functions."""
+    return Low(nodes.spread(low, field.top), _tail_sums(moments, low, field))
 
 
 def _columns(order: int, n: int) -> list[tuple[int, int]]:
-    """The powers of the rate and of the share that a series of this order needs: more than n tokens
-    are never low.
+    """The powers of rate and share that a series of this order needs.
+
+    More than n tokens are never low, so that a power of the share is at most n.
     """
     return [(power, k) for power in range(1, order + 1) for k in range(min(power, n) + 1)]
 
 
-def _of_tail(moments: Moments, low: Float[Array, "B M"], field: Field) -> Float[Array, "T M"]:
-    """The sums of q^l F^k over the tail, 0 for k > n, `low` the distribution functions of the
-    nodes.
+def _tail_sums(moments: Moments, low: AtPoints, field: Field) -> PowerSums:
+    """The sums of q^l F^k over the tail, 0 for k > n, `low` the nodes' distribution functions.
+
+    F = a + share b between two nodes, so that F^k is a sum of binomial terms in the share.
     """
     order, n = field.order, field.n
     column = {powers: place for place, powers in enumerate(_columns(order, n))}
     step = jnp.diff(low, axis=0, append=low[-1:])
     sums = {}
     for k in range(1, min(order, n) + 1):
-        binomial = jnp.stack([math.comb(k, i) * low ** (k - i) * step**i for i in range(k + 1)])
-        rows = moments[
-            np.array([[column[power, i] for i in range(k + 1)] for power in range(k, order + 1)])
-        ]
-        sums[k] = jnp.einsum("lib,ibm->lm", rows, binomial, precision=jax.lax.Precision.HIGHEST)
-    return jnp.stack(
-        [
-            sums[k][power - k] if k <= n else jnp.zeros_like(low[0])
-            for power, k in low_race.terms(order)
-        ]
-    )
+        binomial = [math.comb(k, i) * low ** (k - i) * step**i for i in range(k + 1)]
+        places = [[column[power, i] for i in range(k + 1)] for power in range(k, order + 1)]
+        sums[k] = jnp.einsum(
+            "lib,ibm->lm",
+            moments[np.array(places)],
+            jnp.stack(binomial),
+            precision=jax.lax.Precision.HIGHEST,
+        )
+    nothing = jnp.zeros_like(low[0])
+    powers = low_race.terms(order)
+    return jnp.stack([sums[k][power - k] if k <= n else nothing for power, k in powers])

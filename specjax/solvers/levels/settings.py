@@ -31,6 +31,8 @@ class Settings(NamedTuple):
       ridge: of the diagonal. With 1e-6 the steps ran out in float32 at n = 8 and flat q.
       little: of a rate, and of a part of the nodes, so that none is 0. Not swept.
       faint: a chance that is none.
+      precise_float32: mass that may be wrong at the end of a solve in float32. Not swept.
+      precise_float64: the same in float64. Not swept.
     """
 
     own: int = race_masses.ALL
@@ -51,6 +53,8 @@ class Settings(NamedTuple):
     ridge: float = 1e-5
     little: float = 1e-5
     faint: float = 1e-30
+    precise_float32: float = 1e-6
+    precise_float64: float = 1e-13
 
 
 SETTINGS = Settings()

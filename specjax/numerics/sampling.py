@@ -1,0 +1,120 @@
+"""How logits become a distribution."""
+
+import dataclasses
+import math
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Bool, Float
+
+from specjax.numerics.arithmetic import Batch, tiny, total
+
+
+@dataclasses.dataclass(frozen=True)
+class Sampling:
+    """How logits become a distribution.
+
+    One object serves target and draft, so that both are transformed alike. It is static under jit.
+
+    Attributes:
+      temperature: >= 0; at 0 the distribution is one-hot at the first maximum (greedy decoding).
+      top_k: keep the k most likely tokens (all ties at the edge are kept); 0 keeps all.
+      top_p: keep the smallest set of most likely tokens with mass >= top_p (ties likewise); 1 keeps
+        all.
+      min_p: keep the tokens with at least min_p times the largest probability; 0 keeps all.
+
+    Raises:
+      ValueError: a setting is out of its range.
+
+    Example:
+      >>> print(Sampling(top_k=1).law(jnp.array([0.0, 1.0])))
+      [0. 1.]
+    """
+
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    min_p: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Checks the ranges."""
+        if not (
+            0 <= self.temperature < math.inf
+            and self.top_k >= 0
+            and 0 < self.top_p <= 1
+            and 0 <= self.min_p <= 1
+        ):
+            raise ValueError(
+                f"expected temperature >= 0, top_k >= 0, 0 < top_p <= 1, 0 <= min_p <= 1, got "
+                f"{self}"
+            )
+
+    def law(self, logits: Batch) -> Batch:
+        """The distribution of logits, in float32 or wider.
+
+        If temperature or logits are extreme, it is the limit distribution: logits of +inf share all
+        mass.
+
+        Args:
+          logits: [..., V], of any float dtype.
+
+        Returns:
+          [..., V], distributions. A row is NaN if its logits have a NaN, or no finite number.
+
+        Cost: top_p sorts V.
+        """
+        logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+        finite = jnp.isfinite(logits).any(-1, keepdims=True)
+        valid = finite & ~jnp.isnan(logits).any(-1, keepdims=True)
+        if self.temperature == 0:
+            best = jnp.argmax(logits, -1)
+            hot = jax.nn.one_hot(best, logits.shape[-1], dtype=logits.dtype)
+            return jnp.where(valid, hot, jnp.nan)
+        if 0 < self.top_k < logits.shape[-1]:
+            kept, _ = jax.lax.top_k(logits, self.top_k)
+            logits = jnp.where(logits >= kept[..., -1:], logits, -jnp.inf)
+        law = jax.nn.softmax(_below(logits) / self._divisor(logits), -1)
+        if self.min_p > 0:
+            least = self.min_p * jnp.max(law, -1, keepdims=True)
+            law = _keep(law, law >= least)
+        if self.top_p < 1:
+            law = _keep(law, law >= _nucleus_edge(law, self.top_p))
+        return jnp.where(valid, law, jnp.nan)
+
+    def _divisor(self, logits: Array) -> float:
+        """The temperature, moved to where it and its reciprocal are normal numbers.
+
+        Beyond these the distribution is the limit anyway.
+        """
+        least = tiny(logits)
+        return min(max(self.temperature, least), 1 / least)
+
+
+AS_IS = Sampling()
+
+
+def _below(logits: Batch) -> Batch:
+    """The logits less their largest one.
+
+    At a low temperature they then fall to -inf, and none rises to +inf.
+    """
+    best = jax.lax.stop_gradient(jnp.max(logits, -1, keepdims=True))
+    return jnp.where(jnp.isinf(best) & (logits == best), 0, logits - best)
+
+
+def _keep(law: Batch, kept: Bool[Array, "... V"]) -> Batch:
+    """The distribution of the tokens that are kept."""
+    law = jnp.where(kept, law, 0)
+    return law / total(law)[..., None]
+
+
+def _nucleus_edge(law: Batch, top_p: float) -> Float[Array, "... 1"]:
+    """The smallest probability inside the nucleus.
+
+    A token is inside if the likelier ones hold less than top_p; the last such token is the edge.
+    """
+    descending = -jnp.sort(-law, -1)
+    before = jnp.cumsum(descending, -1) - descending
+    last = jnp.sum(before < top_p, -1, keepdims=True) - 1
+    return jnp.take_along_axis(descending, jnp.maximum(last, 0), -1)
