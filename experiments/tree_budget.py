@@ -104,22 +104,15 @@ def run(config: Config) -> Content:
     prompts = prompt_files.padded(
         [pair.tokenizer.encode(text) for text in pair.prompts[: config.prompts]]
     )
-    seen = profile(
-        pair,
-        sampling,
-        jax.random.fold_in(key, 0),
-        *prompts,
-        config.calls,
-        min(SLOTS, pair.target.vocabulary),
-    )
+    slots = min(SLOTS, pair.target.vocabulary)
+    of_profile = jax.random.fold_in(key, 0)
+    of_trees = jax.random.fold_in(key, 1)  # methods share their draws
+    seen = profile(pair, sampling, of_profile, *prompts, config.calls, slots)
     budgets = _budgets(config, seen)
 
     def rows_of(cell: Cell) -> list[Row]:
         decoder, verifiers = _prepared(cell, pair, sampling)
-        # methods share their draws
-        led = efficiency(
-            decoder, verifiers, jax.random.fold_in(key, 1), pair, *prompts, config.calls
-        )
+        led = efficiency(decoder, verifiers, of_trees, pair, *prompts, config.calls)
         # a program runs once, and some forty of a large pair's are more memory maps than a process
         # may have
         jax.clear_caches()

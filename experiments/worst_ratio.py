@@ -274,8 +274,8 @@ def floor(rule: str, n: int) -> float | None:
     if not hasattr(theory.worst_pairs, rule) or n < 2:
         return None
     problem = getattr(theory.worst_pairs, rule)(n)
-    stated = getattr(theory.closed_form, rule)(problem.p, problem.q, n, problem.drafting)
-    return float(stated)
+    acceptance = getattr(theory.closed_form, rule)
+    return float(acceptance(problem.p, problem.q, n, problem.drafting))
 
 
 def show(content: Rows[Row], console: Console) -> None:
