@@ -222,7 +222,13 @@ def _covered(
     return held, reasons
 
 
-def _rows(one: Candidate, scheme: str, tree: str, pair: Pair | None, seed: int) -> list[Row]:
+def _rows(
+    one: Candidate,
+    scheme: str,
+    tree: str,
+    pair: Pair | None,
+    seed: int,
+) -> list[Row]:
     return [verifier_audit.audit(one, scheme, tree, pair, seed)]
 
 
@@ -281,7 +287,11 @@ def _table(what: str, size: str, accepted: str) -> Table:
 
 
 def _cells(
-    tv: float | None, accepted: float | None, optimum: float | None, scope: str, verdict: str
+    tv: float | None,
+    accepted: float | None,
+    optimum: float | None,
+    scope: str,
+    verdict: str,
 ) -> tuple[str, ...]:
     colour = "green" if _passes(verdict) else "bold red"
     values = ("-" if value is None else f"{value:.6f}" for value in (accepted, optimum))

@@ -7,6 +7,7 @@ import dataclasses
 from rich.console import Console
 
 from experiments.cli.provenance import provenance
+from experiments.cli.rows import Record
 from experiments.timing import decodes, nodes, optima, optimal_rules, throughput, trees
 
 
@@ -27,7 +28,17 @@ class Config:
     seed: int = 0
 
 
-def run(config: Config) -> dict:
+class Content(nodes.Nodes, trees.Trees):
+    """All tables."""
+
+    bounds: list[optima.Row]
+    optimal: list[optimal_rules.Row]
+    decodes: list[decodes.Row]
+    throughput: list[throughput.Row]
+    provenance: Record
+
+
+def run(config: Config) -> Content:
     """The tables of nodes, of the optimum and its bracket, of the rules that certify it, of trees
     and drafting, of contexts a second.
 
@@ -62,7 +73,7 @@ def run(config: Config) -> dict:
     }
 
 
-def show(content: dict, console: Console) -> None:
+def show(content: Content, console: Console) -> None:
     """The tables; what is beyond its limit is marked."""
     console.print(nodes.table(content["rows"], content["pass_ms"]))
     console.print(optima.table(content["bounds"]))

@@ -19,8 +19,7 @@ through a concave one.
 import dataclasses
 import functools
 import itertools
-from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, NotRequired, TypedDict
 
 import jax
 import jax.numpy as jnp
@@ -32,10 +31,11 @@ from rich.console import Console
 from experiments.cli import seeds
 from experiments.cli.console import track
 from experiments.cli.provenance import provenance
+from experiments.cli.rows import Rows
 from experiments.cli.tables import Table, interval, number
 from experiments.inputs import prompt_files
 from experiments.stats import means
-from experiments.stats.means import clustered_mean
+from experiments.stats.means import Values, clustered_mean
 from specjax import bounds, decode, rules
 from specjax._types import Law, Scalar
 from specjax.models import LanguageModel, pairs
@@ -108,7 +108,31 @@ class Contexts(NamedTuple):
     used: NDArray[np.bool_]
 
 
-def run(config: Config) -> dict:
+class Row(TypedDict):
+    """A mean over the contexts with its interval, and its gain over q as it is.
+
+    Attributes:
+      study: one of STUDIES, or "distance".
+      value: of the setting that is studied; None for a distance.
+      alpha_star, distance: the mean, of the study `distance` under that name.
+    """
+
+    pair: str
+    study: str
+    scheme: str
+    n: int
+    value: float | None
+    alpha_star: NotRequired[float]
+    distance: NotRequired[float]
+    low: float
+    high: float
+    gain: float
+    gain_low: float
+    gain_high: float
+    contexts: int
+
+
+def run(config: Config) -> Rows[Row]:
     """One row per study, scheme, n and value: the mean alpha* over the contexts, and its gain over
     q as it is.
 
@@ -119,49 +143,26 @@ def run(config: Config) -> dict:
         raise ValueError(f"expected n, top_k and contexts >= 1, got {config}")
     if min(config.budget, default=0) < 0:
         raise ValueError(f"budget: expected numbers >= 0, got {config.budget}")
-    variants = [("temperature", t, Sampling(t)) for t in config.temperature] + [
-        ("top_k", k, Sampling(top_k=k)) for k in config.top_k
-    ]
+    variants: list[tuple[str, float, Sampling]] = []
+    variants += [("temperature", t, Sampling(t)) for t in config.temperature]
+    variants += [("top_k", k, Sampling(top_k=k)) for k in config.top_k]
     contexts = read(config)
     p = _laws(contexts.target)
     q = _laws(contexts.draft)
     cells = list(itertools.product(SCHEMES, config.n))
-    rows = []
-    plain = {cell: _optimum(p, q, cell[1], cell[0]) for cell in cells}
+    row = functools.partial(_row, config.pair, contexts.used)
+    rows: list[Row] = []
+    plain = {(scheme, n): _optimum(p, q, n, scheme) for scheme, n in cells}
     for study, value, sampling in track(variants, config.pair):
         changed = _laws(contexts.draft, sampling)
         for scheme, n in cells:
-            alpha_star = _optimum(p, changed, n, scheme)
-            rows.append(
-                _row(config, study, scheme, n, value, alpha_star, plain[scheme, n], contexts.used)
-            )
+            best = _optimum(p, changed, n, scheme)
+            rows.append(row(study, scheme, n, value, best, plain[scheme, n]))
     for n in config.n:
         as_is = within(p, q, n, 0.0)
         for budget in config.budget:
-            rows.append(
-                _row(
-                    config,
-                    "budget",
-                    "iid",
-                    n,
-                    budget,
-                    within(p, q, n, budget),
-                    as_is,
-                    contexts.used,
-                )
-            )
-        rows.append(
-            _row(
-                config,
-                "distance",
-                "iid",
-                n,
-                None,
-                distance(p, q, n),
-                distance(p, q, 1),
-                contexts.used,
-            )
-        )
+            rows.append(row("budget", "iid", n, budget, within(p, q, n, budget), as_is))
+        rows.append(row("distance", "iid", n, None, distance(p, q, n), distance(p, q, 1)))
     return {"rows": rows, "provenance": provenance(config)}
 
 
@@ -191,7 +192,10 @@ def read(config: Config) -> Contexts:
 
 @functools.partial(jax.jit, static_argnums=0)
 def _logits(
-    model: LanguageModel, params: PyTree, tokens: Int[Array, " P"], positions: Int[Array, " C"]
+    model: LanguageModel,
+    params: PyTree,
+    tokens: Int[Array, " P"],
+    positions: Int[Array, " C"],
 ) -> Float[Array, "C V"]:
     """Logits of what follows some positions of a text."""
     return model.score(params, model.init(len(tokens), 0), tokens, chain(len(tokens) - 1)).logits[
@@ -199,87 +203,96 @@ def _logits(
     ]
 
 
-def _laws(logits: NDArray[np.float32], sampling: Sampling = AS_IS) -> NDArray[np.float64]:
+def _laws(logits: NDArray[np.float32], sampling: Sampling = AS_IS) -> Values:
     return np.asarray(sampling.law(jnp.asarray(logits)), np.float64)
 
 
 def _optimum(
-    p: NDArray[np.float64], q: NDArray[np.float64], n: int, scheme: str
-) -> NDArray[np.float64]:
+    p: Values,
+    q: Values,
+    n: int,
+    scheme: str,
+) -> Values:
     """alpha* [B, C], in float32 as all that runs beside a model."""
-    return np.stack(
-        [
-            _optima(*text, n, scheme)
-            for text in zip(p.astype(np.float32), q.astype(np.float32), strict=True)
-        ]
-    ).astype(float)
+    texts = zip(p.astype(np.float32), q.astype(np.float32), strict=True)
+    return np.stack([_optima(*text, n, scheme) for text in texts]).astype(float)
 
 
 @functools.partial(jax.jit, static_argnames=("n", "scheme"))
 def _optima(
-    p: Float[Array, "C V"], q: Float[Array, "C V"], n: int, scheme: str
+    p: Float[Array, "C V"],
+    q: Float[Array, "C V"],
+    n: int,
+    scheme: str,
 ) -> Float[Array, " C"]:
     def optimum(pair: tuple[Law, Law]) -> Scalar:
         p, q = pair
         return bounds.optimal_acceptance(p, q, n, scheme)
 
-    return jax.lax.map(optimum, (p, q), batch_size=TOGETHER)
+    optima: Array = jax.lax.map(optimum, (p, q), batch_size=TOGETHER)
+    return optima
 
 
 def within(
-    p: NDArray[np.float64], q: NDArray[np.float64], n: int, budget: float
-) -> NDArray[np.float64]:
+    p: Values,
+    q: Values,
+    n: int,
+    budget: float,
+) -> Values:
     """The largest alpha* of n iid drafts from any law within total variation `budget` of q. Cost: a
     sort of V.
     """
-    return 1 + np.minimum(
-        _prefixes(p, q, lambda p, q: p - np.maximum(q - budget, 0) ** n).min(-1), 0
-    )
+    p_mass, q_mass = _prefixes(p, q)
+    slack = p_mass - np.maximum(q_mass - budget, 0) ** n
+    alpha_star: Values = 1 + np.minimum(slack.min(-1), 0)
+    return alpha_star
 
 
-def distance(p: NDArray[np.float64], q: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+def distance(p: Values, q: Values, n: int) -> Values:
     """The total variation from q to the nearest law of which n iid drafts reach alpha* = 1. Cost: a
     sort of V.
     """
-    return np.maximum(_prefixes(p, q, lambda p, q: q - p ** (1 / n)).max(-1), 0)
+    p_mass, q_mass = _prefixes(p, q)
+    excess = q_mass - p_mass ** (1 / n)
+    away: Values = np.maximum(excess.max(-1), 0)
+    return away
 
 
-def _prefixes(
-    p: NDArray[np.float64], q: NDArray[np.float64], at: Callable[..., NDArray[np.float64]]
-) -> NDArray[np.float64]:
-    """A function of p(H) and q(H) at the prefixes H of the tokens sorted by p/q, over the last
-    axis.
-    """
+def _prefixes(p: Values, q: Values) -> tuple[Values, Values]:
+    """p(H) and q(H) of the prefixes H of the tokens sorted by p/q, over the last axis."""
     ratio = np.divide(p, q, out=np.full_like(p, np.inf), where=q > 0)
     order = np.argsort(np.where(p > 0, ratio, 0), -1)
-    masses = (np.minimum(np.cumsum(np.take_along_axis(law, order, -1), -1), 1) for law in (p, q))
-    return at(*masses)
+    return _mass(p, order), _mass(q, order)
+
+
+def _mass(law: Values, order: NDArray[np.intp]) -> Values:
+    return np.minimum(np.cumsum(np.take_along_axis(law, order, -1), -1), 1)
 
 
 def _row(
-    config: Config,
+    pair: str,
+    used: NDArray[np.bool_],
     study: str,
     scheme: str,
     n: int,
     value: float | None,
-    values: NDArray[np.float64],
-    as_is: NDArray[np.float64],
-    used: NDArray[np.bool_],
-) -> dict:
+    values: Values,
+    as_is: Values,
+) -> Row:
     """Means over contexts with their 95 % intervals, the contexts of one text taken as one cluster;
     the gain is paired.
     """
     mean = clustered_mean(values, used)
     gain = clustered_mean(values - as_is, used)
     width = means.reach(1, max(len(used), 2))
-    name = "distance" if study == "distance" else "alpha_star"
-    return {
-        "pair": config.pair,
+    row: Row = {
+        "pair": pair,
         "study": study,
         "scheme": scheme,
         "n": n,
         "value": value,
-        name: mean.value,
+        "alpha_star": mean.value,
+        "distance": mean.value,
         "low": mean.value - width * mean.error,
         "high": mean.value + width * mean.error,
         "gain": gain.value,
@@ -287,9 +300,14 @@ def _row(
         "gain_high": gain.value + width * gain.error,
         "contexts": int(used.sum()),
     }
+    if study == "distance":
+        del row["alpha_star"]
+    else:
+        del row["distance"]
+    return row
 
 
-def best(rows: list[dict]) -> list[dict]:
+def best(rows: list[Row]) -> list[Row]:
     """For each study of a setting, scheme and n the row of largest alpha*."""
     cells = dict.fromkeys(_cell(row) for row in rows if row["study"] in ("temperature", "top_k"))
     return [
@@ -298,11 +316,11 @@ def best(rows: list[dict]) -> list[dict]:
     ]
 
 
-def _cell(row: dict) -> tuple[str, str, int]:
+def _cell(row: Row) -> tuple[str, str, int]:
     return row["study"], row["scheme"], row["n"]
 
 
-def show(content: dict, console: Console) -> None:
+def show(content: Rows[Row], console: Console) -> None:
     """The best settings; and what a free change of q is worth."""
     rows = content["rows"]
     console.print(
@@ -313,33 +331,27 @@ def show(content: dict, console: Console) -> None:
         ("of q", "scheme", "n", "best", "alpha*", "interval", "gain over q as it is", "interval"), 2
     )
     for row in best(rows):
-        figures = (
+        chosen.add(
+            row["study"],
+            row["scheme"],
+            str(row["n"]),
             f"{row['value']:g}",
             number(row["alpha_star"]),
             interval(row["low"], row["high"]),
-        )
-        gain = (
             number(row["gain"], sign="+"),
             interval(row["gain_low"], row["gain_high"], sign="+"),
         )
-        chosen.add(row["study"], row["scheme"], str(row["n"]), *figures, *gain)
     console.print(chosen)
     console.print(
         "iid, q changed freely: alpha* at best within a budget of total variation from q; distance "
         "of the laws with alpha* = 1"
     )
-    ns = list(dict.fromkeys(row["n"] for row in rows))
-    free = Table(("budget", *(f"n = {n}" for n in ns)))
-    for budget in dict.fromkeys(row["value"] for row in rows if row["study"] == "budget"):
-        free.add(
-            f"{budget:g}",
-            *(
-                number(row["alpha_star"])
-                for row in rows
-                if (row["study"], row["value"]) == ("budget", budget)
-            ),
-        )
+    spent = [row for row in rows if row["study"] == "budget"]
     needed = [row for row in rows if row["study"] == "distance"]
+    free = Table(("budget", *(f"n = {row['n']}" for row in needed)))
+    for budget in dict.fromkeys(row["value"] for row in spent):
+        cells = (number(row["alpha_star"]) for row in spent if row["value"] == budget)
+        free.add(f"{budget:g}", *cells)
     free.add_section()
     free.add("distance", *(number(row["distance"]) for row in needed))
     free.add("interval", *(interval(row["low"], row["high"]) for row in needed))

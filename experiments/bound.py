@@ -9,6 +9,7 @@ files; -inf marks a masked token. Rows that are >= 0 and sum to 1 are read as pr
 
 import dataclasses
 import itertools
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -129,13 +130,14 @@ def document(study: Study) -> object:
 
 
 def _law_document(ladder: Ladder) -> dict[str, object]:
-    alpha_star, acceptance = (
-        {name: None if values is None else values[0] for name, values in table.items()}
-        for table in (ladder.alpha_star, ladder.acceptance)
-    )
-    return {"n": ladder.n, "alpha_star": alpha_star, "acceptance": acceptance} | _audit_document(
-        ladder
-    )
+    def first(table: Mapping[str, Values | None]) -> dict[str, float | None]:
+        return {name: None if values is None else values[0] for name, values in table.items()}
+
+    return {
+        "n": ladder.n,
+        "alpha_star": first(ladder.alpha_star),
+        "acceptance": first(ladder.acceptance),
+    } | _audit_document(ladder)
 
 
 def _logits_document(study: Study, ladder: Ladder) -> dict[str, object]:
@@ -189,7 +191,12 @@ def plot(study: Study) -> "Figure":
     ladders = study.ladders
     last = study.ladders[-1]
 
-    def line(label: str, values: list[Values | None], look: str, colour: str) -> None:
+    def line(
+        label: str,
+        values: list[Values | None],
+        look: str,
+        colour: str,
+    ) -> None:
         points = [
             (ladder.n, interval(column))
             for ladder, column in zip(ladders, values, strict=True)

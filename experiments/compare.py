@@ -13,6 +13,7 @@ from rich.markup import escape
 
 from experiments.audits import file_audit
 from experiments.cli.provenance import provenance
+from experiments.cli.rows import Rows, figure
 from experiments.cli.tables import MEANING, Table, with_error
 from experiments.decoding import comparison
 from experiments.decoding.comparison import DELTA, Asked
@@ -61,7 +62,19 @@ class Config:
     seed: int = 0
 
 
-def run(config: Config) -> dict:
+class Row(comparison.Row):
+    """A row of the comparison; `audit` is what the audit says of a rule's file."""
+
+    audit: str | None
+
+
+class Content(Rows[Row]):
+    """The rows, and the names of rules that are not what they claim."""
+
+    refuted: list[str]
+
+
+def run(config: Config) -> Content:
     """One row per rule and tree, and per verifier, scheme and tree; see `Config`. What cannot be
     stated of a verifier is null.
 
@@ -85,14 +98,14 @@ def run(config: Config) -> dict:
         )
     )
     audits = file_audit.findings(config.rules)
-    rows = [
-        row | {"audit": audits[row["rule"]].words if row["rule"] in audits else None}
+    rows: list[Row] = [
+        {**row, "audit": audits[row["rule"]].words if row["rule"] in audits else None}
         for row in comparison.rows(plan)
     ]
     return {"rows": rows, "refuted": file_audit.refuted(audits), "provenance": provenance(config)}
 
 
-def show(content: dict, console: Console) -> None:
+def show(content: Content, console: Console) -> None:
     """The table, and what its columns mean."""
     rows = content["rows"]
     table = Table(("rule", *FIGURES, "gap", "tok/call", "within"), title=_title(rows))
@@ -105,7 +118,7 @@ def show(content: dict, console: Console) -> None:
         table.add("  alpha*", "", f"[bold]{_optimum(cell)}[/]")
         for row in cell:
             figures = (
-                with_error(row[name], row[f"{name}_se"])
+                with_error(figure(row, name), figure(row, f"{name}_se"))
                 for name in (*FIGURES.values(), "gap", "block_efficiency")
             )
             table.add(f"  {row['rule']}", *figures, _consistent(row))
@@ -113,16 +126,17 @@ def show(content: dict, console: Console) -> None:
     console.print(_legend(rows))
 
 
-def _consistent(row: dict) -> str:
+def _consistent(row: Row) -> str:
     """The band within which a row agrees with theory; else what is wrong."""
-    if row.get("audit") not in (None, "ok"):
-        return f"[bold red]{escape(row['audit'])}[/]"
+    audit = row.get("audit")
+    if audit not in (None, "ok"):
+        return f"[bold red]{escape(audit)}[/]"
     return {True: f"[green]±{row['stated_error'] or 0:.4f}[/]", False: "[bold red]NO[/]", None: ""}[
         row["consistent"]
     ]
 
 
-def status(content: dict) -> int:
+def status(content: Content) -> int:
     """1 if a rule of a file is not what it claims, or a row of a rule that claims to be lossless
     contradicts theory.
     """
@@ -134,7 +148,7 @@ def status(content: dict) -> int:
     )
 
 
-def _optimum(cell: list[dict]) -> str:
+def _optimum(cell: list[Row]) -> str:
     """alpha* at the contexts, which all rows of one tree and scheme share; below them each walk
     meets nodes of its own.
     """
@@ -146,12 +160,13 @@ def _optimum(cell: list[dict]) -> str:
     return with_error(known["alpha_star_token"][0], known["alpha_star_token_se"][0])
 
 
-def _title(rows: list[dict]) -> str:
+def _title(rows: list[Row]) -> str:
     return f"{rows[0]['pair']}, temperature {rows[0]['temperature']:g}, top-p {rows[0]['top_p']:g}"
 
 
-def _legend(rows: list[dict]) -> str:
-    fewest, calls = (min(row.get(name, 0) for row in rows) for name in ("contexts", "calls"))
+def _legend(rows: list[Row]) -> str:
+    fewest = min(row.get("contexts", 0) for row in rows)
+    calls = min(row.get("calls", 0) for row in rows)
     worst = max(
         (row["stated_error"] for row in rows if row["stated_error"] is not None), default=math.nan
     )

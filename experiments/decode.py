@@ -5,7 +5,7 @@ step.
 import dataclasses
 import itertools
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, TypedDict
 
 import jax
 import numpy as np
@@ -17,11 +17,13 @@ from experiments.audits import file_audit
 from experiments.cli import seeds
 from experiments.cli.console import say
 from experiments.cli.provenance import provenance
+from experiments.cli.rows import Record
 from experiments.cli.tables import Table, number
 from experiments.decoding import sequoia
 from experiments.inputs import named_verifiers, prompt_files, scheme_choice, stop_strings
+from experiments.inputs.stop_strings import Span, Step
 from specjax import decode
-from specjax.decode import Decoded
+from specjax.decode import Decoded, StepInfo
 from specjax.models import pairs
 from specjax.numerics import Sampling
 from specjax.trees import growth
@@ -62,7 +64,31 @@ class Config:
     seed: int = 0
 
 
-def run(config: Config) -> dict:
+class Content(TypedDict):
+    """The decoded text, and how it came about.
+
+    Attributes:
+      accepted: whether a token was an accepted draft.
+      spans: runs of tokens of one origin.
+      audit: what the audit says of a rule's file; None for a rule by name.
+      status: why the decode ended early; empty if it did not.
+    """
+
+    prompt: str
+    tokens: list[int]
+    accepted: list[bool]
+    spans: list[Span]
+    rule: str
+    audit: str | None
+    refuted: list[str]
+    scheme: str
+    block_efficiency: float
+    steps: list[Step]
+    status: str
+    provenance: Record
+
+
+def run(config: Config) -> Content:
     """The text, which of its tokens were accepted drafts, and one record per step.
 
     Raises:
@@ -121,33 +147,40 @@ def run(config: Config) -> dict:
     }
 
 
-def _steps(decoded: Decoded) -> list[dict]:
+def _steps(decoded: Decoded) -> list[Step]:
     """One record per target call; a row per depth of its walk at which something was proposed."""
     info = jax.tree.map(np.asarray, decoded.info)
-    fields = info.record._fields
-    records = []
-    for t in range(int(decoded.steps)):
-        depths = np.flatnonzero(info.record.proposed[t])
-        nodes = {name: getattr(info.record, name)[t, depths].tolist() for name in fields}
-        records.append(
-            {"emitted": int(info.emitted[t]), "accepted": int(info.accepted[t]), **nodes}
-        )
-    return records
+    return [_step(info, turn) for turn in range(int(decoded.steps))]
+
+
+def _step(info: StepInfo, turn: int) -> Step:
+    depths = np.flatnonzero(info.record.proposed[turn])
+    nodes = jax.tree.map(lambda rows: rows[turn, depths].tolist(), info.record)
+    return {
+        "emitted": int(info.emitted[turn]),
+        "accepted": int(info.accepted[turn]),
+        "proposed": nodes.proposed,
+        "hit": nodes.hit,
+        "law_mass": nodes.law_mass,
+        "expected": nodes.expected,
+        "alpha_star": nodes.alpha_star,
+        "gap": nodes.gap,
+    }
 
 
 def _spans(
     tokens: list[int], accepted: list[bool], to_text: Callable[[list[int]], str]
-) -> list[list]:
-    """Runs of tokens of one origin as [text, accepted], so that characters of several tokens stay
+) -> list[Span]:
+    """Runs of tokens of one origin, so that characters of several tokens stay
     whole where they can.
     """
     starts = [i for i in range(len(tokens)) if i == 0 or accepted[i] != accepted[i - 1]]
     return [
-        [to_text(tokens[a:b]), accepted[a]] for a, b in itertools.pairwise([*starts, len(tokens)])
+        (to_text(tokens[a:b]), accepted[a]) for a, b in itertools.pairwise([*starts, len(tokens)])
     ]
 
 
-def show(content: dict, console: Console) -> None:
+def show(content: Content, console: Console) -> None:
     """The text, accepted drafts in green (in brackets where there is no colour); then acceptance by
     depth.
     """
@@ -171,7 +204,7 @@ def show(content: dict, console: Console) -> None:
     )
 
 
-def status(content: dict) -> int:
+def status(content: Content) -> int:
     """2, and a line, where a model gave no law; the text up to there stands. 1 if the rule's file
     is not what it claims.
     """
@@ -181,14 +214,20 @@ def status(content: dict) -> int:
     return int(bool(content["refuted"]))
 
 
-def _by_depth(content: dict) -> Table:
+def _by_depth(content: Content) -> Table:
     table = Table(("depth", "visited", "accepted", "law mass", "expected", "alpha*"))
     deepest = max(len(step["proposed"]) for step in content["steps"])
     for depth in range(deepest):
         rows = [step for step in content["steps"] if len(step["proposed"]) > depth]
-        means = [
-            np.mean([row[name][depth] for row in rows])
-            for name in ("hit", "law_mass", "expected", "alpha_star")
+        seen = [
+            (
+                row["hit"][depth],
+                row["law_mass"][depth],
+                row["expected"][depth],
+                row["alpha_star"][depth],
+            )
+            for row in rows
         ]
-        table.add(str(depth + 1), str(len(rows)), *(number(mean, 3) for mean in means))
+        means = map(np.mean, zip(*seen, strict=True))
+        table.add(str(depth + 1), str(len(rows)), *(number(float(mean), 3) for mean in means))
     return table

@@ -10,7 +10,7 @@ import io
 import json
 import math
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypedDict
 
 import numpy as np
 import tyro
@@ -18,7 +18,8 @@ from rich.console import Console
 
 from experiments.cli import whole_files
 from experiments.cli.console import say
-from experiments.sweeps.folder import Arrays, Folder
+from experiments.cli.rows import Record
+from experiments.sweeps.folder import Arrays, Folder, Header
 
 MEASURED = (
     "acceptance",
@@ -59,7 +60,17 @@ class Config:
     out: Path
 
 
-def run(config: Config) -> dict:
+class Content(TypedDict):
+    """The table with the grids and the code's version, and how many cells it lacks."""
+
+    rows: list[Record]
+    config: list[Record]
+    code: str
+    absent: int
+    out: str
+
+
+def run(config: Config) -> Content:
     """Write the table and return its rows; see `TYPES` for the columns.
 
     Raises:
@@ -100,22 +111,21 @@ def run(config: Config) -> dict:
     }
 
 
-def _row(name: str, header: dict, arrays: Arrays) -> dict:
+def _row(name: str, header: Header, arrays: Arrays) -> Record:
     """A cell's row with every column; None where one does not apply."""
     cell = header["config"]
-    row = header["row"]
-    family, _, parameters = (cell["family"] or "").partition(":")
-    named = {
+    family, _, parameters = str(cell["family"] or "").partition(":")
+    named: Record = {
         "cell": name,
         "family": family or None,
         "parameters": parameters or None,
-        "rule": Path(cell["rule"]).stem,
+        "rule": Path(str(cell["rule"])).stem,
     }
-    values = {
+    values: Record = {
         column: [] if np.isnan(arrays[column]).all() else arrays[column].tolist()
         for column in LISTS[1:]
     }
-    found = cell | row | named | values
+    found = cell | header["row"] | named | values
     return {column: _known(found.get(column)) for column in TYPES}
 
 
@@ -123,16 +133,16 @@ def _known(value: object) -> object:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def document(content: dict) -> dict:
+def document(content: Content) -> Record:
     """The rows, the grids and the code's version."""
-    return {name: content[name] for name in ("rows", "config", "code")}
+    return {"rows": content["rows"], "config": content["config"], "code": content["code"]}
 
 
-def show(content: dict, console: Console) -> None:
+def show(content: Content, console: Console) -> None:
     """One line."""
     console.print(f"{content['out']}: {len(content['rows'])} rows", markup=False, soft_wrap=True)
 
 
-def status(content: dict) -> int:
+def status(content: Content) -> int:
     """1 if cells are missing."""
     return int(content["absent"] > 0)

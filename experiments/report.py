@@ -16,6 +16,7 @@ from rich.console import Console
 
 from experiments.cli import whole_files
 from experiments.cli.console import first_paragraph, track
+from experiments.cli.rows import Record
 from experiments.figures import kinds, stored_rows
 
 TEMPLATE = Path(__file__).parent / "figures" / "report.html"
@@ -37,7 +38,7 @@ class Config:
     where: tuple[str, ...] = ()
 
 
-def run(config: Config) -> dict:
+def run(config: Config) -> Record:
     """Write the page.
 
     Raises:
@@ -55,7 +56,7 @@ def run(config: Config) -> dict:
     return {"page": str(config.out), "rows": len(rows), "figures": len(figures)}
 
 
-def show(content: dict, console: Console) -> None:
+def show(content: Record, console: Console) -> None:
     """Where the page is."""
     console.print(
         f"page: {content['page']}, {content['figures']} figures of {content['rows']} rows",

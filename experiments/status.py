@@ -5,13 +5,14 @@ cells failed.
 import collections
 import dataclasses
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypedDict
 
 import numpy as np
 import tyro
 from rich.console import Console
 
-from experiments.sweeps.folder import Folder
+from experiments.cli.rows import Record
+from experiments.sweeps.folder import Failure, Folder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +26,30 @@ class Config:
     folder: Annotated[Path, tyro.conf.Positional]
 
 
-def run(config: Config) -> dict:
+class Reason(TypedDict):
+    """Why a cell failed, and where."""
+
+    cell: str
+    error: str
+    host: str
+    config: Record
+
+
+class Content(TypedDict):
+    """Counts of cells, the time that they take (None if none is finished), and the failures."""
+
+    folder: str
+    cells: int
+    finished: int
+    failed: int
+    missing: int
+    of_other_plans: int
+    seconds_a_cell: float | None
+    seconds_left: float | None
+    failures: list[Reason]
+
+
+def run(config: Config) -> Content:
     """The counts, the seconds of a cell, and the errors of the cells that failed.
 
     Raises:
@@ -48,27 +72,34 @@ def run(config: Config) -> dict:
         "of_other_plans": len(finished - set(planned)),
         "seconds_a_cell": float(np.mean(seconds)) if seconds else None,
         "seconds_left": left * float(np.mean(seconds)) if seconds else None,
-        "failures": [{"cell": cell, **_reason(folder.failure(cell))} for cell in failed],
+        "failures": [_reason(cell, folder.failure(cell)) for cell in failed],
     }
 
 
-def _reason(record: dict) -> dict:
-    return {name: record[name] for name in ("error", "host", "config")}
+def _reason(cell: str, record: Failure) -> Reason:
+    return {
+        "cell": cell,
+        "error": record["error"],
+        "host": record["host"],
+        "config": record["config"],
+    }
 
 
-def show(content: dict, console: Console) -> None:
+def show(content: Content, console: Console) -> None:
     """A line of counts, one of time, and one for each kind of failure."""
 
     def say(text: str) -> None:
         console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    counts = ", ".join(f"{content[name]} {name}" for name in ("finished", "failed", "missing"))
-    say(f"{content['folder']}: {content['cells']} cells: {counts}")
+    say(
+        f"{content['folder']}: {content['cells']} cells: {content['finished']} finished, "
+        f"{content['failed']} failed, {content['missing']} missing"
+    )
     if content["of_other_plans"]:
         say(f"{content['of_other_plans']} cells of other grids or of other code lie beside them")
-    if content["seconds_a_cell"] is not None:
-        each = content["seconds_a_cell"]
-        left = content["seconds_left"]
+    each = content["seconds_a_cell"]
+    left = content["seconds_left"]
+    if each is not None:
         say(
             f"{each:.3g} s a cell, {1 / max(each, 1e-9):.3g} a second; {left:.0f} s left for one "
             "process"

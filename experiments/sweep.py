@@ -12,7 +12,7 @@ import platform
 import time
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import jax
 import numpy as np
@@ -21,8 +21,9 @@ from rich.console import Console
 
 from experiments.audits import file_audit
 from experiments.cli import code_version, progress
+from experiments.cli.rows import Record
 from experiments.sweeps import family_cell, grids, pair_cell
-from experiments.sweeps.folder import Folder, Measured, Plan
+from experiments.sweeps.folder import Begun, Failure, Folder, Header, Machine, Measured, Plan
 from experiments.sweeps.grids import Cell, Grid
 from specjax import sharding
 
@@ -52,7 +53,19 @@ class Config:
     distributed: bool = False
 
 
-def run(config: Config) -> dict:
+class Content(TypedDict):
+    """Counts of cells, and the rules that are not what they claim, with the audit's words."""
+
+    folder: str
+    cells: int
+    in_shard: int
+    found: int
+    computed: int
+    failed: int
+    refuted: dict[str, str]
+
+
+def run(config: Config) -> Content:
     """Compute what is missing: counts of cells in all, in this shard, found finished, computed and
     failed; and which files were refuted.
 
@@ -85,7 +98,7 @@ def run(config: Config) -> dict:
     }
 
 
-def _plain(grid: Grid) -> dict:
+def _plain(grid: Grid) -> Record:
     return {
         name: list(value) if isinstance(value, tuple) else value
         for name, value in dataclasses.asdict(grid).items()
@@ -109,14 +122,17 @@ def _missing(folder: Folder, names: list[str]) -> set[str]:
 
 
 def _compute(
-    folder: Folder, cells: list[tuple[str, Cell]], code: str, audits: file_audit.Findings
+    folder: Folder,
+    cells: list[tuple[str, Cell]],
+    code: str,
+    audits: file_audit.Findings,
 ) -> int:
     """Compute and keep these cells; how many failed."""
     writes = sharding.is_first_process()
     with progress.tally(len(cells)) as tally:
         for name, cell in cells:
             start = time.time()
-            header = {
+            begun: Begun = {
                 "cell": name,
                 "config": dataclasses.asdict(cell),
                 "code": code,
@@ -126,22 +142,20 @@ def _compute(
             try:
                 measured = _measure(cell)
             except Exception as error:
-                record = header | {
+                failure: Failure = {
+                    **begun,
                     "error": f"{type(error).__name__}: {error}",
                     "traceback": traceback.format_exc(),
                 }
                 if writes:
-                    folder.write_failure(name, record)
+                    folder.write_failure(name, failure)
                 tally.add(1)
                 continue
-            audited = audits[Path(cell.rule).stem].words if Path(cell.rule).stem in audits else None
+            rule = Path(cell.rule).stem
+            row = measured.row | {"audit": audits[rule].words if rule in audits else None}
+            header: Header = {**begun, "row": row, "seconds": time.time() - start}
             if writes:
-                folder.write(
-                    name,
-                    header
-                    | {"row": measured.row | {"audit": audited}, "seconds": time.time() - start},
-                    measured.arrays,
-                )
+                folder.write(name, header, measured.arrays)
             tally.add(0)
     return tally.failed
 
@@ -150,7 +164,7 @@ def _measure(cell: Cell) -> Measured:
     return pair_cell.measure(cell) if cell.pair else family_cell.measure(cell)
 
 
-def _machine() -> dict:
+def _machine() -> Machine:
     return {
         "host": platform.node(),
         "backend": jax.default_backend(),
@@ -159,7 +173,9 @@ def _machine() -> dict:
     }
 
 
-def submit(executor: "submitit.Executor", config: Config, shards: int) -> list["submitit.Job"]:
+def submit(
+    executor: "submitit.Executor", config: Config, shards: int
+) -> list["submitit.Job[Content]"]:
     """Hand the sweep to a cluster as one job array, a shard a job; needs the extra `slurm`.
 
     The executor carries partition, time and memory, e.g. `submitit.AutoExecutor(folder="logs")`
@@ -170,12 +186,11 @@ def submit(executor: "submitit.Executor", config: Config, shards: int) -> list["
     )
 
 
-def show(content: dict, console: Console) -> None:
+def show(content: Content, console: Console) -> None:
     """One line."""
-    found, computed, failed = (content[name] for name in ("found", "computed", "failed"))
     console.print(
-        f"{content['folder']}: {content['in_shard']} of {content['cells']} cells: {found} found, "
-        f"{computed} computed, {failed} failed",
+        f"{content['folder']}: {content['in_shard']} of {content['cells']} cells: "
+        f"{content['found']} found, {content['computed']} computed, {content['failed']} failed",
         markup=False,
         soft_wrap=True,
     )
@@ -183,6 +198,6 @@ def show(content: dict, console: Console) -> None:
         console.print(f"{rule}: {words}", style="bold red", markup=False, soft_wrap=True)
 
 
-def status(content: dict) -> int:
+def status(content: Content) -> int:
     """1 if a cell failed, or the rule of a file is not what it claims."""
     return int(content["failed"] > 0 or bool(content["refuted"]))

@@ -11,7 +11,7 @@ not bound by it.
 
 import collections
 import dataclasses
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 import jax
 import numpy as np
@@ -19,11 +19,12 @@ from rich.console import Console
 
 from experiments.cli import pool, seeds
 from experiments.cli.provenance import provenance
+from experiments.cli.rows import Rows
 from experiments.cli.tables import MEANING, Table, interval, number, with_error
 from experiments.decoding.pair_profile import Profile, profile
 from experiments.decoding.paired import Calls, efficiency
 from experiments.decoding.published_trees import METHODS, SINGLE, Limits
-from experiments.decoding.tree_claims import chosen, claims
+from experiments.decoding.tree_claims import Claim, Row, chosen, claims
 from experiments.inputs import named_verifiers, prompt_files
 from experiments.stats.means import LEVEL, clustered_mean, mean
 from specjax import decode
@@ -68,6 +69,21 @@ class Config:
     seed: int = 0
 
 
+class Known(TypedDict):
+    """The profile of a pair: acceptance by slot, and the moments of the draft law's logarithm."""
+
+    acceptance: list[float]
+    mu: float
+    mu2: float
+
+
+class Content(Rows[Row]):
+    """The rows, with the claims and the profile."""
+
+    claims: list[Claim]
+    profile: Known
+
+
 class Cell(NamedTuple):
     """One program: the verifiers of a method on one tree, which may serve several budgets."""
 
@@ -75,7 +91,7 @@ class Cell(NamedTuple):
     tree: str
 
 
-def run(config: Config) -> dict:
+def run(config: Config) -> Content:
     """One row per method, budget, tree and verifier; the claims; and the profile that static trees
     are chosen by.
 
@@ -89,22 +105,15 @@ def run(config: Config) -> dict:
     prompts = prompt_files.padded(
         [pair.tokenizer.encode(text) for text in pair.prompts[: config.prompts]]
     )
-    seen = profile(
-        pair,
-        sampling,
-        jax.random.fold_in(key, 0),
-        *prompts,
-        config.calls,
-        min(SLOTS, pair.target.vocabulary),
-    )
+    slots = min(SLOTS, pair.target.vocabulary)
+    of_profile = jax.random.fold_in(key, 0)
+    of_trees = jax.random.fold_in(key, 1)  # methods share their draws
+    seen = profile(pair, sampling, of_profile, *prompts, config.calls, slots)
     budgets = _budgets(config, seen)
 
-    def rows_of(cell: Cell) -> list[dict]:
+    def rows_of(cell: Cell) -> list[Row]:
         decoder, verifiers = _prepared(cell, pair, sampling)
-        # methods share their draws
-        led = efficiency(
-            decoder, verifiers, jax.random.fold_in(key, 1), pair, *prompts, config.calls
-        )
+        led = efficiency(decoder, verifiers, of_trees, pair, *prompts, config.calls)
         # a program runs once, and some forty of a large pair's are more memory maps than a process
         # may have
         jax.clear_caches()
@@ -115,7 +124,7 @@ def run(config: Config) -> dict:
     )
     rows = [row for cell in done for row in cell]
     rows.sort(key=lambda row: (config.methods.index(row["method"]), row["budget"]))
-    known = {
+    known: Known = {
         "acceptance": seen.acceptance.tolist(),
         "mu": seen.moments.first,
         "mu2": seen.moments.second,
@@ -163,35 +172,43 @@ def _prepared(cell: Cell, pair: Pair, sampling: Sampling) -> tuple[Decoder, tupl
     return decode.decoder(pair, tree, method.scheme, sampling), verifiers
 
 
-def _rows(config: Config, cell: Cell, budgets: list[int], led: list[Calls]) -> list[dict]:
+def _rows(
+    config: Config,
+    cell: Cell,
+    budgets: list[int],
+    led: list[Calls],
+) -> list[Row]:
     method = METHODS[cell.method]
-    return [
-        {
-            "pair": config.pair,
-            "method": cell.method,
-            "budget": budget,
-            "tree": cell.tree,
-            "drafts": growth.parse(cell.tree, method.scheme).topology.nodes - 1,
-            "scheme": method.scheme,
-            "verifier": verifier,
-            "calls": int(calls.ran.sum()),
-            "block_efficiency": emitted.value,
-            "block_efficiency_se": emitted.error,
-            "by_prompt": [
-                float(row[used].mean()) for row, used in zip(calls.emitted, calls.ran, strict=True)
-            ],
-        }
-        for verifier, calls in zip(method.verifiers, led, strict=True)
-        for emitted in [clustered_mean(calls.emitted.astype(float), calls.ran)]
-        for budget in budgets
-    ]
+    drafts = growth.parse(cell.tree, method.scheme).topology.nodes - 1
+    rows: list[Row] = []
+    for verifier, calls in zip(method.verifiers, led, strict=True):
+        emitted = clustered_mean(calls.emitted.astype(float), calls.ran)
+        prompts = zip(calls.emitted, calls.ran, strict=True)
+        by_prompt = [float(row[used].mean()) for row, used in prompts]
+        rows += [
+            {
+                "pair": config.pair,
+                "method": cell.method,
+                "budget": budget,
+                "tree": cell.tree,
+                "drafts": drafts,
+                "scheme": method.scheme,
+                "verifier": verifier,
+                "calls": int(calls.ran.sum()),
+                "block_efficiency": emitted.value,
+                "block_efficiency_se": emitted.error,
+                "by_prompt": by_prompt,
+            }
+            for budget in budgets
+        ]
+    return rows
 
 
-def _lines(rows: list[dict]) -> list[tuple[str, str]]:
+def _lines(rows: list[Row]) -> list[tuple[str, str]]:
     return list(dict.fromkeys((row["method"], row["verifier"]) for row in rows))
 
 
-def _limits(content: dict) -> dict[int, float]:
+def _limits(content: Content) -> dict[int, float]:
     """1 + (mu + mu2) log(nodes) / mu^2, the root being one of the nodes."""
     moments = LogMoments(content["profile"]["mu"], content["profile"]["mu2"])
     return {
@@ -200,7 +217,7 @@ def _limits(content: dict) -> dict[int, float]:
     }
 
 
-def show(content: dict, console: Console) -> None:
+def show(content: Content, console: Console) -> None:
     """Block efficiency by method, verifier and budget; the chosen trees; the claims."""
     rows = content["rows"]
     limits = _limits(content)
@@ -216,11 +233,8 @@ def show(content: dict, console: Console) -> None:
             verifier,
             *(with_error(*mean(values), 2) if len(values) else "-" for values in cells),
         )
-    table.add(
-        "limit of fixed trees",
-        "without its constant",
-        *(number(limit, 2) for limit in limits.values()),
-    )
+    figures = [number(limit, 2) for limit in limits.values()]
+    table.add("limit of fixed trees", "without its constant", *figures)
     console.print(table)
     console.print(f"{MEANING} over prompts")
     known = content["profile"]
@@ -234,7 +248,7 @@ def show(content: dict, console: Console) -> None:
     console.print(summary(content), highlight=False)
 
 
-def summary(content: dict) -> str:
+def summary(content: Content) -> str:
     """One paragraph: what each method emits at the largest budget by its better verifier, how deep
     it goes, and how the claims end.
     """
@@ -248,12 +262,12 @@ def summary(content: dict) -> str:
     return (
         f"{rows[0]['pair']}, {budget} drafts: {'; '.join(lines)}; {MEANING} over prompts. More "
         "than a single draft of the same budget in "
-        f"{sum(row['reproduced'] for row in claims)} of {len(claims)} "
+        f"{len(claims) - failed.total()} of {len(claims)} "
         f"comparisons{drafts and f', not in {drafts}'}."
     )
 
 
-def _best(rows: list[dict], method: str, budget: int) -> str:
+def _best(rows: list[Row], method: str, budget: int) -> str:
     """A method's better verifier, and the depth of the tree; empty where it has no tree of this
     budget.
     """
@@ -270,7 +284,7 @@ def _best(rows: list[dict], method: str, budget: int) -> str:
     )
 
 
-def _deep(rows: list[dict], trees: list[str]) -> str:
+def _deep(rows: list[Row], trees: list[str]) -> str:
     schemes = {row["tree"]: row["scheme"] for row in rows}
     return (
         f"{' or '.join(str(growth.parse(tree, schemes[tree]).topology.height) for tree in trees)} "
@@ -278,12 +292,12 @@ def _deep(rows: list[dict], trees: list[str]) -> str:
     )
 
 
-def _trees(rows: list[dict], method: str, budget: int) -> str:
+def _trees(rows: list[Row], method: str, budget: int) -> str:
     trees = chosen(rows, method, METHODS[method].verifiers[0], budget)[1]
     return f"{budget} {' or '.join(trees) or '-'}"
 
 
-def _claims_table(rows: list[dict]) -> Table:
+def _claims_table(rows: list[Claim]) -> Table:
     title = f"more than a single draft? mean difference by prompt, {LEVEL:.0%} interval"
     table = Table(("method", "against", "drafts", "difference", "interval", "reproduced"), 2, title)
     for row in rows:
@@ -297,7 +311,7 @@ def _claims_table(rows: list[dict]) -> Table:
     return table
 
 
-def plot(content: dict) -> "Figure":
+def plot(content: Content) -> "Figure":
     """Tokens per target call against the budget: a panel for each method, a colour for each
     verifier; dashed the limit of fixed trees, grey the best of a single draft.
     """
@@ -332,7 +346,7 @@ def plot(content: dict) -> "Figure":
     return figure
 
 
-def _reach(rows: list[dict], line: tuple[str, str]) -> float:
+def _reach(rows: list[Row], line: tuple[str, str]) -> float:
     """The most tokens per target call that a method reaches with a verifier."""
     mine = [row for row in rows if (row["method"], row["verifier"]) == line]
     return max(row["block_efficiency"] for row in mine)
@@ -340,7 +354,7 @@ def _reach(rows: list[dict], line: tuple[str, str]) -> float:
 
 def _plot_line(
     panel: "Axes",
-    rows: list[dict],
+    rows: list[Row],
     line: tuple[str, str],
     colour: str,
     label: str | None,

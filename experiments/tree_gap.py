@@ -11,20 +11,22 @@ node.
 import dataclasses
 import itertools
 import math
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 import jax
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 
 import theory
 from experiments.cli.console import track
 from experiments.cli.provenance import provenance
+from experiments.cli.rows import Rows, figure
 from experiments.cli.tables import MEANING, Table, with_error
 from experiments.enumeration import worlds
-from experiments.enumeration.padded_trees import PaddedVerifier, Size, padded_verifiers
-from experiments.stats.means import Mean, mean
+from experiments.enumeration.padded_trees import PaddedVerifier, Report, Size, padded_verifiers
+from experiments.stats.means import mean
 from specjax import trees
 from specjax.trees import Topology
 
@@ -73,6 +75,37 @@ class Config:
     trees: int = 2000
 
 
+class Row(TypedDict):
+    """A verifier on one tree: means over problems.
+
+    Attributes:
+      gap: 1 - E[ell] / optimum.
+      lead: of traversal over the verifier, as a share of the optimum.
+      distance: total variation between target and draft, mean over the contexts.
+      loss: the largest total variation from the target.
+      off: the largest difference from theory's law; nan if theory has none.
+    """
+
+    tree: str
+    depth: int
+    scheme: str
+    vocabulary: int
+    family: str
+    verifier: str
+    problems: int
+    optimum: float
+    accepted: float
+    gap: float
+    gap_se: float
+    gap_min: float
+    gap_max: float
+    lead: float
+    lead_se: float
+    distance: float
+    loss: float
+    off: float
+
+
 class Case(NamedTuple):
     """One tree, drawn in one way from one family of laws."""
 
@@ -87,7 +120,7 @@ class Case(NamedTuple):
         return trees.parse(self.tree)
 
 
-def run(config: Config) -> dict:
+def run(config: Config) -> Rows[Row]:
     """One row per tree, scheme, V, family and verifier: the mean relative gap 1 - E[ell] / optimum
     over the seeds.
 
@@ -154,13 +187,11 @@ def _ways(topology: Topology, scheme: str, vocabulary: int) -> int:
     return math.prod(each(vocabulary, arity) for arity in arities)
 
 
-def _rows(case: Case, verifiers: list[PaddedVerifier], seeds: int) -> list[dict]:
+def _rows(case: Case, verifiers: list[PaddedVerifier], seeds: int) -> list[Row]:
     topology = case.topology
-    covering = [verifier for verifier in verifiers if verifier.covers(topology)]
+    parents = tuple(topology.parents.tolist())
     problems = [
-        worlds.problem(
-            case.family, tuple(topology.parents.tolist()), case.vocabulary, case.scheme, seed
-        )
+        worlds.problem(case.family, parents, case.vocabulary, case.scheme, seed)
         for seed in range(seeds)
     ]
     drawn = [theory.trees.drawn(problem) for problem in problems]
@@ -168,47 +199,54 @@ def _rows(case: Case, verifiers: list[PaddedVerifier], seeds: int) -> list[dict]
     distance = [
         float(np.abs(problem.target - problem.draft).sum(1).mean() / 2) for problem in problems
     ]
+    covering = [verifier for verifier in verifiers if verifier.covers(topology)]
     reports = {verifier.name: [verifier(topology, one) for one in drawn] for verifier in covering}
-    accepted = {
-        name: np.array([report.accepted for report in column]) for name, column in reports.items()
-    }
-    return [
-        {
-            "tree": case.tree,
-            "depth": topology.height,
-            "scheme": case.scheme,
-            "vocabulary": case.vocabulary,
-            "family": case.family,
-            "verifier": name,
-            "problems": seeds,
-            "optimum": float(optima.mean()),
-            "accepted": float(values.mean()),
-            **_named("gap", mean(1 - values / optima)),
-            "gap_min": float((1 - values / optima).min()),
-            "gap_max": float((1 - values / optima).max()),
-            **_named("lead", mean((accepted[LEADER] - values) / optima)),
-            "distance": float(np.mean(distance)),
-            "loss": max(report.loss for report in reports[name]),
-            "off": max(report.off for report in reports[name]),
-        }
-        for name, values in accepted.items()
-    ]
+    leader = _accepted(reports[LEADER])
+    rows: list[Row] = []
+    for name, column in reports.items():
+        accepted = _accepted(column)
+        gaps = 1 - accepted / optima
+        gap = mean(gaps)
+        lead = mean((leader - accepted) / optima)
+        rows.append(
+            {
+                "tree": case.tree,
+                "depth": topology.height,
+                "scheme": case.scheme,
+                "vocabulary": case.vocabulary,
+                "family": case.family,
+                "verifier": name,
+                "problems": seeds,
+                "optimum": float(optima.mean()),
+                "accepted": float(accepted.mean()),
+                "gap": gap.value,
+                "gap_se": gap.error,
+                "gap_min": float(gaps.min()),
+                "gap_max": float(gaps.max()),
+                "lead": lead.value,
+                "lead_se": lead.error,
+                "distance": float(np.mean(distance)),
+                "loss": max(report.loss for report in column),
+                "off": max(report.off for report in column),
+            }
+        )
+    return rows
 
 
-def _named(name: str, found: Mean) -> dict:
-    return {name: found.value, f"{name}_se": found.error}
+def _accepted(reports: list[Report]) -> NDArray[np.float64]:
+    return np.array([report.accepted for report in reports])
 
 
-def pooled(rows: list[dict], name: str) -> tuple[float, float]:
+def pooled(rows: list[Row], name: str) -> tuple[float, float]:
     """Mean and standard error of a column over rows of equal size, each with problems of its
     own.
     """
-    return float(np.mean([row[name] for row in rows])), math.sqrt(
-        sum(row[f"{name}_se"] ** 2 for row in rows)
-    ) / len(rows)
+    values = [figure(row, name) for row in rows]
+    errors = [figure(row, f"{name}_se") for row in rows]
+    return float(np.mean(values)), math.sqrt(sum(error**2 for error in errors)) / len(rows)
 
 
-def excess(rows: list[dict]) -> tuple[float, float]:
+def excess(rows: list[Row]) -> tuple[float, float]:
     """By what share the optimum beats the verifier: the least and the largest over all problems of
     the rows.
     """
@@ -217,58 +255,43 @@ def excess(rows: list[dict]) -> tuple[float, float]:
     return low / (1 - low), high / (1 - high)
 
 
-def chosen(rows: list[dict], **values: str) -> list[dict]:
+def chosen(rows: list[Row], **values: str) -> list[Row]:
     """The rows that hold these values."""
-    return [row for row in rows if all(row[name] == value for name, value in values.items())]
+    return [row for row in rows if values.items() <= row.items()]
 
 
-def distinct(rows: list[dict], name: str) -> list[str]:
+def distinct(rows: list[Row], name: str) -> list[str]:
     """The values of a column, in order."""
-    return list(dict.fromkeys(row[name] for row in rows))
+    held: list[Mapping[str, object]] = [*rows]
+    return list(dict.fromkeys(str(row[name]) for row in held))
 
 
-def show(content: dict, console: Console) -> None:
+def show(content: Rows[Row], console: Console) -> None:
     """The mean gap of every verifier on every tree; and where traversal leads the top-down verifier
     of the optimal node rule.
     """
     rows = content["rows"]
     for scheme in distinct(rows, "scheme"):
         mine = chosen(rows, scheme=scheme)
-        console.print(f"{scheme}: 1 - E(ell) / joint optimum in %, mean over {_families_of(mine)}")
-        console.print(_gaps(mine))
         console.print(
-            "V "
-            + ", ".join(
-                f"{tree}: {_sizes(chosen(mine, tree=tree))}" for tree in distinct(mine, "tree")
-            )
-            + "\n"
+            f"{scheme}: 1 - E(ell) / joint optimum in %, mean over "
+            f"{len(distinct(mine, 'family'))} families of laws with {mine[0]['problems']} problems "
+            "each"
         )
+        console.print(_table(mine, "verifier", "gap"))
+        sizes = (f"{tree}: {_sizes(chosen(mine, tree=tree))}" for tree in distinct(mine, "tree"))
+        console.print(f"V {', '.join(sizes)}\n")
         if led := chosen(mine, verifier=FOLLOWER.get(scheme, "")):
             console.print(
                 f"{scheme}: E(ell) of traversal less that of {FOLLOWER[scheme]}, in % of the "
                 "optimum, by family"
             )
-            console.print(_leads(led))
+            console.print(_table(led, "family", "lead", "full:"))
     console.print(f"{MEANING} over problems")
 
 
-def _families_of(rows: list[dict]) -> str:
-    return (
-        f"{len(distinct(rows, 'family'))} families of laws with {rows[0]['problems']} problems each"
-    )
-
-
-def _sizes(rows: list[dict]) -> str:
+def _sizes(rows: list[Row]) -> str:
     return " ".join(map(str, sorted({row["vocabulary"] for row in rows})))
-
-
-def _gaps(rows: list[dict]) -> Table:
-    names = distinct(rows, "verifier")
-    cells = {
-        tree: [chosen(rows, tree=tree, verifier=name) for name in names]
-        for tree in distinct(rows, "tree")
-    }
-    return _table([_rule(name) for name in names], cells, "gap")
 
 
 def _rule(verifier: str) -> str:
@@ -276,21 +299,14 @@ def _rule(verifier: str) -> str:
     return verifier.removeprefix("top_down:")
 
 
-def _leads(rows: list[dict]) -> Table:
-    families = distinct(rows, "family")
-    cells = {
-        tree: [chosen(rows, tree=tree, family=family) for family in families]
-        for tree in distinct(rows, "tree")
-    }
-    return _table(
-        families, {tree.removeprefix("full:"): groups for tree, groups in cells.items()}, "lead"
-    )
-
-
-def _table(heads: list[str], cells: dict[str, list[list[dict]]], name: str) -> Table:
-    table = Table(("tree", *(SHORT.get(head, head) for head in heads)))
-    for tree, groups in cells.items():
-        table.add(tree, *(_percent(*pooled(group, name)) if group else "-" for group in groups))
+def _table(rows: list[Row], column: str, name: str, prefix: str = "") -> Table:
+    """A measured column by tree and by another column; the prefix of a tree goes without saying."""
+    heads = distinct(rows, column)
+    table = Table(("tree", *(SHORT.get(_rule(head), _rule(head)) for head in heads)))
+    for tree in distinct(rows, "tree"):
+        groups = [chosen(rows, tree=tree, **{column: head}) for head in heads]
+        cells = (_percent(*pooled(group, name)) if group else "-" for group in groups)
+        table.add(tree.removeprefix(prefix), *cells)
     return table
 
 
@@ -299,7 +315,7 @@ def _percent(value: float, error: float) -> str:
     return with_error(100 * value, 100 * error, 1)
 
 
-def plot(content: dict) -> "Figure":
+def plot(content: Rows[Row]) -> "Figure":
     """A lane for each tree: left the mean gap of every verifier; right the lead of traversal, from
     light to dark as the laws get farther apart.
     """
@@ -331,11 +347,11 @@ def plot(content: dict) -> "Figure":
     return figure
 
 
-def _lanes(rows: list[dict]) -> list[tuple[str, list[dict]]]:
+def _lanes(rows: list[Row]) -> list[tuple[str, list[Row]]]:
     """The rows of each tree under each scheme, by its label; a scheme's name alone heads its
     trees.
     """
-    lanes: list[tuple[str, list[dict]]] = []
+    lanes: list[tuple[str, list[Row]]] = []
     for scheme in distinct(rows, "scheme"):
         mine = chosen(rows, scheme=scheme)
         lanes.append((scheme, []))
@@ -343,5 +359,5 @@ def _lanes(rows: list[dict]) -> list[tuple[str, list[dict]]]:
     return lanes
 
 
-def _distance(rows: list[dict], family: str) -> float:
+def _distance(rows: list[Row], family: str) -> float:
     return float(np.mean([row["distance"] for row in chosen(rows, family=family)]))

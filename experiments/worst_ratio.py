@@ -9,7 +9,7 @@ and nothing at all for naive_membership (p = q, flat).
 import dataclasses
 import itertools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +23,7 @@ import theory
 from experiments.cli import seeds
 from experiments.cli.console import track
 from experiments.cli.provenance import provenance
+from experiments.cli.rows import Rows
 from experiments.cli.tables import Table, number
 from experiments.enumeration import rule_laws
 from experiments.inputs import named_verifiers
@@ -37,6 +38,8 @@ PROMISED = 1 - np.exp(-1)  # SpecTr's theorem for K-SEQ
 # step sizes of Adam: the worst pairs lie at kinks, so that steps must shrink to nothing
 FIRST, LAST = 0.3, 1e-9
 STEEPEST = 9.0  # no logit is larger: an acceptance of 1e-7 still has nine digits
+# logits, Adam's moments, the best logits so far and their log ratio
+State = tuple[Array, optax.OptState, Array, Array]
 SAME = 1e-4  # starts whose ratios differ by no more reached the same worst pair
 
 
@@ -62,6 +65,28 @@ class Config:
     seed: int = 0
 
 
+class Row(TypedDict):
+    """The worst pair of laws that was found for a rule with n drafts.
+
+    Attributes:
+      floor: the proven minimum of the ratio; None without a proof.
+      agreeing: how many of the starts came to the same ratio.
+    """
+
+    rule: str
+    scheme: str
+    n: int
+    vocabulary: int
+    ratio: float
+    alpha: float
+    alpha_star: float
+    floor: float | None
+    starts: int
+    agreeing: int
+    p: list[float]
+    q: list[float] | list[list[float]]
+
+
 class Case(NamedTuple):
     """A rule with n drafts of a scheme."""
 
@@ -84,7 +109,7 @@ class Case(NamedTuple):
         return jnp.log(jnp.maximum(attained, tiny(p))) - jnp.log(jnp.maximum(optimum, tiny(p)))
 
 
-def run(config: Config) -> dict:
+def run(config: Config) -> Rows[Row]:
     """One row per rule, n and V: the worst pair that was found, and what theory says of it.
 
     Raises:
@@ -136,7 +161,7 @@ def _states(case: Case) -> bool:
     return rules.expected_acceptance(case.rule, flat, q, case.n, case.scheme) is not None
 
 
-def _rows(case: Case, config: Config) -> list[dict]:
+def _rows(case: Case, config: Config) -> list[Row]:
     slots = 1 + (case.n if case.scheme == "independent" else 1)
     starts = [_starts(vocabulary, slots, config) for vocabulary in config.vocabulary]
     widest = max(config.vocabulary)
@@ -174,7 +199,7 @@ def _search(case: Case, steps: int) -> Callable[[Array], tuple[Array, Array, Arr
     optimiser = optax.adam(optax.exponential_decay(FIRST, steps, LAST / FIRST))
     slope = jax.vmap(jax.value_and_grad(case.log_ratio))
 
-    def step(state: tuple, _: None) -> tuple[tuple, None]:
+    def step(state: State, _: None) -> tuple[State, None]:
         logits, moments, best, least = state
         value, gradient = slope(logits)
         better = value < least
@@ -198,7 +223,7 @@ def _row(
     p: NDArray[np.float64],
     q: NDArray[np.float64],
     values: NDArray[np.float64],
-) -> dict:
+) -> Row:
     """Raises RuntimeError where theory does not say the same of the worst pair."""
     worst = int(np.argmin(values))
     problem = theory.Problem(p[worst], q[worst], case.n, case.scheme)
@@ -249,10 +274,11 @@ def floor(rule: str, n: int) -> float | None:
     if not hasattr(theory.worst_pairs, rule) or n < 2:
         return None
     problem = getattr(theory.worst_pairs, rule)(n)
-    return getattr(theory.closed_form, rule)(problem.p, problem.q, n, problem.drafting)
+    acceptance = getattr(theory.closed_form, rule)
+    return float(acceptance(problem.p, problem.q, n, problem.drafting))
 
 
-def show(content: dict, console: Console) -> None:
+def show(content: Rows[Row], console: Console) -> None:
     """For each rule and n the worst pair over all V."""
     starts = content["rows"][0]["starts"]
     console.print(
@@ -274,7 +300,7 @@ def show(content: dict, console: Console) -> None:
     console.print(table)
 
 
-def _worst(rows: list[dict]) -> list[dict]:
+def _worst(rows: list[Row]) -> list[Row]:
     cells = dict.fromkeys((row["rule"], row["n"]) for row in rows)
     return [
         min((row for row in rows if (row["rule"], row["n"]) == cell), key=lambda row: row["ratio"])
@@ -282,7 +308,7 @@ def _worst(rows: list[dict]) -> list[dict]:
     ]
 
 
-def plot(content: dict) -> "Figure":
+def plot(content: Rows[Row]) -> "Figure":
     """The worst ratio against n; and against V at the largest n. Lines without marks are proven."""
     from experiments.figures import style  # needs the extra `plots`
 

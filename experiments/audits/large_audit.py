@@ -12,9 +12,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.audits.rule_audit import Row, check_claims, raised
-from experiments.audits.rule_under_audit import Reason
+from experiments.audits import large_checks
+from experiments.audits.large_checks import LargeRuleUnderAudit, Seen, Stated
+from experiments.audits.outcomes import OK, Outcome, outcome
+from experiments.audits.rule_audit import Row, check_claims
 from experiments.cli import seeds
+from experiments.cli.console import raised
 from experiments.enumeration import rule_laws
 from experiments.stats import frequencies
 from specjax import bounds, drafting, rules
@@ -23,7 +26,6 @@ from specjax.numerics import is_duplicate
 from specjax.rules import Claims, Rule
 
 GROUPS = 8  # of the tokens by p/q, and as many by lot
-ROUNDING = 1e-5  # sqrt(V) roundings of 6e-8 in a sum of V = 70000 float32 numbers
 CELLS = 1 << 24  # numbers in the laws that are computed side by side: 64 MB
 
 
@@ -48,33 +50,6 @@ SIZES = (
 )
 
 
-class Seen(NamedTuple):
-    """What was seen of a rule at drawn drafts, one row each.
-
-    Attributes:
-      groups: [S, 2 GROUPS], the law's mass on groups of tokens.
-      hits: [S], its mass on the drafts.
-      sums, least: [S], its sum and its least entry.
-    """
-
-    groups: jax.Array
-    hits: jax.Array
-    sums: jax.Array
-    least: jax.Array
-
-
-class Stated(NamedTuple):
-    """What is said of a pair of laws: the bracket of alpha*, the rule's own acceptance, and
-    alpha_star and gap of its certificate.
-    """
-
-    lower: jax.Array
-    upper: jax.Array
-    expected: jax.Array
-    alpha_star: jax.Array
-    gap: jax.Array
-
-
 def sizes(claims: Claims) -> list[tuple[str, Size]]:
     """Where a rule is audited under each scheme: the sizes with the nearest number of drafts below
     that both take.
@@ -90,7 +65,12 @@ def sizes(claims: Claims) -> list[tuple[str, Size]]:
     return list(found.values())
 
 
-def audit_large(make: type[Rule], scheme: str, size: Size, seed: int = 0) -> list[Row]:
+def audit_large(
+    make: type[Rule],
+    scheme: str,
+    size: Size,
+    seed: int = 0,
+) -> list[Row]:
     """The verdict on a rule under one scheme at one size, on two pairs of laws: one log-normal, one
     with a peak and zeros.
 
@@ -110,8 +90,8 @@ def audit_large(make: type[Rule], scheme: str, size: Size, seed: int = 0) -> lis
         try:
             found.append(_audited(make(), scheme, size.n, draws, p, q, seed))
         except Exception as error:  # whatever a stranger's rule raises is a finding, not a crash
-            return [row(None, None, None, raised(error), scope)]
-    verdict = next(filter(None, (reason for reason, *_ in found)), "ok")
+            return [row(None, None, None, Outcome(raised(error)), scope)]
+    verdict = next((verdict for verdict, *_ in found if verdict != OK), OK)
     losses, accepted, optimum = np.array([numbers for _, *numbers in found]).T
     return [row(float(losses.max()), float(accepted.mean()), float(optimum.mean()), verdict, scope)]
 
@@ -125,45 +105,47 @@ def _laws(size: Size, scheme: str, seed: int) -> list[tuple[jax.Array, jax.Array
         logits[0] += peak
         wanted = logits + rng.normal(0, 0.7, size.vocabulary)
         logits[rng.random(size.vocabulary) < peak / 40] = -np.inf
-        p, q = (jax.nn.softmax(jnp.asarray(x, jnp.float32)) for x in (wanted, logits))
-        pairs.append(
-            (
-                p,
-                jnp.asarray(rule_laws.slots(np.asarray(q), size.n))
-                if scheme == "independent"
-                else q,
-            )
-        )
+        p = jax.nn.softmax(jnp.asarray(wanted, jnp.float32))
+        q = jax.nn.softmax(jnp.asarray(logits, jnp.float32))
+        if scheme == "independent":
+            q = jnp.asarray(rule_laws.slots(np.asarray(q), size.n))
+        pairs.append((p, q))
     return pairs
 
 
 def _audited(
-    rule: Rule, scheme: str, n: int, draws: int, p: jax.Array, q: jax.Array, seed: int
-) -> tuple[Reason, float, float, float]:
-    """The reason of a fault, the total variation over groups, the acceptance and the optimum."""
+    rule: Rule,
+    scheme: str,
+    n: int,
+    draws: int,
+    p: jax.Array,
+    q: jax.Array,
+    seed: int,
+) -> tuple[Outcome, float, float, float]:
+    """The verdict, the total variation over groups, the acceptance and the optimum."""
     groups = _groups(
         np.asarray(p, np.float64), np.asarray(q if q.ndim == 1 else q[0], np.float64), seed
     )
     batch = max(1, min(draws, CELLS // len(p)))
     key = seeds.key(seed)
-    seen = jax.tree.map(
-        np.asarray,
-        _seen(rule, key, p, q, jnp.asarray(groups, jnp.float32), n, scheme, draws, batch),
-    )
-    stated = jax.tree.map(float, _stated(rule, p, q, n, scheme))
+    drawn = _seen(rule, key, p, q, jnp.asarray(groups, jnp.float32), n, scheme, draws, batch)
+    seen = jax.tree.map(np.asarray, drawn)
     wanted = np.asarray(p, np.float64) @ groups
-    error = np.abs(seen.groups.mean(0, dtype=np.float64) - wanted).reshape(2, GROUPS).sum(1) / 2
-    allowed = [frequencies.allowance(law, draws) for law in wanted.reshape(2, GROUPS)]
-    loss = float(error.max())
-    accepted = float(seen.hits.mean(dtype=np.float64))
-    reason = _fault(seen, len(p)) or _loss_fault(
-        rule.claims, scheme, error, np.array(allowed), len(p)
+    audited = LargeRuleUnderAudit(
+        claims=rule.claims,
+        scheme=scheme,
+        n=n,
+        vocabulary=len(p),
+        seen=seen,
+        stated=jax.tree.map(float, _stated(rule, p, q, n, scheme)),
+        error=np.abs(seen.groups.mean(0, dtype=np.float64) - wanted).reshape(2, GROUPS).sum(1) / 2,
+        allowed=np.array([frequencies.allowance(law, draws) for law in wanted.reshape(2, GROUPS)]),
+        accepted=float(seen.hits.mean(dtype=np.float64)),
+        chance=frequencies.mean_allowance(seen.hits),
     )
-    if rule.claims.lossless:
-        reason = reason or _statement_fault(
-            rule.claims, n, stated, accepted, frequencies.mean_allowance(seen.hits), len(p)
-        )
-    return reason, loss, accepted, stated.upper
+    checks = large_checks.OF_LAWS + (large_checks.OF_CLAIMS if rule.claims.lossless else ())
+    verdict = outcome(audited, checks)
+    return verdict, float(audited.error.max()), audited.accepted, float(audited.stated.upper)
 
 
 def _groups(p: np.ndarray, q: np.ndarray, seed: int) -> np.ndarray:
@@ -199,11 +181,18 @@ def _seen(
         sums = jnp.dot(law, groups, precision=jax.lax.Precision.HIGHEST)
         return Seen(sums, jnp.sum(hits), jnp.sum(sums[:GROUPS]), jnp.min(law))
 
-    return jax.lax.map(at, jax.random.split(key, draws), batch_size=batch)
+    seen: Seen = jax.lax.map(at, jax.random.split(key, draws), batch_size=batch)
+    return seen
 
 
 @functools.partial(jax.jit, static_argnames=("n", "scheme"))
-def _stated(rule: Rule, p: jax.Array, q: jax.Array, n: int, scheme: str) -> Stated:
+def _stated(
+    rule: Rule,
+    p: jax.Array,
+    q: jax.Array,
+    n: int,
+    scheme: str,
+) -> Stated:
     bracket = bounds.bracket(p, q, n, scheme)
     expected = rules.expected_acceptance(rule, p, q, n, scheme)
     made = rules.certificate(rule, p, q, n, scheme)
@@ -214,65 +203,4 @@ def _stated(rule: Rule, p: jax.Array, q: jax.Array, n: int, scheme: str) -> Stat
         unsaid if expected is None else expected,
         made.alpha_star if made else unsaid,
         made.gap if made else unsaid,
-    )
-
-
-def _fault(seen: Seen, vocabulary: int) -> Reason:
-    faults = (
-        (np.isnan(seen.sums) | np.isnan(seen.least), "holds a number that is not finite"),
-        (-seen.least > ROUNDING, "has a negative entry"),
-        (np.abs(seen.sums - 1) > ROUNDING, "does not sum to 1"),
-    )
-    return next(
-        (f"no law: it {words} at V = {vocabulary}" for wrong, words in faults if wrong.any()), ""
-    )
-
-
-def _loss_fault(
-    claims: Claims, scheme: str, error: np.ndarray, allowed: np.ndarray, vocabulary: int
-) -> Reason:
-    worst = int(np.argmax(error - allowed))
-    if not claims.lossless or error[worst] <= allowed[worst]:
-        return ""
-    return (
-        f"not lossless under {scheme} at V = {vocabulary}: total variation {error[worst]:.3g}, "
-        f"{allowed[worst]:.2g} may be chance"
-    )
-
-
-def _statement_fault(
-    claims: Claims, n: int, stated: Stated, accepted: float, chance: float, vocabulary: int
-) -> Reason:
-    faults = (
-        (stated.expected - stated.upper, ROUNDING, "expected_acceptance lies above the optimum"),
-        (
-            abs(accepted - stated.expected),
-            chance,
-            "the law's mass on the drafts is not expected_acceptance",
-        ),
-        (accepted - stated.upper, chance, "accepts more than the optimum"),
-        (
-            (stated.lower - accepted) * claims.optimal_at(n),
-            chance,
-            f"claims the optimum for n = {n} and misses it",
-        ),
-        (
-            stated.lower - stated.alpha_star,
-            ROUNDING,
-            "its certificate's alpha_star is below the optimum",
-        ),
-        (
-            abs(accepted - (stated.alpha_star - stated.gap)),
-            chance,
-            "its certificate's alpha_star - gap is not what it accepts",
-        ),
-    )
-    # what is not stated is nan
-    wrong = ((error, allowed, words) for error, allowed, words in faults if error > allowed)
-    return next(
-        (
-            f"{words}, by {error:.3g} at V = {vocabulary} (allowed {allowed:.2g})"
-            for error, allowed, words in wrong
-        ),
-        "",
     )

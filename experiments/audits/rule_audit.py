@@ -8,8 +8,10 @@ import numpy as np
 
 import theory
 from experiments.audits import rule_checks
+from experiments.audits.outcomes import OK, Outcome, outcome
 from experiments.audits.rule_under_audit import RuleUnderAudit, acceptance, loss
 from experiments.cli import seeds
+from experiments.cli.console import raised
 from experiments.enumeration import rule_laws
 from specjax.rules import Rule
 
@@ -36,7 +38,7 @@ class Row(NamedTuple):
     tv: float | None
     acceptance: float | None
     optimum: float | None
-    verdict: str
+    verdict: Outcome
     scope: str
 
 
@@ -56,7 +58,11 @@ def battery(vocabulary: int = VOCABULARY, seed: int = 0) -> Pairs:
 
 @functools.cache
 def _battery_cases(
-    scheme: str, n: int, vocabulary: int, seed: int, searches: bool
+    scheme: str,
+    n: int,
+    vocabulary: int,
+    seed: int,
+    searches: bool,
 ) -> rule_laws.Cases:
     pairs = battery(vocabulary, seed)
     known = len(theory.battery.laws(vocabulary, seed=0))
@@ -125,48 +131,38 @@ def check_claims(make: type[Rule]) -> None:
 
 def _judge(make: type[Rule], cases: rule_laws.Cases, drawn: str) -> Row:
     per_pair = make.claims.per_pair
-    where = "" if make.claims.per_pair else ", every mask"
+    where = "" if per_pair else ", every mask"
     scope = (
         f"V = {cases.vocabulary}, {len(cases.names)} pairs: every tuple of drafts{where}, float64 "
         f"and float32{drawn}"
     )
     masks = rule_laws.patterns(cases.n)[-1:] if per_pair else rule_laws.patterns(cases.n)
     row = functools.partial(Row, make.name, cases.scheme, cases.n)
+    optimum = float(cases.optimum.mean())
     try:
         rule = rule_laws.planned(make, cases) if per_pair else make()
-        wide, single = (
-            rule_laws.laws(rule, cases.p, cases.q, cases.n, masks, dtype)
-            for dtype in (np.float64, np.float32)
-        )
+        laws = functools.partial(rule_laws.laws, rule, cases.p, cases.q, cases.n, masks)
+        wide = laws(np.float64)
+        single = laws(np.float32)
     except Exception as error:  # whatever a stranger's rule raises is a finding, not a crash
-        return row(None, None, float(cases.optimum.mean()), raised(error), scope)
+        return row(None, None, optimum, Outcome(raised(error)), scope)
     shape = (len(cases.names), len(masks), cases.vocabulary**cases.n, cases.vocabulary)
     if wide.shape != shape:
-        return row(
-            None,
-            None,
-            float(cases.optimum.mean()),
-            f"returns shape {wide.shape[3:]}, expected ({cases.vocabulary},)",
-            scope,
-        )
+        words = f"returns shape {wide.shape[3:]}, expected ({cases.vocabulary},)"
+        return row(None, None, optimum, Outcome(words), scope)
     audited = RuleUnderAudit(rule, cases, wide, single, masks)
     checks = rule_checks.OF_LAWS + (rule_checks.OF_CLAIMS if make.claims.lossless else ())
-    verdict = next(filter(None, (check(audited) for check in checks)), "ok")
+    verdict = outcome(audited, checks)
     warning = (
-        rule_checks.flips_at_near_ties(audited) if make.claims.lossless and verdict == "ok" else ""
+        rule_checks.flips_at_near_ties(audited) if make.claims.lossless and verdict == OK else ""
     )
     return row(
         loss(audited),
         float(acceptance(audited, wide).mean()),
-        float(cases.optimum.mean()),
+        optimum,
         verdict,
         scope + warning,
     )
-
-
-def raised(error: Exception) -> str:
-    """What a stranger's code raised, in one line."""
-    return f"raises {type(error).__name__}: {str(error).partition(chr(10))[0]}"
 
 
 def takes(make: type[Rule], n: int) -> bool:

@@ -7,14 +7,14 @@ from collections.abc import Callable
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.audits.outcomes import Reason
 from experiments.audits.rule_under_audit import (
-    Reason,
     RuleUnderAudit,
     acceptance,
     drawn_mass,
     losses,
 )
-from experiments.audits.tolerances import EXACT, NEARBY, OPTIMUM, SINGLE, near, off
+from experiments.audits.tolerances import EXACT, NEARBY, OPTIMUM, SINGLE, law_faults, near, off
 from experiments.enumeration import rule_laws
 from experiments.enumeration.rule_laws import Array
 from specjax.rules import Law, Scalar, Solves
@@ -29,19 +29,19 @@ def is_law(audited: RuleUnderAudit) -> Reason:
     )
 
 
-def _row_reason(audited: RuleUnderAudit, laws: Array, tolerance: float, precision: str) -> Reason:
-    sums = laws.sum(-1)
-    faults = (
-        (np.where(np.isfinite(laws).all(-1), 0, 1), "holds a number that is not finite"),
-        (np.maximum(-laws, 0).max(-1), "has a negative entry"),
-        (np.abs(sums - 1), "does not sum to 1"),
-    )
-    for error, words in faults:
+def _row_reason(
+    audited: RuleUnderAudit,
+    laws: Array,
+    tolerance: float,
+    precision: str,
+) -> Reason:
+    for error, words in law_faults(laws, -1):
         b, mask, x = np.unravel_index(np.argmax(error), error.shape)
         if error[b, mask, x] > tolerance:
             drafts = _drafts(audited, mask, x)
+            total = laws[b, mask, x].sum()
             return (
-                f"no law: {precision}it {words} (sum {sums[b, mask, x]:.6g}) for drafts {drafts} "
+                f"no law: {precision}it {words} (sum {total:.6g}) for drafts {drafts} "
                 f"on {audited.cases.names[b]}"
             )
     return ""
@@ -95,14 +95,10 @@ def is_that_of_the_live_slots(audited: RuleUnderAudit) -> Reason:
             if audited.rule.claims.searches
             else difference.max((1, 2))
         )
-        if error.max() > EXACT:
-            return _worst(
-                audited,
-                error,
-                EXACT,
-                f"with mask {_bits(mask)} the law is not that of {live} drafts: the mask is "
-                "misread",
-            )
+        words = f"with mask {_bits(mask)} the law is not that of {live} drafts: the mask is misread"
+        reason = _worst(audited, error, EXACT, words)
+        if reason:
+            return reason
     return ""
 
 
@@ -136,14 +132,19 @@ def _said(audited: RuleUnderAudit) -> list[tuple[str, Callable[[Law, Law], Scala
     return said
 
 
+def _precisions(audited: RuleUnderAudit) -> tuple[tuple[Array, type, float, str], ...]:
+    """The laws in either precision, what is allowed there, and how a reason begins."""
+    return (
+        (audited.wide, np.float64, OPTIMUM, ""),
+        (audited.single, np.float32, SINGLE, "in float32 "),
+    )
+
+
 def _off_what_is_said(
     audited: RuleUnderAudit, name: str, stating: Callable[[Law, Law], Scalar]
 ) -> Reason:
     cases = audited.cases
-    for laws, dtype, slack, precision in (
-        (audited.wide, np.float64, OPTIMUM, ""),
-        (audited.single, np.float32, SINGLE, "in float32 "),
-    ):
+    for laws, dtype, slack, precision in _precisions(audited):
         stated = rule_laws.expectations(stating, cases.p, cases.q, dtype)
         measured = acceptance(audited, laws)
         error = np.nan_to_num(np.abs(stated - measured), nan=np.inf)
@@ -170,10 +171,7 @@ def meets_its_certificate(audited: RuleUnderAudit) -> Reason:
     if not hasattr(rule, "certificate"):
         return ""
     rows = np.arange(len(cases.names))
-    for laws, dtype, slack, precision in (
-        (audited.wide, np.float64, OPTIMUM, ""),
-        (audited.single, np.float32, SINGLE, "in float32 "),
-    ):
+    for laws, dtype, slack, precision in _precisions(audited):
         alpha, alpha_star, gap, tv_bound, solved = rule_laws.certificates(rule, cases, dtype).T
         emitted = np.einsum("bx,bxy->by", drawn_mass(cases), laws[rows, cases.natural])
         bias = np.abs(emitted - cases.p.astype(dtype)).sum(1) / 2
@@ -279,12 +277,13 @@ def _acceptances_nearby(audited: RuleUnderAudit) -> tuple[Array, Array]:
     """
     cases = audited.cases
     rng = np.random.default_rng(0)
-
-    pairs = ((near(cases.p, rng), near(cases.q, rng)) for _ in range(NEARBY))
-    laws = (rule_laws.laws(audited.rule, p, q, cases.n, audited.masks) for p, q in pairs)
-    values = np.stack(
-        [acceptance(audited, audited.wide), *(acceptance(audited, law) for law in laws)]
-    )
+    found = [acceptance(audited, audited.wide)]
+    for _ in range(NEARBY):
+        p = near(cases.p, rng)
+        q = near(cases.q, rng)
+        laws = rule_laws.laws(audited.rule, p, q, cases.n, audited.masks)
+        found.append(acceptance(audited, laws))
+    values = np.stack(found)
     return values.min(0), values.max(0)
 
 
@@ -334,21 +333,20 @@ OF_CLAIMS = (
 )
 
 
-def _worst(audited: RuleUnderAudit, error: Array, tolerance: float, words: str) -> Reason:
+def _worst(
+    audited: RuleUnderAudit,
+    error: Array,
+    tolerance: float,
+    words: str,
+) -> Reason:
     b = int(np.argmax(error))
     return f"{words}, by {error[b]:.3g} on {audited.cases.names[b]}" if error[b] > tolerance else ""
 
 
 def _drafts(audited: RuleUnderAudit, mask: np.intp, x: np.intp) -> str:
     tokens = rule_laws.tuples(audited.cases.vocabulary, audited.cases.n)[x]
-    return (
-        "("
-        + ", ".join(
-            str(t) if live else "masked"
-            for t, live in zip(tokens, audited.masks[mask], strict=True)
-        )
-        + ")"
-    )
+    slots = zip(tokens, audited.masks[mask], strict=True)
+    return f"({', '.join(str(token) if live else 'masked' for token, live in slots)})"
 
 
 def _bits(mask: np.ndarray) -> str:

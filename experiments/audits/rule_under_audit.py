@@ -8,8 +8,6 @@ from experiments.enumeration import rule_laws
 from experiments.enumeration.rule_laws import Array, Cases
 from specjax.rules import Rule
 
-Reason = str  # for which a check fails; empty where it passes
-
 
 class RuleUnderAudit(NamedTuple):
     """The laws of one rule on one set of cases.

@@ -1,4 +1,6 @@
-"""What the checks allow for rounding, and the laws that float32 cannot tell from a law."""
+"""What the checks allow for rounding, what makes numbers no law, and the laws that float32 cannot
+tell from a law.
+"""
 
 import numpy as np
 
@@ -18,10 +20,20 @@ ULP = 2.0**-22
 NEARBY = 16
 
 
+def law_faults(laws: Array, axes: int | tuple[int, ...]) -> list[tuple[Array, str]]:
+    """How far each law, over these axes, is from being one, and in what words."""
+    return [
+        (np.where(np.isfinite(laws).all(axes), 0.0, 1.0), "holds a number that is not finite"),
+        (np.maximum(-laws, 0).max(axes), "has a negative entry"),
+        (np.abs(laws.sum(axes) - 1), "does not sum to 1"),
+    ]
+
+
 def near(law: Array, rng: np.random.Generator) -> Array:
     """Laws that float32 cannot tell from these."""
     moved = law * (1 + rng.uniform(-ULP, ULP, law.shape))
-    return moved / moved.sum(-1, keepdims=True)
+    laws: Array = moved / moved.sum(-1, keepdims=True)
+    return laws
 
 
 def off(values: Array, low: Array, high: Array) -> Array:

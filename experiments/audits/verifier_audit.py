@@ -11,7 +11,9 @@ import numpy as np
 
 import theory
 from experiments.audits import verifier_checks, walk_checks
-from experiments.audits.rule_audit import check_claims, raised
+from experiments.audits.outcomes import OK, Outcome, outcome
+from experiments.audits.rule_audit import check_claims
+from experiments.cli.console import raised
 from experiments.enumeration import rule_laws, sampled_trees, verifier_laws
 from experiments.enumeration.sampled_trees import NoTreeError
 from specjax import rules
@@ -46,7 +48,7 @@ class Row(NamedTuple):
     tv: float | None
     expected_accepted: float | None
     optimum: float | None
-    verdict: str
+    verdict: Outcome
     scope: str
 
 
@@ -167,7 +169,10 @@ _default_cases = functools.cache(lambda tree, scheme: verifier_laws.cases(tree, 
 
 
 def audit_verifier(
-    one: Candidate, scheme: str, tree: str, pair: theory.battery.Pair | None = None
+    one: Candidate,
+    scheme: str,
+    tree: str,
+    pair: theory.battery.Pair | None = None,
 ) -> Row:
     """The verdict on a verifier on one tree under one scheme.
 
@@ -182,7 +187,11 @@ def audit_verifier(
 
 
 def audit(
-    one: Candidate, scheme: str, tree: str, pair: theory.battery.Pair | None, seed: int = 0
+    one: Candidate,
+    scheme: str,
+    tree: str,
+    pair: theory.battery.Pair | None,
+    seed: int = 0,
 ) -> Row:
     """`audit_verifier`, once the claims are known to cover the tree."""
     row = functools.partial(Row, one.name, scheme, tree)
@@ -193,22 +202,21 @@ def audit(
             else verifier_laws.cases(tree, scheme, pair)
         )
     except NoTreeError as finding:
-        return row(None, None, None, str(finding), f"{sampled_trees.DRAWS} trees: drawn")
+        return row(None, None, None, Outcome(str(finding)), f"{sampled_trees.DRAWS} trees: drawn")
     audited = verifier_checks.VerifierUnderAudit(
-        cases, verifier_laws.rows(cases), functools.partial(_laws, one.verifier, cases)
+        verifier=one.verifier,
+        cases=cases,
+        rows=verifier_laws.rows(cases),
+        laws=functools.partial(_laws, one.verifier, cases),
+        seed=seed,
     )
     checks = verifier_checks.OF_LOSSLESS if one.claims.lossless else verifier_checks.OF_ALL
     if one.claims.sequential:
-        checks = (*checks, verifier_checks.is_sequential)
+        checks += verifier_checks.OF_SEQUENTIAL
     try:
-        verdict = next(filter(None, (check(audited) for check in checks)), "")
-        verdict = (
-            verdict
-            or walk_checks.draws_its_law(one.verifier, cases, audited.rows, audited.wide, seed)
-            or "ok"
-        )
+        verdict = outcome(audited, checks + walk_checks.OF_WALKS)
     except _NoLaws as finding:
-        return row(None, None, cases.optimum, str(finding), scope(cases, seed))
+        return row(None, None, cases.optimum, Outcome(str(finding)), scope(cases, seed))
     accepted = verifier_checks.accepted(audited, audited.wide)
     values = [
         value
@@ -217,11 +225,9 @@ def audit(
     ]
     loss = verifier_checks.loss(audited)
     warning = (
-        verifier_checks.flips_at_near_ties(audited)
-        if verdict == "ok" and one.claims.lossless
-        else ""
+        verifier_checks.flips_at_near_ties(audited) if verdict == OK and one.claims.lossless else ""
     )
-    if verdict == "ok" and cases.draws and one.claims.lossless:
+    if verdict == OK and cases.draws and one.claims.lossless:
         verdict = within(loss, cases)
     return row(loss, float(np.mean(values)), cases.optimum, verdict, scope(cases, seed) + warning)
 
@@ -239,11 +245,11 @@ def scope(cases: verifier_laws.Cases, seed: int) -> str:
     )
 
 
-def within(loss: float, cases: verifier_laws.Cases) -> str:
+def within(loss: float, cases: verifier_laws.Cases) -> Outcome:
     """The verdict on drawn trees: how far from the target at most, in each world with probability 1
     - DELTA.
     """
-    return f"{WITHIN} {loss + cases.allowance:.1e} ({cases.draws} trees)"
+    return Outcome(f"{WITHIN} {loss + cases.allowance:.1e} ({cases.draws} trees)")
 
 
 class _NoLaws(Exception):
@@ -251,7 +257,10 @@ class _NoLaws(Exception):
 
 
 def _laws(
-    verifier: Verifier, cases: verifier_laws.Cases, rows: verifier_laws.Rows, dtype: type
+    verifier: Verifier,
+    cases: verifier_laws.Cases,
+    rows: verifier_laws.Rows,
+    dtype: type,
 ) -> verifier_laws.Array:
     """Its laws; whatever a stranger's verifier raises is a finding, not a crash."""
     try:

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 import theory
-from experiments.audits.rule_under_audit import Reason
-from experiments.audits.tolerances import EXACT, NEARBY, OPTIMUM, SINGLE, near, off
+from experiments.audits.outcomes import Reason
+from experiments.audits.tolerances import EXACT, NEARBY, OPTIMUM, SINGLE, law_faults, near, off
 from experiments.enumeration import verifier_laws
 from experiments.enumeration.verifier_laws import Array, Cases, Instance, Rows
+from specjax.verifiers import Verifier
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -22,11 +23,14 @@ class VerifierUnderAudit:
 
     Attributes:
       laws: (rows, dtype) -> the verifier's law on every tree.
+      seed: of the walks that are drawn.
     """
 
+    verifier: Verifier
     cases: Cases
     rows: Rows
     laws: Callable[[Rows, type], Array]
+    seed: int
 
     @functools.cached_property
     def wide(self) -> Array:
@@ -55,18 +59,16 @@ def is_law_in_single_precision(audited: VerifierUnderAudit) -> Reason:
 
 
 def _law_reason(
-    audited: VerifierUnderAudit, laws: Array, tolerance: float, precision: str
+    audited: VerifierUnderAudit,
+    laws: Array,
+    tolerance: float,
+    precision: str,
 ) -> Reason:
-    sums = laws.sum((1, 2))
-    faults = (
-        (np.where(np.isfinite(laws).all((1, 2)), 0, 1), "holds a number that is not finite"),
-        (np.maximum(-laws, 0).max((1, 2)), "has a negative entry"),
-        (np.abs(sums - 1), "does not sum to 1"),
-    )
-    for error, words in faults:
+    for error, words in law_faults(laws, (1, 2)):
         row = int(np.argmax(error))
         if error[row] > tolerance:
-            return f"no law: {precision}it {words} (sum {sums[row]:.6g}) on {_tree(audited, row)}"
+            total = laws[row].sum()
+            return f"no law: {precision}it {words} (sum {total:.6g}) on {_tree(audited, row)}"
     return ""
 
 
@@ -209,8 +211,9 @@ def _moved(leaf: int, *parts: tuple[theory.Drawn, Array]) -> float:
     return total
 
 
-OF_ALL = (is_law, ignores_what_was_not_drawn, is_law_in_single_precision)
-OF_LOSSLESS = (
+Checks = tuple[Callable[[VerifierUnderAudit], Reason], ...]
+OF_ALL: Checks = (is_law, ignores_what_was_not_drawn, is_law_in_single_precision)
+OF_LOSSLESS: Checks = (
     is_law,
     ignores_what_was_not_drawn,
     is_lossless,
@@ -218,6 +221,7 @@ OF_LOSSLESS = (
     is_law_in_single_precision,
     holds_in_single_precision,
 )
+OF_SEQUENTIAL = (is_sequential,)
 
 
 def loss(audited: VerifierUnderAudit) -> float:
@@ -250,7 +254,10 @@ def _parts(audited: VerifierUnderAudit, laws: Array) -> list[tuple[Instance, Arr
 
 
 def _loss_reason(
-    audited: VerifierUnderAudit, laws: Array, tolerance: float, precision: str
+    audited: VerifierUnderAudit,
+    laws: Array,
+    tolerance: float,
+    precision: str,
 ) -> Reason:
     losses = {
         instance.name: theory.trees.loss(instance.drawn, part)

@@ -9,9 +9,10 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from experiments.audits.rule_audit import raised
-from experiments.audits.rule_under_audit import Reason
+from experiments.audits.outcomes import Reason
+from experiments.audits.verifier_checks import VerifierUnderAudit
 from experiments.cli import seeds
+from experiments.cli.console import raised
 from experiments.enumeration import verifier_laws
 from experiments.enumeration.rule_laws import CELLS
 from experiments.enumeration.verifier_laws import Array, Cases, Instance, Rows
@@ -35,9 +36,7 @@ class Chance(NamedTuple):
 Draw = Callable[[Verifier, Chance, Draft, jax.Array], Verdict]
 
 
-def draws_its_law(
-    verifier: Verifier, cases: Cases, rows: Rows, wide: Array, seed: int = 0
-) -> Reason:
+def draws_its_law(audited: VerifierUnderAudit) -> Reason:
     """`walk` and `verify` end where the law says, as often as it says: in every world, over all
     worlds, and in the first with gaps.
 
@@ -45,15 +44,17 @@ def draws_its_law(
     of the two is audited by the other. A `verify` that runs `walk` on the uniforms of its key is
     the same program, and is not run again.
     """
-    parts = _instances(cases)
+    verifier = audited.verifier
+    cases = audited.cases
+    rows = audited.rows
     ends = cases.instances[0].drawn.target.size
+    seed = seeds.natural(audited.seed)
+    parts = _instances(cases)
     for face, draw in _faces(verifier, cases.drafting, _part(rows, slice(0, 1))).items():
         ran = functools.partial(_verdicts, verifier, draw, cases.drafting)
         try:
             counts = [
-                _counts(
-                    ran, instance, _part(rows, part), wide[part], ends, (seeds.natural(seed), place)
-                )
+                _counts(ran, instance, _part(rows, part), audited.wide[part], ends, (seed, place))
                 for place, (instance, part) in enumerate(parts)
             ]
             _hold(
@@ -64,6 +65,9 @@ def draws_its_law(
         except _MisdrawnError as finding:
             return f"{face} {finding}"
     return ""
+
+
+OF_WALKS = (draws_its_law,)
 
 
 class _MisdrawnError(Exception):
@@ -96,22 +100,37 @@ def chance(cases: Cases) -> float:
 
 
 def _walks(instance: Instance) -> int:
-    return max(1, min(WALKS, CELLS // instance.drawn.p[0].size))
+    return max(1, min(WALKS, CELLS // int(instance.drawn.p[0].size)))
 
 
 def _part(rows: Rows, part: slice) -> Rows:
     return verifier_laws.typed(jax.tree.map(lambda column: column[part], rows), np.float32)
 
 
-def _walk(verifier: Verifier, chance: Chance, draft: Draft, p: jax.Array) -> Verdict:
+def _walk(
+    verifier: Verifier,
+    chance: Chance,
+    draft: Draft,
+    p: jax.Array,
+) -> Verdict:
     return verifier.walk(chance.uniforms, draft, p).verdict
 
 
-def _verify(verifier: Verifier, chance: Chance, draft: Draft, p: jax.Array) -> Verdict:
+def _verify(
+    verifier: Verifier,
+    chance: Chance,
+    draft: Draft,
+    p: jax.Array,
+) -> Verdict:
     return verifier.verify(chance.key, draft, p)
 
 
-def _walk_by_key(verifier: Verifier, chance: Chance, draft: Draft, p: jax.Array) -> Verdict:
+def _walk_by_key(
+    verifier: Verifier,
+    chance: Chance,
+    draft: Draft,
+    p: jax.Array,
+) -> Verdict:
     return verifier.walk(
         numerics.uniforms(chance.key, (draft.topology.nodes + 1,), p.dtype), draft, p
     ).verdict
@@ -132,7 +151,10 @@ def _faces(verifier: Verifier, drafting: TreeDrafting, row: Rows) -> dict[str, D
 
 
 def _program(
-    draw: Draw, verifier: Verifier, drafting: TreeDrafting, row: Rows
+    draw: Draw,
+    verifier: Verifier,
+    drafting: TreeDrafting,
+    row: Rows,
 ) -> tuple[str, list[bytes]]:
     """What is run, with its constants; what cannot be traced goes by the name of its way to draw,
     and fails when it is run.
@@ -233,7 +255,11 @@ def _fault(verdict: Verdict, rows: Rows) -> str:
 
 
 def _together(
-    verifier: Verifier, draw: Draw, drafting: TreeDrafting, chances: Chance, rows: Rows
+    verifier: Verifier,
+    draw: Draw,
+    drafting: TreeDrafting,
+    chances: Chance,
+    rows: Rows,
 ) -> Verdict:
     return jax.vmap(
         lambda chance, row: draw(verifier, chance, *verifier_laws.draft(drafting, row))

@@ -22,6 +22,11 @@ def say(text: str) -> None:
     stderr.print(f"specjax: {' '.join(text.split())}", markup=False)
 
 
+def raised(error: Exception) -> str:
+    """What a stranger's code raised, in one line."""
+    return f"raises {type(error).__name__}: {str(error).partition(chr(10))[0]}"
+
+
 def track(items: Iterable[T], description: str) -> Iterator[T]:
     """The items, with a bar on a terminal's stderr that shows once they have taken two seconds,
     else a line every few seconds.

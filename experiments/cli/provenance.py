@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 import jax
 import jax.numpy as jnp
 
+from experiments.cli.rows import Record
+
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 
-def provenance(config: "DataclassInstance") -> dict:
+def provenance(config: "DataclassInstance") -> Record:
     """The command that asked, its configuration, the versions, revision, backend and dtype.
 
     The git revision ends in `+` where files differ from it. It is None outside a checkout.

@@ -22,7 +22,12 @@ def number(value: float | None, digits: int = 4, sign: str = "") -> str:
     return "-" if value is None or math.isnan(value) else f"{value:{sign}z.{digits}f}"
 
 
-def with_error(value: float | None, error: float | None, digits: int = 4, sign: str = "") -> str:
+def with_error(
+    value: float | None,
+    error: float | None,
+    digits: int = 4,
+    sign: str = "",
+) -> str:
     """1.234(56) for 1.234 ± 0.056, one standard error; fewer digits where the error would take more
     than two.
     """
@@ -32,7 +37,12 @@ def with_error(value: float | None, error: float | None, digits: int = 4, sign: 
     return f"{number(value, shown, sign)}({round(error * 10**shown)})"
 
 
-def interval(low: float, high: float, digits: int = 4, sign: str = "") -> str:
+def interval(
+    low: float | None,
+    high: float | None,
+    digits: int = 4,
+    sign: str = "",
+) -> str:
     """Both ends of an interval."""
     return f"{number(low, digits, sign)} to {number(high, digits, sign)}"
 

@@ -4,7 +4,7 @@ fast a decode of each goes.
 
 import math
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 import jax
 import numpy as np
@@ -16,7 +16,7 @@ from experiments.decoding.paired import Measured, measure
 from experiments.decoding.programs import Program, programs
 from experiments.inputs import prompt_files
 from experiments.stats import consistency
-from experiments.stats.means import clustered_mean
+from experiments.stats.means import Mean, clustered_mean
 from specjax import decode
 from specjax._types import Rule
 from specjax.models import Pair, pairs
@@ -28,6 +28,64 @@ DELTA = 3e-5  # chance that a sound row is inconsistent; it is the same in every
 DECODED = 4  # a rule's own decode makes one target call for so many contexts
 SMALL = 1024  # up to this V, MANY contexts are looked at if not said otherwise; beyond, FEW
 MANY, FEW = 2048, 256
+
+
+class ByPrompt(TypedDict):
+    """Means over each prompt's nodes, and how many these are."""
+
+    nodes: list[int]
+    acceptance: list[float | None]
+    alpha_star: list[float | None]
+
+
+class Row(TypedDict):
+    """A rule or verifier on one tree, None if it cannot be stated; `_se` is a standard error.
+
+    Attributes:
+      acceptance_count: share of nodes at which a draft was emitted.
+      acceptance_law_mass: the same with the draw averaged out.
+      expected: the rule's exact acceptance.
+      gap: alpha* - law mass.
+      block_efficiency: emitted tokens per target call in a decode of its own.
+      alpha_token, alpha_star_token: law mass and alpha* by depth.
+      stated_error: the band within which the row is held to theory.
+    """
+
+    pair: str
+    rule: str
+    scheme: str
+    n: int
+    tree: str
+    temperature: float
+    top_p: float
+    contexts: int
+    calls: int
+    acceptance_count: float | None
+    acceptance_law_mass: float | None
+    expected: float | None
+    alpha_star: float | None
+    gap: float | None
+    block_efficiency: float | None
+    acceptance_count_se: float | None
+    acceptance_law_mass_se: float | None
+    expected_se: float | None
+    alpha_star_se: float | None
+    gap_se: float | None
+    block_efficiency_se: float | None
+    alpha_token: list[float | None]
+    alpha_star_token: list[float | None]
+    alpha_token_se: list[float | None]
+    alpha_star_token_se: list[float | None]
+    stated_error: float | None
+    consistent: bool | None
+    by_prompt: ByPrompt
+
+
+class _Known(NamedTuple):
+    """A mean and its error; None if there is none."""
+
+    value: float | None
+    error: float | None
 
 
 class Asked(NamedTuple):
@@ -103,19 +161,18 @@ def plan(asked: Asked) -> Plan:
     )
 
 
-def rows(plan: Plan) -> list[dict]:
+def rows(plan: Plan) -> list[Row]:
     """One row per rule and tree, and per verifier, scheme and tree. What cannot be stated of a
     verifier is null.
     """
     pair = plan.pair
-    of_contexts, of_drafts = (
-        jax.random.fold_in(seeds.key(plan.seed), purpose) for purpose in range(2)
-    )
+    of_contexts = jax.random.fold_in(seeds.key(plan.seed), 0)
+    of_drafts = jax.random.fold_in(seeds.key(plan.seed), 1)
     spoken = target_texts.drawn(
         pair, plan.sampling, of_contexts, plan.prompts, plan.lengths, plan.each
     )
 
-    def rows_of(program: Program) -> list[dict]:
+    def rows_of(program: Program) -> list[Row]:
         tree = growth.drawable(program.tree)[program.scheme]
         decoder = decode.decoder(pair, tree, program.scheme, plan.sampling)
         verifiers = tuple(
@@ -138,36 +195,37 @@ def rows(plan: Plan) -> list[dict]:
     return [row for program in plan.programs for row in done[program[:2]]]
 
 
-def _told(rows: list[dict]) -> str:
+def _told(rows: list[Row]) -> str:
     """The first figures of a program, for those who wait."""
     spoken = [f"{row['rule']} {row['block_efficiency']:.3f}" for row in rows]
     return f"{rows[0]['tree']} {rows[0]['scheme']}, tokens per call: {', '.join(spoken)}"
 
 
-def _row(plan: Plan, program: Program, verifier: Verifier, index: int, measured: Measured) -> dict:
+def _row(
+    plan: Plan,
+    program: Program,
+    verifier: Verifier,
+    index: int,
+    measured: Measured,
+) -> Row:
     """What verifier `index` did at the contexts, and how fast the decode that it led went."""
     seen = measured.contexts
     own = measured.led[index]
     nodes = jax.tree.map(lambda table: table[:, :, index], seen.nodes)
     used = seen.ran[:, :, None] & (nodes.proposed > 0)
-    mass, expected, alpha_star = (
-        np.asarray(x, np.float64) for x in (nodes.law_mass, nodes.expected, nodes.alpha_star)
-    )
-    summaries = {
-        "acceptance_count": clustered_mean(nodes.hit.astype(float), used),
-        "acceptance_law_mass": clustered_mean(mass, used),
-        "expected": clustered_mean(expected, used),
-        "alpha_star": clustered_mean(alpha_star, used),
-        "gap": clustered_mean(alpha_star - mass, used),
-        "block_efficiency": clustered_mean(own.emitted.astype(float), own.ran),
-    }
-    depths = range(mass.shape[-1] - 1)  # nothing is proposed below depth D
-    by_depth = {
-        "alpha_token": [clustered_mean(mass[..., d], used[..., d]) for d in depths],
-        "alpha_star_token": [clustered_mean(alpha_star[..., d], used[..., d]) for d in depths],
-    }
+    mass = np.asarray(nodes.law_mass, np.float64)
+    expected = np.asarray(nodes.expected, np.float64)
+    optimum = np.asarray(nodes.alpha_star, np.float64)
+    count = _known(clustered_mean(nodes.hit.astype(float), used))
+    law_mass = _known(clustered_mean(mass, used))
+    stated = _known(clustered_mean(expected, used))
+    alpha_star = _known(clustered_mean(optimum, used))
+    gap = _known(clustered_mean(optimum - mass, used))
+    efficiency = _known(clustered_mean(own.emitted.astype(float), own.ran))
+    alpha_token = _by_depth(mass, used)
+    alpha_star_token = _by_depth(optimum, used)
     rule = node_rule(verifier)
-    consistent, stated = _verdict(rule, mass[used], expected[used], alpha_star[used], DELTA)
+    consistent, error = _verdict(rule, mass[used], expected[used], optimum[used], DELTA)
     return {
         "pair": plan.name,
         "rule": (rule or verifier).name,
@@ -178,38 +236,60 @@ def _row(plan: Plan, program: Program, verifier: Verifier, index: int, measured:
         "top_p": plan.sampling.top_p,
         "contexts": int(used.sum()),
         "calls": int(own.ran.sum()),
-        **{name: _number(mean.value) for name, mean in summaries.items()},
-        **{f"{name}_se": _number(mean.error) for name, mean in summaries.items()},
-        **{name: [_number(mean.value) for mean in means] for name, means in by_depth.items()},
-        **{
-            f"{name}_se": [_number(mean.error) for mean in means]
-            for name, means in by_depth.items()
-        },
-        "stated_error": _number(stated),
+        "acceptance_count": count.value,
+        "acceptance_law_mass": law_mass.value,
+        "expected": stated.value,
+        "alpha_star": alpha_star.value,
+        "gap": gap.value,
+        "block_efficiency": efficiency.value,
+        "acceptance_count_se": count.error,
+        "acceptance_law_mass_se": law_mass.error,
+        "expected_se": stated.error,
+        "alpha_star_se": alpha_star.error,
+        "gap_se": gap.error,
+        "block_efficiency_se": efficiency.error,
+        "alpha_token": [one.value for one in alpha_token],
+        "alpha_star_token": [one.value for one in alpha_star_token],
+        "alpha_token_se": [one.error for one in alpha_token],
+        "alpha_star_token_se": [one.error for one in alpha_star_token],
+        "stated_error": _number(error),
         "consistent": consistent,
-        "by_prompt": _by_prompt(used, acceptance=mass, alpha_star=alpha_star),
+        "by_prompt": _by_prompt(used, mass, optimum),
     }
 
 
-def _by_prompt(
-    used: np.ndarray, acceptance: np.ndarray, alpha_star: np.ndarray
-) -> dict[str, list[float | None]]:
-    """The means over each prompt's nodes, and how many these are: the units of a bootstrap. Prompts
-    without a node are left out.
-    """
+def _known(mean: Mean) -> _Known:
+    return _Known(*map(_number, mean))
+
+
+def _by_depth(values: np.ndarray, used: np.ndarray) -> list[_Known]:
+    depths = range(values.shape[-1] - 1)  # nothing is proposed below depth D
+    return [_known(clustered_mean(values[..., d], used[..., d])) for d in depths]
+
+
+def _by_prompt(used: np.ndarray, mass: np.ndarray, optimum: np.ndarray) -> ByPrompt:
+    """The units of a bootstrap. Prompts without a node are left out."""
     axes = tuple(range(1, used.ndim))
     nodes = used.sum(axes)
     held = nodes > 0
-    means = [
-        np.where(used, values, 0).sum(axes)[held] / nodes[held]
-        for values in (acceptance, alpha_star)
-    ]
-    first, second = ([_number(value) for value in values.tolist()] for values in means)
-    return {"nodes": nodes[held].tolist(), "acceptance": first, "alpha_star": second}
+
+    def means(values: np.ndarray) -> list[float | None]:
+        found = np.where(used, values, 0).sum(axes)[held] / nodes[held]
+        return [*map(_number, found.tolist())]
+
+    return {
+        "nodes": nodes[held].tolist(),
+        "acceptance": means(mass),
+        "alpha_star": means(optimum),
+    }
 
 
 def _verdict(
-    rule: Rule | None, mass: np.ndarray, expected: np.ndarray, alpha_star: np.ndarray, delta: float
+    rule: Rule | None,
+    mass: np.ndarray,
+    expected: np.ndarray,
+    alpha_star: np.ndarray,
+    delta: float,
 ) -> tuple[bool | None, float]:
     """Whether the measured law mass agrees with theory, and the error within which it was held to;
     None where theory is silent.

@@ -6,7 +6,7 @@ import warnings
 from typing import NamedTuple
 
 from experiments.inputs import named_verifiers, scheme_choice
-from specjax import decode, drafting, rules, verifiers
+from specjax import decode, drafting, rules
 from specjax._types import Claims, Rule
 from specjax.trees import TreeDrafting, growth
 from specjax.verifiers import Verifier
@@ -57,14 +57,7 @@ def _chosen(names: tuple[str, ...]) -> Chosen:
         plain = [
             make() for make in makes if not make.claims.per_pair and drafting.first(make.claims)
         ]
-        return Chosen(
-            plain,
-            [
-                make()
-                for make in map(verifiers.get, verifiers.names())
-                if not named_verifiers.lifts_rules(make)
-            ],
-        )
+        return Chosen(plain, named_verifiers.whole())
     found = [named_verifiers.made(name) for name in names]
     return Chosen(
         [one for one in found if not isinstance(one, Verifier)],

@@ -1,5 +1,8 @@
 """Whether published ways to draft a tree emit more than one path of the same budget."""
 
+from collections.abc import Sequence
+from typing import TypedDict
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -7,28 +10,63 @@ from experiments.decoding.published_trees import CLAIMS, METHODS, SINGLE
 from experiments.stats.means import mean, reach
 
 
+class Row(TypedDict):
+    """What a verifier emits on a tree of a method: tokens per target call, in all and after each
+    prompt.
+    """
+
+    pair: str
+    method: str
+    budget: int
+    tree: str
+    drafts: int
+    scheme: str
+    verifier: str
+    calls: int
+    block_efficiency: float
+    block_efficiency_se: float
+    by_prompt: list[float]
+
+
+class Claim(TypedDict):
+    """Whether several drafts emit more than one path: the mean difference and its interval; None
+    if the method has no tree of this budget.
+    """
+
+    method: str
+    source: str
+    verifier: str
+    budget: int
+    trees: list[str]
+    against: str
+    path: list[str]
+    difference: float | None
+    low: float | None
+    high: float | None
+    reproduced: bool | None
+
+
 def chosen(
-    rows: list[dict], method: str, verifier: str, budget: int
+    rows: Sequence[Row],
+    method: str,
+    verifier: str,
+    budget: int,
 ) -> tuple[NDArray[np.float64], list[str]]:
     """Block efficiency after each prompt, on the tree that is best after the prompts of the other
     half; and the trees so chosen.
     """
-    mine = [
-        row
-        for row in rows
-        if (row["method"], row["verifier"], row["budget"]) == (method, verifier, budget)
-    ]
+    asked = (method, verifier, budget)
+    mine = [row for row in rows if (row["method"], row["verifier"], row["budget"]) == asked]
     if not mine:
         return np.zeros(0), []
     values = np.array([row["by_prompt"] for row in mine])
     halves = np.arange(values.shape[1]) % 2
     best = [int(values[:, halves != half].mean(1).argmax()) for half in (0, 1)]
-    return np.where(halves == 0, values[best[0]], values[best[1]]), list(
-        dict.fromkeys(mine[i]["tree"] for i in best)
-    )
+    trees = list(dict.fromkeys(mine[i]["tree"] for i in best))
+    return np.where(halves == 0, values[best[0]], values[best[1]]), trees
 
 
-def claims(rows: list[dict]) -> list[dict]:
+def claims(rows: Sequence[Row]) -> list[Claim]:
     """Whether drafting several tokens emits more than one path of the same budget, verified token
     by token or as a block.
 
@@ -46,11 +84,16 @@ def claims(rows: list[dict]) -> list[dict]:
     ]
 
 
-def _claim(rows: list[dict], name: str, against: str, budget: int) -> dict:
+def _claim(
+    rows: Sequence[Row],
+    name: str,
+    against: str,
+    budget: int,
+) -> Claim:
     verifier = METHODS[name].verifiers[0]
     several, trees = chosen(rows, name, verifier, budget)
     single, path = chosen(rows, SINGLE, against, budget)
-    stated = {
+    claim: Claim = {
         "method": name,
         "source": CLAIMS[name],
         "verifier": verifier,
@@ -58,11 +101,16 @@ def _claim(rows: list[dict], name: str, against: str, budget: int) -> dict:
         "trees": trees,
         "against": against,
         "path": path,
+        "difference": None,
+        "low": None,
+        "high": None,
+        "reproduced": None,
     }
-    if not trees:
-        return {**stated, "difference": None, "low": None, "high": None, "reproduced": None}
-    difference, error = mean(several - single)
-    half = reach(error, len(single))
-    low = difference - half
-    high = difference + half
-    return {**stated, "difference": difference, "low": low, "high": high, "reproduced": low > 0}
+    if trees:
+        difference, error = mean(several - single)
+        half = reach(error, len(single))
+        claim["difference"] = difference
+        claim["low"] = difference - half
+        claim["high"] = difference + half
+        claim["reproduced"] = difference - half > 0
+    return claim

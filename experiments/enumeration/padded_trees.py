@@ -6,6 +6,7 @@ and tokens without mass.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -15,11 +16,12 @@ from jax import Array
 from numpy.typing import NDArray
 
 import theory
+from experiments.inputs import named_verifiers
 from specjax import rules
 from specjax.rules import Rule
 from specjax.trees import NO_NODE, ROOT, Draft, Topology
 from specjax.trees.topology import from_parents
-from specjax.verifiers import Block, TopDown, Traversal
+from specjax.verifiers import Verifier, check_covers
 from theory import verifiers
 
 Laws = NDArray[np.float64]
@@ -96,32 +98,24 @@ def off(laws: Laws, referee: theory.trees.Verifier, drawn: theory.Drawn) -> floa
 
 
 def padded_verifiers(scheme: str, node_rules: Sequence[str], size: Size) -> list[PaddedVerifier]:
-    """The verifiers that cover a scheme: those of whole paths, then top-down with each of the
-    rules.
+    """The verifiers that cover a scheme: those of whole trees, then those that take each of the
+    rules to every node.
 
     A rule that holds the plan of one pair of laws is run by theory, which solves a plan for every
     context.
     """
-    chosen: list[type[Rule]] = [rules.get(name) for name in node_rules]
-    found = []
-    if scheme in Block.claims.drafting:
-        found.append(
-            PaddedVerifier("block", _is_path, _compiled(Block().law, scheme, size), verifiers.block)
-        )
-    if scheme in Traversal.claims.drafting:
-        found.append(
-            PaddedVerifier(
-                "traversal",
-                lambda _: True,
-                _compiled(Traversal().law, scheme, size),
-                verifiers.traversal,
-            )
-        )
-    for rule in chosen:
-        if scheme in rule.claims.drafting:
-            found.append(
-                _planned(rule, scheme) if rule.claims.per_pair else _top_down(rule(), scheme, size)
-            )
+    found = [
+        _whole(verifier, scheme, size)
+        for verifier in named_verifiers.whole()
+        if scheme in verifier.claims.drafting
+    ]
+    chosen = [rules.get(name) for name in node_rules]
+    for rule in [rule for rule in chosen if scheme in rule.claims.drafting]:
+        if rule.claims.per_pair:
+            found.append(_planned(rule, scheme))
+        else:
+            lifted = named_verifiers.lifted(rule())
+            found += [_lifted(verifier, rule(), scheme, size) for verifier in lifted]
     return found
 
 
@@ -129,7 +123,29 @@ def _is_path(topology: Topology) -> bool:
     return topology.width == 1
 
 
-def _top_down(rule: Rule, scheme: str, size: Size) -> PaddedVerifier:
+def _whole(verifier: Verifier, scheme: str, size: Size) -> PaddedVerifier:
+    @functools.cache  # a question costs seconds
+    def takes(parents: tuple[int, ...]) -> bool:
+        try:
+            check_covers(verifier, scheme, from_parents([*parents]))
+        except ValueError:
+            return False
+        return True
+
+    return PaddedVerifier(
+        name=verifier.name,
+        covers=lambda topology: takes(tuple(topology.parents.tolist())),
+        laws=_compiled(verifier.law, scheme, size),
+        referee=getattr(verifiers, verifier.name, None),
+    )
+
+
+def _lifted(
+    verifier: Verifier,
+    rule: Rule,
+    scheme: str,
+    size: Size,
+) -> PaddedVerifier:
     """On one path every rule is the one-draft rule, so that a path is left to `single`."""
 
     def covers(topology: Topology) -> bool:
@@ -137,21 +153,19 @@ def _top_down(rule: Rule, scheme: str, size: Size) -> PaddedVerifier:
             rule.claims.admits(n) for n in topology.arities if n
         )
 
-    referee = verifiers.top_down(REFEREES[rule.name]) if rule.name in REFEREES else None
-    return PaddedVerifier(
-        f"top_down:{rule.name}", covers, _compiled(TopDown(rule).law, scheme, size), referee
-    )
+    lift = getattr(verifiers, verifier.name, None)
+    referee = lift(REFEREES[rule.name]) if lift and rule.name in REFEREES else None
+    name = named_verifiers.label(verifier)
+    return PaddedVerifier(name, covers, _compiled(verifier.law, scheme, size), referee)
 
 
 def _planned(rule: type[Rule], scheme: str) -> PaddedVerifier:
     node_rule = verifiers.optimal(scheme)
-    name = f"top_down:{rule.name}"
-    referee = verifiers.top_down(node_rule)
     return PaddedVerifier(
-        name,
-        lambda topology: not _is_path(topology),
-        lambda topology, drawn: top_down_laws(node_rule, topology, drawn),
-        referee,
+        name=f"top_down:{rule.name}",
+        covers=lambda topology: not _is_path(topology),
+        laws=functools.partial(top_down_laws, node_rule),
+        referee=verifiers.top_down(node_rule),
     )
 
 
@@ -165,18 +179,15 @@ def top_down_laws(rule: verifiers.NodeRule, topology: Topology, drawn: theory.Dr
     every = np.arange(len(reach))
     vocabulary = drawn.target.shape[1]
     for node, below in enumerate(theory.trees.children(topology.parents.tolist())):
-        alike, place = np.unique(drawn.contexts[:, [node, *below]], axis=0, return_inverse=True)
-        made = (
-            [
+        made = drawn.p[:, node]
+        if below:
+            alike, place = np.unique(drawn.contexts[:, [node, *below]], axis=0, return_inverse=True)
+            each = [
                 rule((row[1:] - 1) % vocabulary, drawn.target[row[0]], drawn.draft[row[0]])
                 for row in alike
             ]
-            if below
-            else drawn.p[:, node]
-        )
-        laws[:, node] = reach[:, node, None] * (
-            np.array(made)[place.reshape(-1)] if below else made
-        )
+            made = np.array(each)[place.reshape(-1)]
+        laws[:, node] = reach[:, node, None] * made
         for child in below:  # the first of equal siblings takes all
             token = drawn.tokens[:, child]
             reach[:, child] = laws[every, node, token]
@@ -192,28 +203,34 @@ def _compiled(
     """
 
     @jax.jit
-    def batch(topology: Topology, tokens: Array, p: Array, q: Array) -> Array:
+    def batch(
+        topology: Topology,
+        tokens: Array,
+        p: Array,
+        q: Array,
+    ) -> Array:
         return jax.vmap(lambda tokens, p, q: law(Draft(topology, tokens, q, scheme), p))(
             tokens, p, q
         )
 
     def laws(topology: Topology, drawn: theory.Drawn) -> Laws:
-        (trees, nodes), vocabulary = drawn.contexts.shape, drawn.target.shape[1]
+        trees, nodes = drawn.contexts.shape
+        vocabulary = drawn.target.shape[1]
         roomy = widened(topology, size)
-        rows = -trees % TOGETHER
-        tokens = np.pad(drawn.tokens.astype(np.int32), ((0, rows), (0, size.nodes - nodes)), "edge")
-        p, q = (
-            np.pad(
-                np.pad(law, ((0, rows), (0, size.nodes - nodes), (0, 0)), "edge"),
-                ((0, 0), (0, 0), (0, size.vocabulary - vocabulary)),
-            )
-            for law in (drawn.p, drawn.q)
-        )
+        more = ((0, -trees % TOGETHER), (0, size.nodes - nodes))
+
+        def padded(law: Laws) -> Laws:
+            repeated = np.pad(law, (*more, (0, 0)), "edge")
+            return np.pad(repeated, ((0, 0), (0, 0), (0, size.vocabulary - vocabulary)))
+
+        tokens = np.pad(drawn.tokens.astype(np.int32), more, "edge")
+        p = padded(drawn.p)
+        q = padded(drawn.q)
+        chunks = []
         with jax.enable_x64(True):
-            chunks = [
-                batch(roomy, *(column[i : i + TOGETHER] for column in (tokens, p, q)))
-                for i in range(0, len(p), TOGETHER)
-            ]
+            for start in range(0, len(p), TOGETHER):
+                part = slice(start, start + TOGETHER)
+                chunks.append(batch(roomy, tokens[part], p[part], q[part]))
             return np.concatenate(chunks)[:trees, :nodes, :vocabulary]
 
     return laws

@@ -5,8 +5,10 @@ laws.
 import dataclasses
 import functools
 from collections.abc import Callable
+from typing import TypeVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +16,7 @@ import theory
 from specjax.rules import Rule, certificate
 
 Array = NDArray[np.float64]
+Made = TypeVar("Made")
 CELLS = 40_000_000  # numbers in one table of laws: 320 MB
 # of a program that runs once: it compiles in two thirds of the time
 ONCE = {"xla_backend_optimization_level": 0}
@@ -31,14 +34,15 @@ def patterns(n: int) -> NDArray[np.bool_]:
 
 def prefix(n: int, live: int) -> int:
     """The row of `patterns(n)` in which the first `live` slots are live."""
-    return 2**n - 2 ** (n - live)
+    return (1 << n) - (1 << (n - live))
 
 
 def members(
     drafts: NDArray[np.int32], mask: NDArray[np.bool_], vocabulary: int
 ) -> NDArray[np.bool_]:
     """Whether token y is one of the live drafts x: [V^n, V]."""
-    return (drafts[:, mask, None] == np.arange(vocabulary)).any(1)
+    found: NDArray[np.bool_] = (drafts[:, mask, None] == np.arange(vocabulary)).any(1)
+    return found
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -67,7 +71,7 @@ class Cases:
 
     @property
     def vocabulary(self) -> int:
-        return self.p.shape[1]
+        return int(self.p.shape[1])
 
     def problem(self, row: int) -> theory.Problem:
         """One of the pairs as a problem."""
@@ -101,13 +105,14 @@ def cases(pairs: tuple[theory.battery.Pair, ...], scheme: str, n: int) -> Cases:
         for _, p, q in pairs
     ]
     live = [theory.drafting.get(scheme).live(problem.q, n) for problem in problems]
+    masses = [[_mass(problem, mask) for problem in problems] for mask in patterns(n)]
     return Cases(
         scheme=scheme,
         n=n,
         names=tuple(pair.name for pair in pairs),
         p=np.stack([problem.p for problem in problems]),
         q=np.stack([problem.q for problem in problems]),
-        mass=np.stack([[_mass(problem, mask) for problem in problems] for mask in patterns(n)]),
+        mass=np.stack(masses),
         natural=np.array([prefix(n, count) for count in live]),
         optimum=np.array([optimum(problem) for problem in problems]),
     )
@@ -147,24 +152,47 @@ def optimum(problem: theory.Problem) -> float:
 
 
 def laws(
-    rule: Rule, p: Array, q: Array, n: int, masks: NDArray[np.bool_], dtype: type = np.float64
+    rule: Rule,
+    p: Array,
+    q: Array,
+    n: int,
+    masks: NDArray[np.bool_],
+    dtype: type = np.float64,
 ) -> Array:
     """K[b, mask, x, y] of a rule, computed in `dtype`: [B, M, V^n, V]. A per-pair rule carries a
     leading axis B on its fields.
     """
     with jax.enable_x64(dtype is np.float64):
-        rule = jax.tree.map(
-            lambda leaf: np.asarray(leaf, dtype) if np.asarray(leaf).dtype.kind == "f" else leaf,
-            rule,
-        )
-        return np.asarray(
-            _laws(rule, tuples(p.shape[1], n), p.astype(dtype), q.astype(dtype), masks), np.float64
-        )
+        drafts = tuples(p.shape[1], n)
+        found = _laws(cast(rule, dtype), drafts, p.astype(dtype), q.astype(dtype), masks)
+        return np.asarray(found, np.float64)
+
+
+def cast(made: Made, dtype: type) -> Made:
+    """A rule or verifier with its numbers in `dtype`."""
+
+    def number(leaf: object) -> object:
+        return np.asarray(leaf, dtype) if np.asarray(leaf).dtype.kind == "f" else leaf
+
+    numbers: Made = jax.tree.map(number, made)
+    return numbers
 
 
 @jax.jit
-def _laws(rule: Rule, drafts: jax.Array, p: jax.Array, q: jax.Array, masks: jax.Array) -> jax.Array:
-    def at(rule: Rule, p: jax.Array, q: jax.Array, mask: jax.Array, tokens: jax.Array) -> jax.Array:
+def _laws(
+    rule: Rule,
+    drafts: jax.Array,
+    p: jax.Array,
+    q: jax.Array,
+    masks: jax.Array,
+) -> jax.Array:
+    def at(
+        rule: Rule,
+        p: jax.Array,
+        q: jax.Array,
+        mask: jax.Array,
+        tokens: jax.Array,
+    ) -> jax.Array:
         return rule.law(tokens, p, q, mask)
 
     over_drafts = jax.vmap(at, (None, None, None, None, 0))
@@ -182,29 +210,27 @@ def expectations(
 ) -> Array:
     """A closed form over a batch of pairs, computed in `dtype`."""
     with jax.enable_x64(dtype is np.float64):
-        return np.asarray(
-            jax.jit(jax.vmap(expected), compiler_options=ONCE)(p.astype(dtype), q.astype(dtype)),
-            np.float64,
-        )
+        program = jax.jit(jax.vmap(expected), compiler_options=ONCE)
+        return np.asarray(program(p.astype(dtype), q.astype(dtype)), np.float64)
 
 
 def certificates(rule: Rule, cases: Cases, dtype: type) -> Array:
     """The rule's certificate at every pair, computed in `dtype`: [B, 5]."""
     with jax.enable_x64(dtype is np.float64):
-        return np.asarray(
-            _certificates(
-                rule, cases.p.astype(dtype), cases.q.astype(dtype), cases.n, cases.scheme
-            ),
-            np.float64,
-        )
+        laws: tuple[Array, Array] = (cases.p.astype(dtype), cases.q.astype(dtype))
+        return np.asarray(_certificates(rule, *laws, cases.n, cases.scheme), np.float64)
 
 
 @functools.partial(jax.jit, static_argnames=("n", "scheme"))
-def _certificates(rule: Rule, p: jax.Array, q: jax.Array, n: int, scheme: str) -> jax.Array:
+def _certificates(
+    rule: Rule,
+    p: jax.Array,
+    q: jax.Array,
+    n: int,
+    scheme: str,
+) -> jax.Array:
     def at(p: jax.Array, q: jax.Array) -> jax.Array:
-        return jax.numpy.stack(
-            jax.numpy.broadcast_arrays(*(certificate(rule, p, q, n, scheme) or ()))
-        )
+        return jnp.stack(jnp.broadcast_arrays(*(certificate(rule, p, q, n, scheme) or ())))
 
     return jax.vmap(at)(p, q)
 
@@ -212,28 +238,28 @@ def _certificates(rule: Rule, p: jax.Array, q: jax.Array, n: int, scheme: str) -
 def planned(make: Callable[[jax.Array], Rule], cases: Cases) -> Rule:
     """The per-pair rule that holds the optimal plan of every case."""
     with jax.enable_x64(True):
-        return make(
-            jax.numpy.asarray(
-                np.stack([theory.lp.plan(cases.problem(row)) for row in range(len(cases.names))])
-            )
-        )
+        plans = [theory.lp.plan(cases.problem(row)) for row in range(len(cases.names))]
+        return make(jnp.asarray(np.stack(plans)))
 
 
 @functools.partial(jax.jit, static_argnames="n")
 def _draft_masses(
-    rule: Rule, drafts: jax.Array, live: jax.Array, p: jax.Array, q: jax.Array, n: int
+    rule: Rule,
+    drafts: jax.Array,
+    live: jax.Array,
+    p: jax.Array,
+    q: jax.Array,
+    n: int,
 ) -> jax.Array:
-    mask = jax.numpy.arange(n) < live
+    mask = jnp.arange(n) < live
 
     def mass(tokens: jax.Array) -> jax.Array:
-        hit = (
-            jax.numpy.zeros(p.shape, bool)
-            .at[jax.numpy.where(mask, tokens, p.shape[0])]
-            .set(True, mode="drop")
-        )
-        return jax.numpy.sum(jax.numpy.where(hit, rule.law(tokens, p, q, mask), 0))
+        live = jnp.where(mask, tokens, p.shape[0])
+        hit = jnp.zeros(p.shape, bool).at[live].set(True, mode="drop")
+        return jnp.sum(jnp.where(hit, rule.law(tokens, p, q, mask), 0))
 
-    return jax.lax.map(mass, drafts, batch_size=256)
+    masses: jax.Array = jax.lax.map(mass, drafts, batch_size=256)
+    return masses
 
 
 def acceptance(rule: Rule, problem: theory.Problem) -> float:
@@ -244,7 +270,5 @@ def acceptance(rule: Rule, problem: theory.Problem) -> float:
     live = joint.tokens.shape[1]
     drafts = np.pad(joint.tokens, ((0, 0), (0, problem.n - live))).astype(np.int32)
     with jax.enable_x64(True):
-        return float(
-            joint.mass
-            @ np.asarray(_draft_masses(rule, drafts, live, problem.p, problem.q, problem.n))
-        )
+        masses = _draft_masses(rule, drafts, live, problem.p, problem.q, problem.n)
+        return float(joint.mass @ np.asarray(masses))

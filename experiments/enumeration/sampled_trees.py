@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import theory
+from experiments.cli.console import raised
 from specjax.trees import NO_NODE, ROOT, Topology, TreeDrafting
 from specjax.trees.growth import blank
 from specjax.trees.topology import AnyArray
@@ -50,7 +51,7 @@ def drawn(scheme: TreeDrafting, target: Array, draft: Array) -> theory.Drawn:
     """The frequencies of DRAWS trees; a verifier's law on each is exact, so that only the trees are
     left to chance.
 
-    Arguments:
+    Args:
       target, draft: [S, V], the laws after each context.
 
     Raises:
@@ -62,27 +63,23 @@ def drawn(scheme: TreeDrafting, target: Array, draft: Array) -> theory.Drawn:
         raise ValueError(
             f"tree: too large to draw {DRAWS} times, expected at most {ROOM} numbers, got {numbers}"
         )
+    keys = jax.random.split(jax.random.key(0), DRAWS)
     try:
-        columns = _draw(
-            scheme, jax.random.split(jax.random.key(0), DRAWS), draft.astype(np.float32)
-        )
+        columns = _draw(scheme, keys, draft.astype(np.float32))
     except Exception as error:  # whatever a stranger's scheme raises is a finding, not a crash
-        raise NoTreeError(
-            f"raises {type(error).__name__}: {str(error).partition(chr(10))[0]}"
-        ) from error
+        raise NoTreeError(raised(error)) from error
     trees, counts = _counted(jax.tree.map(np.asarray, columns))
-    faults = (
-        _fault(scheme.topology, draft.shape[1], Trees(*tree)) for tree in zip(*trees, strict=True)
-    )
-    if fault := next(filter(None, faults), ""):
-        raise NoTreeError(f"no tree: {fault}")
+    for tree in zip(*trees, strict=True):
+        fault = _fault(scheme.topology, draft.shape[1], Trees(*tree))
+        if fault:
+            raise NoTreeError(f"no tree: {fault}")
     return theory.Drawn(
-        np.asarray(trees.parents),
-        np.asarray(trees.contexts),
-        counts / DRAWS,
-        target,
-        draft,
-        scheme.scheme,
+        parents=np.asarray(trees.parents),
+        contexts=np.asarray(trees.contexts),
+        mass=counts / DRAWS,
+        target=target,
+        draft=draft,
+        scheme=scheme.scheme,
     )
 
 
@@ -99,7 +96,9 @@ def _counted(trees: Trees) -> tuple[Trees, Indices]:
 
 @functools.partial(jax.jit, static_argnames="scheme")
 def _draw(scheme: TreeDrafting, keys: jax.Array, draft: jax.Array) -> Trees:
-    return jax.lax.map(functools.partial(_grow, scheme, draft), keys, batch_size=TOGETHER)
+    grow = functools.partial(_grow, scheme, draft)
+    trees: Trees = jax.lax.map(grow, keys, batch_size=TOGETHER)
+    return trees
 
 
 def _grow(scheme: TreeDrafting, draft: jax.Array, key: jax.Array) -> Trees:

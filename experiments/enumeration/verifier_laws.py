@@ -242,14 +242,18 @@ def rows(cases: Cases) -> Rows:
             f"tree {cases.tree}: too large to enumerate, expected at most {rule_laws.CELLS} "
             f"probabilities, got {probabilities}"
         )
-    parents, tokens, active, p, q = (
-        np.concatenate([getattr(each, name) for each in drawn])
-        for name in ("parents", "tokens", "active", "p", "q")
-    )
+    parents = np.concatenate([each.parents for each in drawn])
     depth = np.zeros_like(parents)
     for node in range(1, parents.shape[1]):
         depth[:, node] = 1 + np.take_along_axis(depth, parents[:, node, None], 1)[:, 0]
-    return Rows(parents, depth, tokens, active, p, q)
+    return Rows(
+        parents=parents,
+        depth=depth,
+        tokens=np.concatenate([each.tokens for each in drawn]),
+        active=np.concatenate([each.active for each in drawn]),
+        p=np.concatenate([each.p for each in drawn]),
+        q=np.concatenate([each.q for each in drawn]),
+    )
 
 
 def disturbed(rows: Rows) -> Rows:
@@ -271,29 +275,36 @@ def disturbed(rows: Rows) -> Rows:
     )
 
 
-def laws(verifier: Verifier, drafting: TreeDrafting, rows: Rows, dtype: type = np.float64) -> Array:
+def laws(
+    verifier: Verifier,
+    drafting: TreeDrafting,
+    rows: Rows,
+    dtype: type = np.float64,
+) -> Array:
     """The verifier's law [T, N, V] on every tree, computed in `dtype`; one tree after the other, as
     a decode runs it.
     """
     with jax.enable_x64(dtype is np.float64):
-        verifier = jax.tree.map(
-            lambda leaf: np.asarray(leaf, dtype) if np.asarray(leaf).dtype.kind == "f" else leaf,
-            verifier,
-        )
-        return np.asarray(_laws(verifier, drafting, typed(rows, dtype)), np.float64)
+        found = _laws(rule_laws.cast(verifier, dtype), drafting, typed(rows, dtype))
+        return np.asarray(found, np.float64)
 
 
 def typed(rows: Rows, dtype: type) -> Rows:
     """The same trees in the types of a decode, laws in `dtype`."""
-    parents, depth, tokens = (
-        column.astype(np.int32) for column in (rows.parents, rows.depth, rows.tokens)
+    return Rows(
+        parents=rows.parents.astype(np.int32),
+        depth=rows.depth.astype(np.int32),
+        tokens=rows.tokens.astype(np.int32),
+        active=rows.active,
+        p=rows.p.astype(dtype),
+        q=rows.q.astype(dtype),
     )
-    return Rows(parents, depth, tokens, rows.active, rows.p.astype(dtype), rows.q.astype(dtype))
 
 
 @functools.partial(jax.jit, static_argnames="drafting")
 def _laws(verifier: Verifier, drafting: TreeDrafting, rows: Rows) -> jax.Array:
-    return jax.lax.map(lambda row: verifier.law(*draft(drafting, row)), rows)
+    laws: jax.Array = jax.lax.map(lambda row: verifier.law(*draft(drafting, row)), rows)
+    return laws
 
 
 def draft(drafting: TreeDrafting, row: Rows) -> tuple[Draft, jax.Array]:

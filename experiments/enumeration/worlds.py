@@ -68,7 +68,11 @@ def names() -> tuple[str, ...]:
 
 
 def problem(
-    family: str, parents: tuple[int, ...], vocabulary: int, scheme: str, seed: int
+    family: str,
+    parents: tuple[int, ...],
+    vocabulary: int,
+    scheme: str,
+    seed: int,
 ) -> theory.TreeProblem:
     """A tree under a family; one seed gives one pair of a family after a context, whatever the tree
     and the scheme.
@@ -79,21 +83,15 @@ def problem(
     if family not in names():
         raise ValueError(f"unknown family {family!r}: expected one of {', '.join(names())}")
     rows = theory.trees.contexts_within(vocabulary, max(theory.trees.depths(parents)))
-    pair, contexts = (
-        (PAIRS["random"], [0] * rows)
-        if family == "constant"
-        else (PAIRS[family], list(range(rows)))
-    )
-    place = names().index(family)
-    laws = np.array(
-        [
-            pair(np.random.default_rng((seed, place, vocabulary, context)), vocabulary)
-            for context in contexts
-        ]
-    )
+    pair = PAIRS.get(family, PAIRS["random"])
+    contexts = [0] * rows if family == "constant" else range(rows)
+    stream = (seed, names().index(family), vocabulary)
+    streams = (np.random.default_rng((*stream, context)) for context in contexts)
+    laws = np.array([pair(rng, vocabulary) for rng in streams])
     return theory.TreeProblem(parents, laws[:, 0], laws[:, 1], scheme)
 
 
 def _softmax(logits: Law) -> Law:
     weights = np.exp(logits - logits.max())
-    return weights / weights.sum()
+    law: Law = weights / weights.sum()
+    return law

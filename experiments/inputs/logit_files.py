@@ -1,12 +1,13 @@
 """Arrays of floats in files of several formats, read a few rows at a time."""
 
 import contextlib
+import io
 import math
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import jax.numpy as jnp
 import numpy as np
@@ -64,7 +65,12 @@ def find(source: Path) -> FloatArray:
         raise ValueError(f"{path}: {error.strerror or 'cannot be read'}") from None
 
 
-def part(file: FloatArray, first: int, end: int, vocabulary: int) -> FloatArray:
+def part(
+    file: FloatArray,
+    first: int,
+    end: int,
+    vocabulary: int,
+) -> FloatArray:
     """Rows `first` to `end` - 1 of every text, cut to the first `vocabulary` tokens; two chunks are
     in memory at the most.
     """
@@ -97,7 +103,7 @@ def _npy(path: Path, name: str) -> FloatArray:
 
 def _npz(path: Path, name: str) -> FloatArray:
     @contextlib.contextmanager
-    def member() -> Iterator[BinaryIO]:
+    def member() -> Iterator[io.BufferedIOBase]:
         with zipfile.ZipFile(path) as archive, archive.open(found) as stream:
             yield stream  # type: ignore[misc]  # reads like a file
 
@@ -112,7 +118,7 @@ def _npz(path: Path, name: str) -> FloatArray:
     return _streamed(path, shape, dtype, member)
 
 
-def _header(path: Path, stream: BinaryIO, size: int) -> tuple[tuple[int, ...], np.dtype]:
+def _header(path: Path, stream: io.BufferedIOBase, size: int) -> tuple[tuple[int, ...], np.dtype]:
     """Shape and dtype of the .npy stream of `size` bytes, whose data come next."""
     try:
         shape, by_column, dtype = HEADERS[np.lib.format.read_magic(stream)](stream)
@@ -136,7 +142,7 @@ def _streamed(
     path: Path,
     shape: tuple[int, ...],
     dtype: np.dtype,
-    stream: Callable[[], contextlib.AbstractContextManager],
+    stream: Callable[[], contextlib.AbstractContextManager[io.BufferedIOBase]],
 ) -> FloatArray:
     total, *width = _rows(shape)
 
@@ -147,7 +153,7 @@ def _streamed(
             for start in range(0, total, rows):
                 chunk = np.empty((min(rows, total - start), *width), dtype)
                 try:
-                    got = file.readinto(chunk.reshape(-1).view(np.uint8))
+                    got = file.readinto(chunk.reshape(-1).view(np.uint8).data)
                 except BROKEN:
                     got = -1
                 if got != chunk.nbytes:
@@ -206,7 +212,12 @@ def _rows(shape: tuple[int, ...]) -> tuple[int, ...]:
     return shape if len(shape) < 2 else (math.prod(shape[:-1]), shape[-1])
 
 
-def _only(path: Path, names: list[str], wanted: str, suffix: str = "") -> str:
+def _only(
+    path: Path,
+    names: list[str],
+    wanted: str,
+    suffix: str = "",
+) -> str:
     """The array that is wanted, or the only one."""
     if wanted and wanted + suffix in names:
         return wanted + suffix

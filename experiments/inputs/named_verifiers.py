@@ -3,6 +3,7 @@ them.
 """
 
 import inspect
+from collections.abc import Callable
 
 from specjax import rules, verifiers
 from specjax._registry import load_file
@@ -48,13 +49,30 @@ def made(name: str) -> Rule | Verifier:
         raise ValueError(f"{name}: takes a rule to every node; name the rule itself")
     if not is_verifier(make):
         rules.check_decodes(make)
-    verifier = make()
+    verifier: Rule | Verifier = make()
     if is_verifier(make) and not isinstance(verifier, Verifier):
         raise ValueError(
             f"{name}: expected a verifier that decodes, with claims, law, verify and "
             "walk(uniforms, draft, p)"
         )
     return verifier
+
+
+def whole() -> list[Verifier]:
+    """The verifiers that take no rule, by name."""
+    return [make() for make in verifiers.all() if not lifts_rules(make)]
+
+
+def lifted(rule: Rule) -> list[Verifier]:
+    """A rule at every node of a tree, by each verifier that takes a rule."""
+    makes: list[Callable[[Rule], Verifier]] = [*filter(lifts_rules, verifiers.all())]
+    return [make(rule) for make in makes]
+
+
+def label(verifier: Verifier) -> str:
+    """The name of a verifier, with its rule's."""
+    rule = verifiers.node_rule(verifier)
+    return verifier.name if rule is None else f"{verifier.name}:{rule.name}"
 
 
 def is_verifier(make: type) -> bool:

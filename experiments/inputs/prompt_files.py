@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import TypedDict
 
 import jax.numpy as jnp
 from jaxtyping import Array, Int
@@ -10,6 +11,21 @@ from jaxtyping import Array, Int
 # program
 BUCKET = 64
 JSON = (".jsonl", ".ndjson", ".json")
+
+
+class Message(TypedDict):
+    """What one side of a conversation says."""
+
+    role: str
+    content: str
+
+
+class Entry(TypedDict, total=False):
+    """A line of a JSONL file of prompts, if it is as it should be; `prompt` goes first."""
+
+    prompt: str
+    turns: list[str]
+    messages: list[Message]
 
 
 def read(path: Path) -> list[str]:
@@ -47,7 +63,7 @@ def _from_json(line: str, where: str) -> str:
     return text
 
 
-def _prompt(entry: dict) -> str:
+def _prompt(entry: Entry) -> str:
     if "prompt" in entry:
         text = entry["prompt"]
     elif "turns" in entry:

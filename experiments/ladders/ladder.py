@@ -89,11 +89,13 @@ def chain(first_try: Interval, depth: int) -> Interval:
     It stands for decoding if the acceptances of one step are independent of each other.
     """
     powers = np.arange(depth + 1)
-    mean, low, high = (
-        float(np.sum(alpha**powers)) for alpha in (first_try.mean, first_try.low, first_try.high)
-    )
     slope = float(np.sum(powers[1:] * first_try.mean ** powers[:-1]))
-    return Interval(mean, slope * first_try.error, low, high)
+    return Interval(
+        mean=float(np.sum(first_try.mean**powers)),
+        error=slope * first_try.error,
+        low=float(np.sum(first_try.low**powers)),
+        high=float(np.sum(first_try.high**powers)),
+    )
 
 
 def curves(ladders: tuple[Ladder, ...]) -> dict[str, list[str]]:

@@ -10,13 +10,13 @@ import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypedDict, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.stages import Lowered
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, PyTree
 from numpy.typing import NDArray
 
 from experiments.audits.file_audit import Findings, refuted
@@ -48,7 +48,17 @@ FAULTS = (
     "is no law: expected probabilities, as in row 0",
 )
 
-At = Callable[[Count, Law, Law], dict]  # what is wanted of one context, given its row
+At = Callable[[Count, Law, Law], PyTree]  # what is wanted of one context, given its row
+Numbers = TypeVar("Numbers", Array, Values)
+
+
+class Columns(TypedDict, Generic[Numbers]):
+    """What is known of contexts, by scheme and by rule."""
+
+    singleton: Numbers
+    alpha_star: dict[str, Numbers]
+    upper: dict[str, Numbers]
+    acceptance: dict[str, Numbers]
 
 
 class Plan(NamedTuple):
@@ -144,11 +154,9 @@ class _Stream:
 
     def __init__(self, file: logit_files.FloatArray, rows: int) -> None:
         first = next(file.read(1)).astype(np.float32)
-        self.path, self.chunks, self.probable = (
-            file.path,
-            file.read(rows),
-            bool(_are_laws(first)[0]),
-        )
+        self.path = file.path
+        self.chunks = file.read(rows)
+        self.probable = bool(_are_laws(first)[0])
         if self.probable:
             warnings.warn(
                 f"{file.path}: its rows are >= 0 and sum to 1, so they are read as probabilities, "
@@ -167,7 +175,12 @@ def chunk(contexts: int, vocabulary: int) -> tuple[int, int]:
     ), together
 
 
-def _plan(n: int, chosen: list[type[Rule]], named: bool, vocabulary: int) -> Plan:
+def _plan(
+    n: int,
+    chosen: list[type[Rule]],
+    named: bool,
+    vocabulary: int,
+) -> Plan:
     """The schemes that draft n tokens and have an optimum; every rule under the first scheme that
     it covers.
 
@@ -192,7 +205,12 @@ def _plan(n: int, chosen: list[type[Rule]], named: bool, vocabulary: int) -> Pla
     return plan
 
 
-def _take(plan: Plan, rule: Rule, scheme: str, vocabulary: int) -> None:
+def _take(
+    plan: Plan,
+    rule: Rule,
+    scheme: str,
+    vocabulary: int,
+) -> None:
     """Give a rule its place in the plan, once its program is seen to trace."""
     stated = rules.closed_form(rule, plan.n, scheme)
     law = jax.ShapeDtypeStruct((vocabulary,), np.float32)
@@ -226,7 +244,8 @@ def _read(
 
 def _are_laws(rows: Float[Array | np.ndarray, "R V"]) -> Bool[Array, " R"]:
     """Which rows hold probabilities: none is below 0, and they sum to 1."""
-    return (rows >= 0).all(-1) & (abs(rows.sum(-1) - 1) <= SUM)
+    laws: Array = (rows >= 0).all(-1) & (abs(rows.sum(-1) - 1) <= SUM)
+    return laws
 
 
 def _faults(logits: Float[Array, "R V"]) -> Int[Array, " R"]:
@@ -253,27 +272,22 @@ def _padded(logits: logit_files.Rows, rows: int) -> NDArray[np.float32]:
 def _lower(at: At, law: jax.ShapeDtypeStruct, together: int) -> Lowered:
     """The program that evaluates `at` in the rows of a chunk, given the number of the first."""
 
-    def program(start: Count, p: Float[Array, "R V"], q: Float[Array, "R V"]) -> dict:
-        return jax.lax.map(
-            lambda context: at(*context), (start + jnp.arange(len(p)), p, q), batch_size=together
-        )
+    def program(start: Count, p: Float[Array, "R V"], q: Float[Array, "R V"]) -> PyTree:
+        contexts = (start + jnp.arange(len(p)), p, q)
+        return jax.lax.map(lambda context: at(*context), contexts, batch_size=together)
 
     return jax.jit(program).lower(jax.ShapeDtypeStruct((), np.int32), law, law)
 
 
-def _common(row: Count, p: Law, q: Law) -> dict:
+def _common(row: Count, p: Law, q: Law) -> dict[str, Scalar]:
     return {"first_try": bounds.overlap(p, q), "entropy": -total(jax.scipy.special.xlogy(p, p))}
 
 
 def _at(plan: Plan) -> At:
-    def columns(row: Count, p: Law, q: Law) -> dict:
+    def columns(row: Count, p: Law, q: Law) -> Columns[Array]:
         # rules of one scheme judge the same drafts
         key = jax.random.fold_in(jax.random.key(SEED), row)
         brackets = {scheme: bounds.bracket(p, q, plan.n, scheme) for scheme in plan.schemes}
-        optima, upper = (
-            {scheme: getattr(found, end) for scheme, found in brackets.items()}
-            for end in ("value", "upper")
-        )
         attained = {name: expectation(p, q) for name, expectation in plan.exact.items()}
         for name, rule in plan.estimated.items():
             attained[name] = rules.estimate_acceptance(
@@ -281,15 +295,20 @@ def _at(plan: Plan) -> At:
             ).mean
         return {
             "singleton": bounds.singleton_bound(p, q, plan.n),
-            "alpha_star": optima,
-            "upper": upper,
+            "alpha_star": {scheme: found.value for scheme, found in brackets.items()},
+            "upper": {scheme: found.upper for scheme, found in brackets.items()},
             "acceptance": attained,
         }
 
     return columns
 
 
-def _ladder(plan: Plan, columns: dict, chosen: list[type[Rule]], audits: Findings) -> Ladder:
+def _ladder(
+    plan: Plan,
+    columns: Columns[Values],
+    chosen: list[type[Rule]],
+    audits: Findings,
+) -> Ladder:
     return Ladder(
         n=plan.n,
         singleton=columns["singleton"],

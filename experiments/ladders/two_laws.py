@@ -65,7 +65,11 @@ class _Asked(NamedTuple):
 
 
 def _ask(
-    pool: ThreadPoolExecutor, p: law_files.Law, q: law_files.Law, n: int, names: tuple[str, ...]
+    pool: ThreadPoolExecutor,
+    p: law_files.Law,
+    q: law_files.Law,
+    n: int,
+    names: tuple[str, ...],
 ) -> _Asked:
     problems = {
         scheme: theory.Problem(p, q, n, scheme)
@@ -123,7 +127,10 @@ def _optimum(problem: theory.Problem) -> tuple[float, int | None]:
 
 
 def _value(
-    make: type[Rule], problems: dict[str, theory.Problem], n: int, named: bool
+    make: type[Rule],
+    problems: dict[str, theory.Problem],
+    n: int,
+    named: bool,
 ) -> tuple[float | None, str | None, str]:
     """A rule's acceptance and its scheme; or why it has none, where it was named or fails."""
     try:
@@ -134,7 +141,10 @@ def _value(
 
 
 def _computed(
-    make: type[Rule], problems: dict[str, theory.Problem], n: int, named: bool
+    make: type[Rule],
+    problems: dict[str, theory.Problem],
+    n: int,
+    named: bool,
 ) -> tuple[float | None, str | None, str]:
     """A rule's acceptance and its scheme, or why it has none."""
     claims = make.claims

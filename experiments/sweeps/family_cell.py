@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from experiments.cli import seeds
+from experiments.cli.rows import Record
 from experiments.stats.consistency import ROUNDING
 from experiments.stats.means import Values
 from experiments.sweeps.folder import Measured
@@ -85,7 +86,12 @@ def measure(cell: Cell) -> Measured:
 
 
 @functools.lru_cache(maxsize=64)
-def _optimum(laws: Laws, scheme: str, n: int, contexts: int) -> Optimum[Values]:
+def _optimum(
+    laws: Laws,
+    scheme: str,
+    n: int,
+    contexts: int,
+) -> Optimum[Values]:
     return Optimum(*_over_contexts(_bound(scheme, n), laws, (), contexts))
 
 
@@ -188,7 +194,12 @@ def _judge(
     return estimate, stated is not None
 
 
-def _row(cell: Cell, accepted: Values, optimum: Optimum[Values], exact: bool) -> dict:
+def _row(
+    cell: Cell,
+    accepted: Values,
+    optimum: Optimum[Values],
+    exact: bool,
+) -> Record:
     means: dict[str, Values] = {
         "acceptance": accepted,
         "alpha_star": optimum.alpha_star,
@@ -196,7 +207,7 @@ def _row(cell: Cell, accepted: Values, optimum: Optimum[Values], exact: bool) ->
         "first_try_alpha": optimum.first_try,
         "block_efficiency": 1 + accepted,
     }
-    row: dict = {
+    row: Record = {
         "scheme": cell.scheme,
         "n": cell.n,
         "vocabulary": cell.vocabulary,

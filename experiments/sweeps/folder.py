@@ -10,12 +10,13 @@ import io
 import json
 import zipfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from experiments.cli import whole_files
+from experiments.cli.rows import Record
 
 Arrays = dict[str, NDArray[np.float64]]
 
@@ -25,14 +26,48 @@ class Measured(NamedTuple):
     `weights` by context or prompt, and more.
     """
 
-    row: dict
+    row: Record
     arrays: Arrays
+
+
+class Machine(TypedDict):
+    """Where a cell ran."""
+
+    host: str
+    backend: str
+    jax: str
+    python: str
+
+
+class Begun(Machine):
+    """What is known of a cell when it begins: its identity and configuration, the code's version,
+    the time.
+    """
+
+    cell: str
+    config: Record
+    code: str
+    start: float
+
+
+class Header(Begun):
+    """A finished cell: its row, and how long it took."""
+
+    row: Record
+    seconds: float
+
+
+class Failure(Begun):
+    """A failed cell: why."""
+
+    error: str
+    traceback: str
 
 
 class Plan(NamedTuple):
     """What a folder is for."""
 
-    grids: list[dict]
+    grids: list[Record]
     code: str
     cells: list[str]
 
@@ -90,7 +125,7 @@ class Folder:
             if path.name[1:].partition(".")[0] in cells:
                 path.unlink(missing_ok=True)
 
-    def write(self, cell: str, header: dict, arrays: Arrays) -> None:
+    def write(self, cell: str, header: Header, arrays: Arrays) -> None:
         """Keep a finished cell, and drop the record of an earlier failure.
 
         Raises:
@@ -104,7 +139,7 @@ class Folder:
         self._put(self.path / "cells" / f"{cell}.npz", buffer.getvalue())
         (self.path / "failed" / f"{cell}.json").unlink(missing_ok=True)
 
-    def write_failure(self, cell: str, record: dict) -> None:
+    def write_failure(self, cell: str, record: Failure) -> None:
         """Keep the record of a failed cell.
 
         Raises:
@@ -123,7 +158,7 @@ class Folder:
                 "same again"
             ) from None
 
-    def header(self, cell: str) -> dict:
+    def header(self, cell: str) -> Header:
         """The header of a finished cell.
 
         Raises:
@@ -131,11 +166,13 @@ class Folder:
         """
         return self.read(cell)[0]
 
-    def failure(self, cell: str) -> dict:
+    def failure(self, cell: str) -> Failure:
         """The record of a failed cell."""
-        return json.loads((self.path / "failed" / f"{cell}.json").read_text("utf-8"))
+        text = (self.path / "failed" / f"{cell}.json").read_text("utf-8")
+        record: Failure = json.loads(text)
+        return record
 
-    def read(self, cell: str) -> tuple[dict, Arrays]:
+    def read(self, cell: str) -> tuple[Header, Arrays]:
         """The header and the arrays of a finished cell.
 
         Raises:

@@ -33,11 +33,9 @@ def zipf(vocabulary: int, seed: int, contexts: int) -> Laws:
 
 
 def _pair(rng: np.random.Generator, logits: Float[np.ndarray, "T V"]) -> Laws:
-    p, q = (
-        jax.nn.softmax(jnp.asarray(x, jnp.float32))
-        for x in (logits, logits + rng.normal(0, 1, logits.shape))
-    )
-    return p, q
+    drafted = logits + rng.normal(0, 1, logits.shape)
+    p = jax.nn.softmax(jnp.asarray(logits, jnp.float32))
+    return p, jax.nn.softmax(jnp.asarray(drafted, jnp.float32))
 
 
 def smollm2() -> Laws | None:

@@ -1,5 +1,7 @@
 """Node verification (law and draw) as a multiple of one pass over the vocabulary."""
 
+from typing import TypedDict
+
 import jax
 import jax.numpy as jnp
 from jax import Array
@@ -22,7 +24,32 @@ LIMITS = {
 BATCH, BATCH_LIMIT = 8, 8.0
 
 
-def run(vocabulary: int, n: int, repeats: int, seed: int) -> dict:
+class Row(TypedDict):
+    """The times of one rule at one node."""
+
+    rule: str
+    vocabulary: int
+    n: int
+    milliseconds: float
+    multiple_of_pass: float
+    limit: float | None
+    batch_multiple: float
+    batch_limit: float
+
+
+class Nodes(TypedDict):
+    """The rows, and the milliseconds of one pass."""
+
+    pass_ms: float
+    rows: list[Row]
+
+
+def run(
+    vocabulary: int,
+    n: int,
+    repeats: int,
+    seed: int,
+) -> Nodes:
     """Medians in milliseconds, multiples of one fused pass sum(max(p - q, 0)), and the cost of a
     batch by vmap.
 
@@ -76,7 +103,12 @@ def verify(
 _verify_batch = jax.jit(jax.vmap(verify, (None, 0, 0, 0, 0, 0)))
 
 
-def _row(rule: str, times: dict[str, float], vocabulary: int, n: int) -> dict:
+def _row(
+    rule: str,
+    times: dict[str, float],
+    vocabulary: int,
+    n: int,
+) -> Row:
     one = times[rule]
     batch = times[f"{rule} x{BATCH}"]
     return {
@@ -91,7 +123,7 @@ def _row(rule: str, times: dict[str, float], vocabulary: int, n: int) -> dict:
     }
 
 
-def table(rows: list[dict], pass_ms: float) -> Table:
+def table(rows: list[Row], pass_ms: float) -> Table:
     """One line per rule."""
     heads = ("rule", "ms", "x one pass", "limit", f"batch of {BATCH} / one", "limit")
     lines = [

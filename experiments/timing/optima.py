@@ -1,6 +1,7 @@
 """The optimum with its bracket, as a multiple of one argsort of the same vocabulary."""
 
 import functools
+from typing import TypedDict
 
 import jax
 import jax.numpy as jnp
@@ -17,13 +18,29 @@ COST = {"iid": {SMALL: 0.12, LARGE: 0.06}, "without_replacement": {SMALL: 0.3, L
 WIDTH = {"iid": 1e-6, "without_replacement": 5e-6}
 
 
+class Row(TypedDict):
+    """The time and the bracket of one optimum."""
+
+    scheme: str
+    vocabulary: int
+    n: int
+    milliseconds: float
+    multiple_of_argsort: float
+    limit: float | None
+    width: float
+    width_limit: float
+
+
 def run(
-    vocabularies: tuple[int, ...], lengths: tuple[int, ...], repeats: int, seed: int
-) -> list[dict]:
+    vocabularies: tuple[int, ...],
+    lengths: tuple[int, ...],
+    repeats: int,
+    seed: int,
+) -> list[Row]:
     """One row per scheme, V and n: the time on a log-normal pair, the wider bracket of that and a
     Zipf pair.
     """
-    rows = []
+    rows: list[Row] = []
     for vocabulary in vocabularies:
         pairs = [
             (p[0], q[0]) for p, q in (make(vocabulary, seed, 1) for make in (log_normal, zipf))
@@ -55,7 +72,7 @@ def run(
     return rows
 
 
-def table(rows: list[dict]) -> Table:
+def table(rows: list[Row]) -> Table:
     """One line per scheme, V and n."""
     heads = ("scheme", "V", "n", "ms", "x one argsort", "limit", "bracket", "limit")
     lines = [

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypedDict
 
 import jax
 import numpy as np
@@ -31,32 +32,47 @@ Plain = Callable[[np.ndarray, np.ndarray], object]
 Measured = tuple[str, str, Callable[..., Scalar], Plain]
 
 
-def run(vocabulary: int, n: int, repeats: int, seed: int) -> list[dict]:
+class Row(TypedDict):
+    """Contexts a second of one optimum or rule, here and in a loop."""
+
+    what: str
+    scheme: str
+    vocabulary: int
+    n: int
+    contexts_a_second: float
+    numpy_contexts_a_second: float
+    ratio: float
+    limit: float | None
+
+
+def run(
+    vocabulary: int,
+    n: int,
+    repeats: int,
+    seed: int,
+) -> list[Row]:
     """One row per optimum and per rule with an exact expectation: contexts a second here and in
     `theory`, and the ratio of the two.
     """
     p, q = log_normal(vocabulary, seed, CONTEXTS)
     exact = [np.asarray(laws, np.float64) for laws in (p, q)]
     exact = [laws / laws.sum(-1, keepdims=True) for laws in exact]
-    rows = []
+    rows: list[Row] = []
     parts = list(zip(*(np.array_split(laws, os.cpu_count() or 1) for laws in (p, q)), strict=True))
     with ThreadPoolExecutor(len(parts)) as pool:
         for name, scheme, fast, plain in track(_measured(n), f"throughput, V = {vocabulary}"):
             compiled = functools.partial(_in_threads, pool, _mapped(fast), parts)
             compiled()
             ours, theirs = _rates(compiled, functools.partial(_one_by_one, plain, *exact), repeats)
-            rates = {
-                "contexts_a_second": ours,
-                "numpy_contexts_a_second": theirs,
-                "ratio": ours / theirs,
-            }
             rows.append(
                 {
                     "what": name,
                     "scheme": scheme,
                     "vocabulary": vocabulary,
                     "n": n,
-                    **rates,
+                    "contexts_a_second": ours,
+                    "numpy_contexts_a_second": theirs,
+                    "ratio": ours / theirs,
                     "limit": LIMITS.get(scheme),
                 }
             )
@@ -121,10 +137,8 @@ def _in_threads(
     parts: list[tuple[jax.Array, jax.Array]],
 ) -> int:
     """All contexts; says how many."""
-    return sum(
-        len(values)
-        for values in pool.map(lambda laws: jax.block_until_ready(program(*laws)), parts)
-    )
+    done = pool.map(lambda laws: jax.block_until_ready(program(*laws)), parts)
+    return sum(map(len, done))
 
 
 def _one_by_one(plain: Plain, p: np.ndarray, q: np.ndarray) -> int:
@@ -154,7 +168,7 @@ def _rates(ours: Loop, theirs: Loop, repeats: int) -> tuple[float, float]:
     return float(np.median(rates[0])), float(np.median(rates[1]))
 
 
-def table(rows: list[dict]) -> Table:
+def table(rows: list[Row]) -> Table:
     """One line per optimum and rule; a ratio below its limit is marked."""
     heads = ("what", "scheme", "contexts / s", "NumPy loop", "ratio", "at least")
     lines = [

@@ -2,8 +2,10 @@
 tree costs beside the models.
 """
 
+import contextlib
 import functools
 import itertools
+from typing import TypedDict
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +15,8 @@ from jaxtyping import Array, Float, Int, PyTree
 from experiments.cli import seeds
 from experiments.cli.console import say
 from experiments.cli.tables import Table
+from experiments.inputs import named_verifiers
+from experiments.inputs.named_verifiers import label
 from experiments.timing.clock import Call, against, bind, medians, stated
 from experiments.timing.clock import table as figures
 from experiments.timing.large_laws import log_normal
@@ -22,7 +26,7 @@ from specjax.decode import Decoder, DecodeState, Params
 from specjax.drafters import ModelDrafter
 from specjax.models import Pair, pairs
 from specjax.trees import Draft, Topology, Verdict, growth
-from specjax.verifiers import Block, TopDown, Traversal, Verifier
+from specjax.verifiers import Verifier, check_covers
 
 # RSD-S, where every node hangs under the first of its level: the most drafts that a walk can meet
 BEAM = "beam:9x7"
@@ -37,14 +41,46 @@ RULES = {
     "iid": ("recursive_rejection", "optimal"),
     growth.SEQUENTIAL: ("recursive_rejection_without_replacement",),
 }
-ON_A_PATH = {"block": 2.0, "traversal": 4.0, "top_down": 7.0}  # multiples of one pass
+ON_A_PATH = {"block": 2.0, "traversal": 4.0, "top_down": 7.0}  # multiples of one pass, if limited
 BRANCHING = {"traversal": 4.0, "top_down": 1.5}
 GROWN, SHARE = "beam:8x4", 0.1  # RSD-S; the time beside the forwards as a share of theirs
 PAIRS = ("smollm2", "bytes")  # the first whose weights are there drafts
 TOKENS = 64  # of a prompt, at most
 
 
-def run(vocabulary: int, repeats: int, seed: int) -> dict:
+class Row(TypedDict):
+    """The time of one verifier on one tree."""
+
+    tree: str
+    nodes: int
+    verifier: str
+    vocabulary: int
+    milliseconds: float
+    multiple_of_pass: float
+    limit: float | None
+
+
+class Drafting(TypedDict):
+    """The time to draft and score a tree, beside that of the forwards alone."""
+
+    pair: str
+    tree: str
+    nodes: int
+    milliseconds: float
+    forwards_ms: float
+    share_beside_forwards: float
+    limit: float
+
+
+class Trees(TypedDict):
+    """The rows, the milliseconds of one pass, and what drafting takes."""
+
+    tree_pass_ms: float
+    trees: list[Row]
+    drafting: Drafting
+
+
+def run(vocabulary: int, repeats: int, seed: int) -> Trees:
     """Medians in milliseconds and multiples of one fused pass sum(max(p - q, 0)): walks that accept
     a draft at every depth; drafting.
     """
@@ -59,7 +95,7 @@ def run(vocabulary: int, repeats: int, seed: int) -> dict:
     ]
     for name, verifier in cells:
         draft = Draft(shapes[name], _tokens(shapes[name], order), q, SHAPES[name])
-        calls[f"{name} {_label(verifier)}"] = bind(_verify, verifier, seeds.key(seed), draft, p)
+        calls[f"{name} {label(verifier)}"] = bind(_verify, verifier, seeds.key(seed), draft, p)
     times = medians(calls, repeats, "trees")
     rows = [_row(name, shapes[name], verifier, vocabulary, times) for name, verifier in cells]
     return {
@@ -79,9 +115,17 @@ def _shape(name: str) -> Topology:
 
 
 def _verifiers(name: str, shape: Topology) -> list[Verifier]:
-    whole: list[Verifier] = [Block()] if shape.width == 1 else []
-    whole += [Traversal()] if SHAPES[name] in Traversal.claims.drafting else []
-    return [*(TopDown(rules.get(rule)()) for rule in RULES[SHAPES[name]]), *whole]
+    """The rules on every node of a tree, then the verifiers of whole trees that take its shape."""
+    scheme = SHAPES[name]
+    found: list[Verifier] = []
+    for rule in RULES[scheme]:
+        found += named_verifiers.lifted(rules.get(rule)())
+    for verifier in named_verifiers.whole():
+        if scheme in verifier.claims.drafting:
+            with contextlib.suppress(ValueError):  # its law refuses the shape
+                check_covers(verifier, scheme, shape)
+                found.append(verifier)
+    return found
 
 
 def _tokens(shape: Topology, order: Int[np.ndarray, "N V"]) -> Int[Array, " N"]:
@@ -94,28 +138,31 @@ def _tokens(shape: Topology, order: Int[np.ndarray, "N V"]) -> Int[Array, " N"]:
 
 
 @jax.jit
-def _verify(verifier: Verifier, key: RandomKey, draft: Draft, p: Float[Array, "N V"]) -> Verdict:
+def _verify(
+    verifier: Verifier,
+    key: RandomKey,
+    draft: Draft,
+    p: Float[Array, "N V"],
+) -> Verdict:
     return verifier.verify(key, draft, p)
 
 
-def _label(verifier: Verifier) -> str:
-    return (
-        f"{verifier.name}:{verifier.rule.name}" if isinstance(verifier, TopDown) else verifier.name
-    )
-
-
 def _row(
-    name: str, shape: Topology, verifier: Verifier, vocabulary: int, times: dict[str, float]
-) -> dict:
-    milliseconds = times[f"{name} {_label(verifier)}"]
+    name: str,
+    shape: Topology,
+    verifier: Verifier,
+    vocabulary: int,
+    times: dict[str, float],
+) -> Row:
+    milliseconds = times[f"{name} {label(verifier)}"]
     return {
         "tree": name,
         "nodes": shape.nodes,
-        "verifier": _label(verifier),
+        "verifier": label(verifier),
         "vocabulary": vocabulary,
         "milliseconds": milliseconds,
         "multiple_of_pass": milliseconds / times["pass"],
-        "limit": (ON_A_PATH if shape.width == 1 else BRANCHING)[verifier.name],
+        "limit": (ON_A_PATH if shape.width == 1 else BRANCHING).get(verifier.name),
     }
 
 
@@ -128,7 +175,7 @@ def _pair() -> tuple[str, Pair]:
     raise ValueError(f"expected the weights of one of {', '.join(PAIRS)}")
 
 
-def _drafting(named: tuple[str, Pair], repeats: int, seed: int) -> dict:
+def _drafting(named: tuple[str, Pair], repeats: int, seed: int) -> Drafting:
     """A tree drafted and scored after a prompt, against the forwards of both models alone."""
     name, pair = named
     tree = growth.parse(GROWN, growth.SEQUENTIAL)
@@ -180,7 +227,7 @@ def _forwards(
     return logits, cache, scores.logits, scores.cache
 
 
-def tables(content: dict) -> list[Table]:
+def tables(content: Trees) -> list[Table]:
     """One line per tree and verifier; and one for drafting."""
     rows = content["trees"]
     drafting = content["drafting"]

@@ -2,13 +2,10 @@
 law.
 """
 
-import dataclasses
 import json
 import re
 from pathlib import Path
 
-import jax.numpy as jnp
-import numpy as np
 import pytest
 
 from experiments.__main__ import main
@@ -16,10 +13,10 @@ from experiments.audit import audit_verifier, candidate, lifted
 from experiments.audits import walk_checks
 from experiments.enumeration import sampled_trees, verifier_laws
 from specjax import rules
-from specjax.rules import Claims
-from specjax.trees import NO_NODE, ROOT, Verdict, growth
+from specjax.trees import growth
 from specjax.trees.growth import paths
-from specjax.verifiers import Block, TopDown, Traversal, register
+from specjax.verifiers import Block, TopDown, Traversal
+from tests.helpers import wrong_verifiers
 
 REJECTION = lifted(TopDown, rules.get("recursive_rejection"))
 KEYS = ["verifier", "scheme", "tree", "tv", "expected_accepted", "optimum", "verdict", "scope"]
@@ -146,99 +143,10 @@ def test_a_file_without_a_tree_scheme_is_one_line(text, words, tmp_path, capsys)
     assert words in err
 
 
-def block(cls: type) -> type:
-    """Register a verifier with the law of block verification, and its walk and verify where it has
-    none of its own.
-    """
-    parts = {
-        name: getattr(Block, name)
-        for name in ("ends", "law", "walk", "verify")
-        if name not in vars(cls)
-    }
-    for name, part in parts.items():
-        setattr(cls, name, part)
-    cls.claims = Claims(lossless=True, drafting=frozenset({"iid"}))
-    return register(cls)
-
-
-@block
-class OneByOne:
-    """The law of block verification; accepts token by token, which is lossless too, and another
-    verifier.
-    """
-
-    def verify(self, key, draft, p):
-        return TopDown(rules.get("single")()).verify(key, draft, p)
-
-
-@block
-class OneUniform:
-    """Walks on one uniform for all."""
-
-    def walk(self, uniforms, draft, p):
-        return Block().walk(jnp.full_like(uniforms, uniforms[0]), draft, p)
-
-    def verify(self, key, draft, p):
-        return Block().verify(key, draft, p)
-
-
-@block
-class ForgetsThePath:
-    """Says that it went where it did not."""
-
-    def walk(self, uniforms, draft, p):
-        walk = Block().walk(uniforms, draft, p)
-        return walk._replace(verdict=walk.verdict._replace(tokens=walk.verdict.tokens[::-1]))
-
-
-@block
-class TakesWhatWasNeverDrawn:
-    """Walks as if the whole path were there."""
-
-    def walk(self, uniforms, draft, p):
-        whole = dataclasses.replace(draft.topology, active=np.ones(p.shape[0], bool))
-        return Block().walk(uniforms, dataclasses.replace(draft, topology=whole), p)
-
-
-@block
-class Raises:
-    """Has no walk."""
-
-    def walk(self, uniforms, draft, p):
-        return {}["walk"]
-
-
-@block
-class WrongOnceInAHundred:
-    """One walk in a hundred stops at the root with token 0."""
-
-    def walk(self, uniforms, draft, p):
-        walk = Block().walk(uniforms, draft, p)
-        verdict, bad = walk.verdict, uniforms.reshape(-1)[0] * 100 % 1 < 0.01
-        path = jnp.full_like(verdict.path, NO_NODE).at[0].set(ROOT)
-        verdict = Verdict(
-            jnp.where(bad, 0, verdict.tokens),
-            jnp.where(bad, 1, verdict.length),
-            jnp.where(bad, path, verdict.path),
-        )
-        return walk._replace(verdict=verdict)
-
-
-MISDRAWN = {
-    WrongOnceInAHundred: "walk does not draw its law: total variation",
-    OneByOne: "verify does not draw its law: total variation .* on .*, .* may be chance",
-    OneUniform: "walk does not draw its law",
-    ForgetsThePath: "walk returns no walk: .* holds something beyond its length",
-    TakesWhatWasNeverDrawn: "walk returns no walk: it visits a node .* on random laws 0, "
-    "nothing drafted",
-    Raises: "walk raises KeyError: 'walk'",
-}
-
-
-LONG = {ForgetsThePath, TakesWhatWasNeverDrawn}
+LONG = {wrong_verifiers.ForgetsThePath, wrong_verifiers.TakesWhatWasNeverDrawn}
 WALKS = [
     pytest.param(cls, id=cls.__name__, marks=[pytest.mark.thorough] if cls in LONG else [])
-    for cls in MISDRAWN
+    for cls in wrong_verifiers.MISDRAWN
 ]
 HOUSE = [
     (candidate(Block), "iid", "chain:2"),
@@ -260,7 +168,8 @@ HOUSE = [
 def test_draws_that_do_not_have_the_right_law_are_rejected(wrong):
     row = audit_verifier(candidate(wrong), "iid", "chain:2")
     print(row)
-    assert re.match(MISDRAWN[wrong], row.verdict)
+    assert re.match(wrong_verifiers.MISDRAWN[wrong], row.verdict)
+    assert row.verdict.check is walk_checks.draws_its_law
 
 
 @pytest.mark.parametrize(("one", "scheme", "tree"), HOUSE)

@@ -122,9 +122,9 @@ class TestStops:
         kept, tail = stop_strings.cut(tokens, ("three", ". t"), to_text)
         assert (to_text(kept), tail) == ("one. t", 3)
         assert stop_strings.cut(tokens, ("four",), to_text) == (tokens, 0)
-        assert stop_strings.spans([["on", True], ["e.", False], [" t", True]], tail) == [
-            ["on", True],
-            ["e", False],
+        assert stop_strings.spans([("on", True), ("e.", False), (" t", True)], tail) == [
+            ("on", True),
+            ("e", False),
         ]
 
     def test_the_calls_end_with_the_text(self):

@@ -1,25 +1,40 @@
-"""Planted errors: rules that are not what they claim, each with the words of the reason for which
-it must be rejected.
+"""Planted errors: rules that are not what they claim, each with the check that must reject it and
+the words of its reason.
 """
+
+from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from experiments.audits import rule_checks
 from specjax.numerics import acceptance_probability, add_at, divide, normalise, residual, total
 from specjax.rules import Certificate, Claims, Law, Mask, Scalar, Solves, Tokens, get, register
 from specjax.solvers.importance_weights import CELLS, cells
 
 RecursiveRejection, KSeq = get("recursive_rejection"), get("kseq")
-REASONS: dict[type, str] = {}
 
 
-def planted(reason: str, schemes: str = "iid", **claims: object):
-    """Register a wrong rule and the reason for which the audit must reject it."""
+class Planted(NamedTuple):
+    """The check that must reject a rule, None if the rule has no laws to check; and words of the
+    reason.
+    """
+
+    check: Callable | None
+    reason: str
+
+
+PLANTED: dict[type, Planted] = {}
+
+
+def planted(check: Callable | None, reason: str, schemes: str = "iid", **claims: object):
+    """Register a wrong rule and why the audit must reject it."""
 
     def enter(cls: type) -> type:
         cls.claims = Claims(**{"lossless": True, "drafting": frozenset(schemes.split()), **claims})
         cls = register(cls)
-        REASONS[cls] = reason
+        PLANTED[cls] = Planted(check, reason)
         return cls
 
     return enter
@@ -57,7 +72,7 @@ def guess(law: Law):
     return wrong
 
 
-@planted("not lossless")
+@planted(rule_checks.is_lossless, "not lossless")
 class AcceptsAtEquality:
     """`u * q <= p` with u = 0: a token with p = 0 is accepted with the probability of an exact
     zero, here made visible.
@@ -70,7 +85,7 @@ class AcceptsAtEquality:
         return recursive(tokens, p, q, mask, accept)
 
 
-@planted("not emit p")
+@planted(rule_checks.emits_p_without_drafts, "not emit p")
 class ZeroMassToUniform:
     """A residual without mass becomes uniform."""
 
@@ -81,7 +96,7 @@ class ZeroMassToUniform:
         )
 
 
-@planted("not emit p")
+@planted(rule_checks.emits_p_without_drafts, "not emit p")
 class ZeroMassToTokenZero:
     """A residual without mass becomes token 0."""
 
@@ -92,7 +107,7 @@ class ZeroMassToTokenZero:
         )
 
 
-@planted("not finite")
+@planted(rule_checks.is_law, "not finite")
 class ZeroMassToNan:
     """A residual without mass is 0 / 0."""
 
@@ -104,7 +119,7 @@ class ZeroMassToNan:
         return recursive(tokens, p, q, mask, end=careless, left=careless)
 
 
-@planted("the mask is misread|not emit p|masked slot")
+@planted(rule_checks.ignores_masked_slots, "the mask is misread|not emit p|masked slot")
 class IgnoresTheMask:
     """Verifies slots that were never drawn."""
 
@@ -112,7 +127,7 @@ class IgnoresTheMask:
         return recursive(tokens, p, q, jnp.ones_like(mask))
 
 
-@planted("reads a masked slot")
+@planted(rule_checks.ignores_masked_slots, "reads a masked slot")
 class ReadsMaskedSlots:
     """Right for live slots, but lets a masked token take a millionth of the law."""
 
@@ -122,7 +137,7 @@ class ReadsMaskedSlots:
         return law * (1 - leak) + jnp.zeros_like(p).at[tokens[jnp.argmin(mask)]].set(leak)
 
 
-@planted("mask is misread")
+@planted(rule_checks.is_that_of_the_live_slots, "mask is misread")
 class CountsMaskedSlots:
     """K-SEQ with rho for all slots where only some are live: lossless, but another rule."""
 
@@ -134,7 +149,7 @@ class CountsMaskedSlots:
         )
 
 
-@planted("not lossless", "without_replacement")
+@planted(rule_checks.is_lossless, "not lossless", "without_replacement")
 class WithReplacementRule:
     """The with-replacement rule on drafts drawn without replacement."""
 
@@ -142,7 +157,7 @@ class WithReplacementRule:
         return RecursiveRejection().law(tokens, p, q, mask)
 
 
-@planted("not lossless")
+@planted(rule_checks.is_lossless, "not lossless")
 class ResamplesFromP:
     """Draws from p after a rejection."""
 
@@ -150,7 +165,7 @@ class ResamplesFromP:
         return recursive(tokens, p, q, mask, end=lambda p, q: p, left=lambda p, q: p)
 
 
-@planted("not lossless")
+@planted(rule_checks.is_lossless, "not lossless")
 class RhoBelowItsRoot:
     """K-SEQ at rho = 1, below rho*: the residual is clipped."""
 
@@ -164,7 +179,7 @@ class RhoBelowItsRoot:
         return add_at(reached[-1] * rest, tokens, reached[:-1] * accept)
 
 
-@planted("not lossless")
+@planted(rule_checks.is_lossless, "not lossless")
 class SwapsPAndQ:
     """p and q exchanged, except where nothing is drafted."""
 
@@ -172,7 +187,7 @@ class SwapsPAndQ:
         return jnp.where(jnp.any(mask), RecursiveRejection().law(tokens, q, p, mask), p)
 
 
-@planted("not lossless")
+@planted(rule_checks.is_lossless, "not lossless")
 class ResidualOfAnotherDraftLaw:
     """The residual is computed from a sharpened q, which is not the one that drafted."""
 
@@ -188,7 +203,7 @@ class ResidualOfAnotherDraftLaw:
         )
 
 
-@planted("does not sum to 1")
+@planted(rule_checks.is_law, "does not sum to 1")
 class LosesMass:
     """Every law sums to 0.999."""
 
@@ -196,7 +211,7 @@ class LosesMass:
         return 0.999 * p
 
 
-@planted("negative")
+@planted(rule_checks.is_law, "negative")
 class GoesNegative:
     """Subtracts more than there is from one token and gives it to another; on average it emits
     p.
@@ -206,7 +221,7 @@ class GoesNegative:
         return p.at[0].add(-1e-3).at[1].add(1e-3)
 
 
-@planted("claims the optimum", optimal_for=2)
+@planted(rule_checks.attains_the_optimum, "claims the optimum", optimal_for=2)
 class ClaimsTheOptimum:
     """Recursive rejection is not optimal for two drafts."""
 
@@ -214,7 +229,7 @@ class ClaimsTheOptimum:
         return RecursiveRejection().law(tokens, p, q, mask)
 
 
-@planted("accepted says")
+@planted(rule_checks.meets_its_expectation, "accepted says")
 class MisstatesWhatItSolves(Solves):
     """Recursive rejection whose solve says that half is accepted."""
 
@@ -228,7 +243,7 @@ class MisstatesWhatItSolves(Solves):
         return jnp.sum(solved) / 2
 
 
-@planted("expected_acceptance says")
+@planted(rule_checks.meets_its_expectation, "expected_acceptance says")
 class PromisesTooMuch:
     """States K-SEQ's acceptance for recursive rejection."""
 
@@ -239,7 +254,7 @@ class PromisesTooMuch:
         return KSeq().expected_acceptance(p, q, n)
 
 
-@planted("does not sum to 1|negative|not lossless")
+@planted(rule_checks.is_law, "does not sum to 1|negative|not lossless")
 class MiscountsDuplicates:
     """Writes the mass of equal drafts over each other in place of adding it up."""
 
@@ -253,7 +268,7 @@ class MiscountsDuplicates:
         return jnp.where(jnp.any(mask), spread + reached * r, law)
 
 
-@planted("not lossless")
+@planted(rule_checks.is_lossless, "not lossless")
 class ForgetsTheSelection:
     """Picks the draft of largest p/q and verifies it against q, not against the law of the picked
     draft.
@@ -267,7 +282,7 @@ class ForgetsTheSelection:
         )
 
 
-@planted("not lossless", "top_n")
+@planted(rule_checks.is_lossless, "not lossless", "top_n")
 class NeverRenormalises:
     """Offers fixed drafts with probability p(x_i) each, as if none had been rejected before."""
 
@@ -278,7 +293,7 @@ class NeverRenormalises:
         return add_at(reached[-1] * rest, tokens, reached[:-1] * accept)
 
 
-@planted("not lossless", "independent")
+@planted(rule_checks.is_lossless, "not lossless", "independent")
 class OneDrafterForAll:
     """Verifies the drafts of all drafters against the law of the first live one."""
 
@@ -288,7 +303,7 @@ class OneDrafterForAll:
         )
 
 
-@planted("not lossless", "hub", n_range=(2, 2))
+@planted(rule_checks.is_lossless, "not lossless", "hub", n_range=(2, 2))
 class OffersTheHubTwice:
     """SpecHub that accepts the hub with its whole mass after either draft order."""
 
@@ -322,36 +337,38 @@ def certifies(change):
     return enter
 
 
-@planted("certificate's alpha is not the enumerated acceptance")
+@planted(rule_checks.meets_its_certificate, "certificate's alpha is not the enumerated acceptance")
 @certifies(lambda made, p, q: made._replace(alpha=made.alpha + 1e-5, gap=made.gap - 1e-5))
 class OverstatesItsAcceptance:
     """Certifies more than it accepts."""
 
 
-@planted("certificate's alpha_star is below the optimum")
+@planted(rule_checks.meets_its_certificate, "certificate's alpha_star is below the optimum")
 @certifies(lambda made, p, q: made._replace(alpha_star=made.alpha, gap=made.gap * 0))
 class CertifiesItselfOptimal:
     """Takes what it accepts for the optimum."""
 
 
-@planted("mask is misread", searches=True)
+@planted(rule_checks.is_that_of_the_live_slots, "mask is misread", searches=True)
 class SearchesAndMisreadsTheMask(CountsMaskedSlots):
     """Its mask is weighed by the chance of the drafts."""
 
 
-@planted("certificate's gap is not alpha_star - alpha")
+@planted(rule_checks.meets_its_certificate, "certificate's gap is not alpha_star - alpha")
 @certifies(lambda made, p, q: made._replace(gap=made.gap / 2))
 class HalvesItsGap:
     """Understates how far it is from the optimum."""
 
 
-@planted("in float32 its certificate's tv_bound is below the bias")
+@planted(
+    rule_checks.meets_its_certificate, "in float32 its certificate's tv_bound is below the bias"
+)
 @certifies(lambda made, p, q: made._replace(tv_bound=made.gap * 0))
 class SaysThatItDoesNotRound:
     """Takes the rounding of its law for none."""
 
 
-@planted("float32")
+@planted(rule_checks.is_law, "float32")
 class OverflowsInSinglePrecision:
     """Divides by a guard that is subnormal in float32."""
 
@@ -361,7 +378,7 @@ class OverflowsInSinglePrecision:
         return law * scale / scale
 
 
-@planted("float32")
+@planted(rule_checks.holds_in_single_precision, "float32")
 class CancelsInSinglePrecision:
     """Works with p + 1000: in float32 four digits of p are left."""
 
@@ -371,7 +388,7 @@ class CancelsInSinglePrecision:
         return RecursiveRejection().law(tokens, normalise(shifted, p), q, mask)
 
 
-@planted("raises")
+@planted(None, "raises")
 class TakesTwoDrafts:
     """Claims every n and fails for three."""
 
@@ -381,7 +398,7 @@ class TakesTwoDrafts:
         return p
 
 
-@planted("returns shape")
+@planted(None, "returns shape")
 class ReturnsAScalar:
     """A law of the wrong shape."""
 
@@ -389,7 +406,7 @@ class ReturnsAScalar:
         return jnp.sum(p)
 
 
-@planted("in float32 expected_acceptance says")
+@planted(rule_checks.meets_its_expectation, "in float32 expected_acceptance says")
 class HalvesItsExpectationInSingle:
     """States half of what it accepts where a table would read it: in single precision."""
 
@@ -402,7 +419,7 @@ class HalvesItsExpectationInSingle:
         )
 
 
-@planted("in float32 the acceptance differs from float64's")
+@planted(rule_checks.holds_in_single_precision, "in float32 the acceptance differs from float64's")
 class TimidInSingle:
     """In single precision it ignores the drafts: lossless, and another rule, near ties and far from
     them.
@@ -413,6 +430,7 @@ class TimidInSingle:
 
 
 @planted(
+    rule_checks.takes_drafts_one_by_one,
     "not sequential: with 1 drafts known one more moves the emitted law",
     "without_replacement",
     sequential=True,
@@ -425,7 +443,7 @@ class LooksAtTheirNumber:
         return jnp.where(jnp.sum(mask) == 2, p, law)
 
 
-@planted("not lossless under iid: .* on drawn_")
+@planted(rule_checks.is_lossless, "not lossless under iid: .* on drawn_")
 class WrongBetweenThePairs:
     """Verifies against q squared where max q lies between the peaks of the battery."""
 

@@ -1,29 +1,48 @@
-"""Planted errors: verifiers that are not what they claim, each with the tree and the words of the
-reason for which it is rejected.
+"""Planted errors: verifiers that are not what they claim, each with the tree and the check that
+must reject it and the words of its reason.
 """
 
 import dataclasses
+from collections.abc import Callable
+from typing import NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 
+from experiments.audits import verifier_checks
 from specjax.numerics import divide
 from specjax.rules import Claims, get
-from specjax.trees import ROOT
+from specjax.trees import NO_NODE, ROOT, Verdict
 from specjax.verifiers import Block, TopDown, Traversal, _leaf_first, register
 
-PLANTED: dict[type, tuple[str, str]] = {}
 
-
-def planted(reason: str, tree: str = "chain:2", scheme: str = "iid", **claims: object):
-    """Register a wrong verifier, the tree on which it is judged and the reason for which the audit
-    must reject it.
+class Planted(NamedTuple):
+    """The tree on which a verifier is audited; the check that must reject it, None if there are no
+    laws to check; and words of the reason.
     """
+
+    tree: str
+    check: Callable | None
+    reason: str
+
+
+PLANTED: dict[type, Planted] = {}
+
+
+def planted(
+    check: Callable | None,
+    reason: str,
+    tree: str = "chain:2",
+    scheme: str = "iid",
+    **claims: object,
+):
+    """Register a wrong verifier, and where and why the audit must reject it."""
 
     def enter(cls: type) -> type:
         cls.claims = Claims(lossless=True, drafting=frozenset({scheme}), **claims)
         cls.verify = None  # what is drawn is not judged
         cls = register(cls)
-        PLANTED[cls] = tree, reason
+        PLANTED[cls] = Planted(tree, check, reason)
         return cls
 
     return enter
@@ -33,7 +52,7 @@ def active(draft):
     return jnp.asarray(draft.topology.active)
 
 
-@planted("not lossless under iid on chain:2")
+@planted(verifier_checks.is_lossless, "not lossless under iid on chain:2")
 class UncappedAtTheEnd:
     """Accepts the last position with min(1, P / Q), the weights on the way not capped."""
 
@@ -45,7 +64,7 @@ class UncappedAtTheEnd:
         return _leaf_first.law(ends._replace(accept=ends.accept.at[-1].set(last)), draft, p)
 
 
-@planted("not lossless|reads what was never drawn")
+@planted(verifier_checks.is_lossless, "not lossless|reads what was never drawn")
 class PrefixOffByOne:
     """Accepts each prefix with the chance of the one before."""
 
@@ -55,7 +74,7 @@ class PrefixOffByOne:
         return _leaf_first.law(ends._replace(accept=shifted), draft, p)
 
 
-@planted("not lossless", "full:2,2")
+@planted(verifier_checks.is_lossless, "not lossless", "full:2,2")
 class BonusFromTheParent:
     """Draws the next token from the laws of the node above."""
 
@@ -67,7 +86,11 @@ class BonusFromTheParent:
         )
 
 
-@planted("reads what was never drawn|ends with probability", "full:2,2")
+@planted(
+    verifier_checks.ignores_what_was_not_drawn,
+    "reads what was never drawn|ends with probability",
+    "full:2,2",
+)
 class IgnoresTheMask:
     """Takes every child for drawn."""
 
@@ -81,7 +104,7 @@ class IgnoresTheMask:
         )
 
 
-@planted("reads what was never drawn")
+@planted(verifier_checks.ignores_what_was_not_drawn, "reads what was never drawn")
 class ReadsTheDraftLawOfALeaf:
     """Takes a residual where nothing was drawn below."""
 
@@ -90,7 +113,7 @@ class ReadsTheDraftLawOfALeaf:
         return _leaf_first.law(ends._replace(scale=jnp.maximum(ends.scale, 1e-3)), draft, p)
 
 
-@planted("ends with probability .* never drawn")
+@planted(verifier_checks.ignores_what_was_not_drawn, "ends with probability .* never drawn")
 class EndsWhereNothingIs:
     """Leaves a millionth at the last node, drawn or not."""
 
@@ -99,7 +122,7 @@ class EndsWhereNothingIs:
         return (law * (1 - 1e-6)).at[-1].add(1e-6 * p[ROOT])
 
 
-@planted("no law: it does not sum to 1")
+@planted(verifier_checks.is_law, "no law: it does not sum to 1")
 class LosesMass:
     """Drops a thousandth."""
 
@@ -107,7 +130,7 @@ class LosesMass:
         return 0.999 * Block().law(draft, p)
 
 
-@planted("no law: it holds a number that is not finite")
+@planted(verifier_checks.is_law, "no law: it holds a number that is not finite")
 class DividesByZero:
     """0 / 0 where target and draft are equal."""
 
@@ -116,7 +139,12 @@ class DividesByZero:
         return Block().law(draft, p).at[ROOT].set(rest[ROOT] / jnp.sum(rest[ROOT]))
 
 
-@planted("not lossless under without_replacement", "full:2,2", "without_replacement")
+@planted(
+    verifier_checks.is_lossless,
+    "not lossless under without_replacement",
+    "full:2,2",
+    "without_replacement",
+)
 class ForgetsWhatWasDrawn:
     """Takes drafts without replacement for independent ones."""
 
@@ -124,7 +152,15 @@ class ForgetsWhatWasDrawn:
         return Traversal().law(dataclasses.replace(draft, scheme="iid"), p)
 
 
-@planted("in float32 not lossless")
+@planted(verifier_checks.is_law_in_single_precision, "no law: in float32 it does not sum to 1")
+class LosesMassInSingle:
+    """Drops a thousandth in single precision."""
+
+    def law(self, draft, p):
+        return Block().law(draft, p) * (0.999 if p.dtype == jnp.float32 else 1)
+
+
+@planted(verifier_checks.holds_in_single_precision, "in float32 not lossless")
 class LosslessInDoubleOnly:
     """In single precision a thousandth of the next token is lost to token 0."""
 
@@ -134,7 +170,7 @@ class LosslessInDoubleOnly:
         return law * (1 - share) + share * jnp.zeros_like(law).at[:, 0].set(jnp.sum(law, 1))
 
 
-@planted("in float32 E\\[ell\\] differs")
+@planted(verifier_checks.holds_in_single_precision, "in float32 E\\[ell\\] differs")
 class TimidInSingle:
     """In single precision nothing is accepted: lossless, but another verifier."""
 
@@ -146,7 +182,7 @@ class TimidInSingle:
         )
 
 
-@planted("raises KeyError")
+@planted(None, "raises KeyError")
 class Raises:
     """Has no program."""
 
@@ -154,7 +190,7 @@ class Raises:
         return {}["law"]
 
 
-@planted("returns shape \\(3,\\), expected \\(3, 3\\)")
+@planted(None, "returns shape \\(3,\\), expected \\(3, 3\\)")
 class ForgetsTheNodes:
     """The law of a token, not of a node and a token."""
 
@@ -162,9 +198,98 @@ class ForgetsTheNodes:
         return p[ROOT]
 
 
-@planted("not sequential: whether node", "full:2,2", sequential=True)
+@planted(verifier_checks.is_sequential, "not sequential: whether node", "full:2,2", sequential=True)
 class LooksAtTheNumberOfDrafts:
     """Says that it takes drafts one by one; K-SEQ asks how many there are."""
 
     def law(self, draft, p):
         return TopDown(get("kseq")()).law(draft, p)
+
+
+def misdrawn(cls: type) -> type:
+    """Register a verifier with the law of block verification, and its walk and verify where it has
+    none of its own.
+    """
+    parts = {
+        name: getattr(Block, name)
+        for name in ("ends", "law", "walk", "verify")
+        if name not in vars(cls)
+    }
+    for name, part in parts.items():
+        setattr(cls, name, part)
+    cls.claims = Claims(lossless=True, drafting=frozenset({"iid"}))
+    return register(cls)
+
+
+@misdrawn
+class OneByOne:
+    """The law of block verification; accepts token by token, which is lossless too, and another
+    verifier.
+    """
+
+    def verify(self, key, draft, p):
+        return TopDown(get("single")()).verify(key, draft, p)
+
+
+@misdrawn
+class OneUniform:
+    """Walks on one uniform for all."""
+
+    def walk(self, uniforms, draft, p):
+        return Block().walk(jnp.full_like(uniforms, uniforms[0]), draft, p)
+
+    def verify(self, key, draft, p):
+        return Block().verify(key, draft, p)
+
+
+@misdrawn
+class ForgetsThePath:
+    """Says that it went where it did not."""
+
+    def walk(self, uniforms, draft, p):
+        walk = Block().walk(uniforms, draft, p)
+        return walk._replace(verdict=walk.verdict._replace(tokens=walk.verdict.tokens[::-1]))
+
+
+@misdrawn
+class TakesWhatWasNeverDrawn:
+    """Walks as if the whole path were there."""
+
+    def walk(self, uniforms, draft, p):
+        whole = dataclasses.replace(draft.topology, active=np.ones(p.shape[0], bool))
+        return Block().walk(uniforms, dataclasses.replace(draft, topology=whole), p)
+
+
+@misdrawn
+class WalkRaises:
+    """Has no walk."""
+
+    def walk(self, uniforms, draft, p):
+        return {}["walk"]
+
+
+@misdrawn
+class WrongOnceInAHundred:
+    """One walk in a hundred stops at the root with token 0."""
+
+    def walk(self, uniforms, draft, p):
+        walk = Block().walk(uniforms, draft, p)
+        verdict, bad = walk.verdict, uniforms.reshape(-1)[0] * 100 % 1 < 0.01
+        path = jnp.full_like(verdict.path, NO_NODE).at[0].set(ROOT)
+        verdict = Verdict(
+            jnp.where(bad, 0, verdict.tokens),
+            jnp.where(bad, 1, verdict.length),
+            jnp.where(bad, path, verdict.path),
+        )
+        return walk._replace(verdict=verdict)
+
+
+MISDRAWN = {
+    WrongOnceInAHundred: "walk does not draw its law: total variation",
+    OneByOne: "verify does not draw its law: total variation .* on .*, .* may be chance",
+    OneUniform: "walk does not draw its law",
+    ForgetsThePath: "walk returns no walk: .* holds something beyond its length",
+    TakesWhatWasNeverDrawn: "walk returns no walk: it visits a node .* on random laws 0, "
+    "nothing drafted",
+    WalkRaises: "walk raises KeyError: 'walk'",
+}
