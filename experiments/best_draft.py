@@ -31,7 +31,7 @@ from rich.console import Console
 from experiments.cli import seeds
 from experiments.cli.console import track
 from experiments.cli.provenance import provenance
-from experiments.cli.rows import Rows
+from experiments.cli.rows import Rows, numeric
 from experiments.cli.tables import Table, interval, number
 from experiments.inputs import prompt_files
 from experiments.stats import means
@@ -358,7 +358,7 @@ def show(content: Rows[Row], console: Console) -> None:
     console.print(free)
 
 
-def plot(content: dict) -> "Figure":
+def plot(content: Rows[Row]) -> "Figure":
     """1 - alpha* against each setting with its interval, a colour for each n; iid drafts solid,
     without replacement dashed.
     """
@@ -386,8 +386,13 @@ def plot(content: dict) -> "Figure":
     return figure
 
 
-def _plot_line(panel: "Axes", line: list[dict], colour: str, look: str) -> None:
-    x = [row["value"] for row in line]
+def _plot_line(
+    panel: "Axes",
+    line: list[Row],
+    colour: str,
+    look: str,
+) -> None:
+    x = [numeric(row, "value") for row in line]
     values = np.array([[row[name] for row in line] for name in ("alpha_star", "low", "high")])
     missed, above, below = np.maximum(1 - values, SHOWN)
     panel.plot(x, missed, color=colour, linestyle=look, marker="o")

@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from experiments.audits import file_audit
 from experiments.cli.provenance import provenance
-from experiments.cli.rows import Rows, figure
+from experiments.cli.rows import Rows, numeric
 from experiments.cli.tables import MEANING, Table, with_error
 from experiments.decoding import comparison
 from experiments.decoding.comparison import DELTA, Asked
@@ -118,7 +118,7 @@ def show(content: Content, console: Console) -> None:
         table.add("  alpha*", "", f"[bold]{_optimum(cell)}[/]")
         for row in cell:
             figures = (
-                with_error(figure(row, name), figure(row, f"{name}_se"))
+                with_error(numeric(row, name), numeric(row, f"{name}_se"))
                 for name in (*FIGURES.values(), "gap", "block_efficiency")
             )
             table.add(f"  {row['rule']}", *figures, _consistent(row))
@@ -186,7 +186,7 @@ def _legend(rows: list[Row]) -> str:
     )
 
 
-def plot(content: dict) -> "Figure":
+def plot(content: Content) -> "Figure":
     """A line for each rule, grouped by scheme, a dot for each tree from light to dark; left its
     acceptance with the optimum as a tick, right its tokens per target call.
     """
@@ -201,8 +201,10 @@ def plot(content: dict) -> "Figure":
             shade = (trees.index(row["tree"]) + 1) / len(trees)
             colour = style.colour(row["rule"])
             for panel, name in ((left, "acceptance_law_mass"), (right, "block_efficiency")):
-                if row[name] is not None:
-                    style.dot(panel, place, row[name], 2 * row[f"{name}_se"], colour, shade)
+                value = numeric(row, name)
+                if not math.isnan(value):
+                    spread = 2 * numeric(row, f"{name}_se")
+                    style.dot(panel, place, value, spread, colour, shade)
             if row["alpha_star"] is not None:
                 style.tick(left, place, row["alpha_star"], shade)
     shown = ", ".join(tree.removeprefix("star:") for tree in trees)
@@ -214,14 +216,14 @@ def plot(content: dict) -> "Figure":
     return figure
 
 
-def _lines(rows: list[dict], trees: list[str]) -> list[tuple[str, list[dict]]]:
+def _lines(rows: list[Row], trees: list[str]) -> list[tuple[str, list[Row]]]:
     """The rows of each rule under each scheme, by its label; a scheme's name alone heads its rules,
     of which the one that emits most on the last tree is first.
     """
-    lines: list[tuple[str, list[dict]]] = []
+    lines: list[tuple[str, list[Row]]] = []
     for scheme in dict.fromkeys(row["scheme"] for row in rows):
         mine = [row for row in rows if row["scheme"] == scheme]
-        mine.sort(key=lambda row: (-trees.index(row["tree"]), -row["block_efficiency"]))
+        mine.sort(key=lambda row: (-trees.index(row["tree"]), -numeric(row, "block_efficiency")))
         lines.append((scheme, []))
         for rule in dict.fromkeys(row["rule"] for row in mine):
             lines.append((f"  {rule}", [row for row in mine if row["rule"] == rule]))

@@ -37,7 +37,7 @@ class Config:
     where: tuple[str, ...] = ()
 
 
-def run(config: Config) -> dict:
+def run(config: Config) -> stored_rows.Row:
     """{"kind", "points", "varies"}, or the stored content where it is drawn by its own experiment.
 
     Raises:
@@ -79,7 +79,7 @@ def _varying(rows: list[stored_rows.Row]) -> str:
     )
 
 
-def show(content: dict, console: Console) -> None:
+def show(content: stored_rows.Row, console: Console) -> None:
     """The numbers that are drawn, and the columns that vary."""
     if "kind" not in content:
         _owner(content).show(content, console)
@@ -110,7 +110,7 @@ def _stated(value: object) -> str:
     return number(value) if isinstance(value, float) else str(value)
 
 
-def plot(content: dict) -> "Figure":
+def plot(content: stored_rows.Row) -> "Figure":
     """The figure."""
     if "kind" in content:
         return kinds.get(content["kind"]).draw(content["points"])
@@ -119,7 +119,7 @@ def plot(content: dict) -> "Figure":
     return owner.plot(content)
 
 
-def _owner(content: dict) -> Experiment:
+def _owner(content: stored_rows.Row) -> Experiment:
     owner = origins.origin(content)
     assert owner is not None
     return owner

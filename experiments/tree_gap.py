@@ -22,7 +22,7 @@ from rich.console import Console
 import theory
 from experiments.cli.console import track
 from experiments.cli.provenance import provenance
-from experiments.cli.rows import Rows, figure
+from experiments.cli.rows import Rows, numeric
 from experiments.cli.tables import MEANING, Table, with_error
 from experiments.enumeration import worlds
 from experiments.enumeration.padded_trees import PaddedVerifier, Report, Size, padded_verifiers
@@ -241,8 +241,8 @@ def pooled(rows: list[Row], name: str) -> tuple[float, float]:
     """Mean and standard error of a column over rows of equal size, each with problems of its
     own.
     """
-    values = [figure(row, name) for row in rows]
-    errors = [figure(row, f"{name}_se") for row in rows]
+    values = [numeric(row, name) for row in rows]
+    errors = [numeric(row, f"{name}_se") for row in rows]
     return float(np.mean(values)), math.sqrt(sum(error**2 for error in errors)) / len(rows)
 
 
@@ -299,7 +299,12 @@ def _rule(verifier: str) -> str:
     return verifier.removeprefix("top_down:")
 
 
-def _table(rows: list[Row], column: str, name: str, prefix: str = "") -> Table:
+def _table(
+    rows: list[Row],
+    column: str,
+    name: str,
+    prefix: str = "",
+) -> Table:
     """A measured column by tree and by another column; the prefix of a tree goes without saying."""
     heads = distinct(rows, column)
     table = Table(("tree", *(SHORT.get(_rule(head), _rule(head)) for head in heads)))

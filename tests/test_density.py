@@ -57,7 +57,8 @@ def fault(statement: ast.stmt) -> str:
     if sum(isinstance(node, COMPREHENSIONS) for node in within(statement)) > 1:
         return "more than one comprehension"
     if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.GeneratorExp):
-        return "a tuple unpacked from a generator"
+        if isinstance(statement.targets[0], ast.Tuple):
+            return "a tuple unpacked from a generator"
     if isinstance(statement, ast.FunctionDef):
         arguments = statement.args
         names = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]

@@ -84,8 +84,10 @@ def audit(
     Args:
       make: the class of the rule; its fields have defaults, or it is per pair and takes
         `theory.lp.plan`.
+      n: drafts at the node.
       pairs: laws of one vocabulary; the battery if None.
-      seed, vocabulary: of the battery.
+      seed: of the battery's random pairs.
+      vocabulary: of the battery.
 
     Raises:
       ValueError: the rule cannot be audited: it claims an unknown scheme, does not take n, or V^n

@@ -177,6 +177,9 @@ def audit_verifier(
     """The verdict on a verifier on one tree under one scheme.
 
     Args:
+      one: the verifier, with its claims.
+      scheme: how the tree is drafted.
+      tree: its shape, as a user names it.
       pair: the laws after every context; if None, those of many worlds.
 
     Raises:

@@ -15,7 +15,7 @@ class Rows(TypedDict, Generic[Row]):
     provenance: Record
 
 
-def figure(row: Mapping[str, object], name: str) -> float:
+def numeric(row: Mapping[str, object], name: str) -> float:
     """A column that holds numbers; nan if this row has none."""
     value = row[name]
     assert value is None or isinstance(value, int | float), name

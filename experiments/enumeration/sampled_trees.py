@@ -52,7 +52,9 @@ def drawn(scheme: TreeDrafting, target: Array, draft: Array) -> theory.Drawn:
     left to chance.
 
     Args:
-      target, draft: [S, V], the laws after each context.
+      scheme: how the tree is drafted.
+      target: [S, V], the target laws after each context.
+      draft: [S, V], the draft laws after each context.
 
     Raises:
       NoTreeError: the scheme fails, or what it grows is not what it says.

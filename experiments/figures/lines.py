@@ -22,7 +22,12 @@ MARKS = "os^Dv<>p*h"
 WIDTH, LETTERS = 4.4, 50  # of a panel: inches, and letters of its title in one line
 
 
-def points(rows: list[Row], name: str, axis: str, at: Callable[[Row], int]) -> list[Row]:
+def points(
+    rows: list[Row],
+    name: str,
+    axis: str,
+    at: Callable[[Row], int],
+) -> list[Row]:
     """The mean of a column for each rule and kind of tree at each place of the axis; cells that do
     not have it are left out.
 
@@ -58,7 +63,13 @@ def optima(rows: list[Row]) -> list[Row]:
     return [row | {"rule": OPTIMUM} for row in distinct.values()]
 
 
-def draw(points: list[Row], axis: str, title: str, label: str, name: str) -> "Figure":
+def draw(
+    points: list[Row],
+    axis: str,
+    title: str,
+    label: str,
+    name: str,
+) -> "Figure":
     """The points along an axis, with two standard errors: a colour for each rule, a mark for each
     kind of tree.
     """

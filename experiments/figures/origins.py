@@ -7,11 +7,12 @@ from pathlib import Path
 
 from experiments.cli import experiment
 from experiments.cli.experiment import Experiment
+from experiments.figures.stored_rows import Row
 
 RESULTS = Path(__file__).parents[1] / "results"
 
 
-def origin(content: dict) -> Experiment | None:
+def origin(content: Row) -> Experiment | None:
     """The command that wrote rows, by the name in their provenance; None if they have none.
 
     Raises:
@@ -21,7 +22,7 @@ def origin(content: dict) -> Experiment | None:
     return experiment.load(name) if name else None
 
 
-def command(content: dict) -> str:
+def command(content: Row) -> str:
     """The command that measures stored rows again.
 
     Raises:

@@ -5,11 +5,12 @@ import json
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from experiments.sweeps.grids import Cell
 
-Row = dict  # of a merged sweep, or of an experiment's JSON
+# of a merged sweep, or of an experiment's JSON: only the file knows the columns and their types
+Row = dict[str, Any]
 
 LAW_MASS = "acceptance_law_mass"  # what `compare` stores is what a sweep of a pair calls acceptance
 NEEDED = {"rule", "scheme", "n", "acceptance", "acceptance_se"}
@@ -26,7 +27,7 @@ class Setting(NamedTuple):
         return f"{self.source}, temperature {self.temperature:g}, top-p {self.top_p:g}"
 
 
-def read(path: Path) -> dict:
+def read(path: Path) -> Row:
     """What a file holds: {"rows": [...], ...}, from Parquet as `specjax merge` writes it or from
     JSON as any experiment does.
 
@@ -147,9 +148,9 @@ def setting(row: Row) -> Setting:
     return Setting(row.get("pair") or family, row.get("temperature", 1.0), row.get("top_p", 1.0))
 
 
-def groups(rows: list[Row], *columns: str) -> dict[tuple, list[Row]]:
+def groups(rows: list[Row], *columns: str) -> dict[tuple[Any, ...], list[Row]]:
     """The rows by their setting and some columns, in the order in which they first come."""
-    found: dict[tuple, list[Row]] = {}
+    found: dict[tuple[Any, ...], list[Row]] = {}
     for row in rows:
         found.setdefault((setting(row), *(row[column] for column in columns)), []).append(row)
     return found

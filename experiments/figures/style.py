@@ -44,7 +44,10 @@ def panels(count: int, title: str) -> tuple[Figure, list[Axes]]:
 
 
 def board(
-    rows: int, columns: int, title: str, width: float = 3.2
+    rows: int,
+    columns: int,
+    title: str,
+    width: float = 3.2,
 ) -> tuple[Figure, list[list[Axes]]]:
     """A figure with rows of panels, each so many inches wide."""
     with rc_context(STYLE):  # type: ignore[arg-type]
@@ -73,14 +76,26 @@ def lanes(labels: list[str], title: str) -> tuple[Figure, tuple[Axes, Axes]]:
     return figure, (left, right)
 
 
-def dot(panel: Axes, place: int, value: float, spread: float, colour: str, shade: float) -> None:
+def dot(
+    panel: Axes,
+    place: int,
+    value: float,
+    spread: float,
+    colour: str,
+    shade: float,
+) -> None:
     """A value with its interval on a lane; `shade` runs from 0, invisible, to 1."""
     panel.errorbar(
         value, place, xerr=spread, color=colour, alpha=0.25 + 0.75 * shade, marker="o", capsize=2
     )
 
 
-def tick(panel: Axes, place: int, value: float, shade: float) -> None:
+def tick(
+    panel: Axes,
+    place: int,
+    value: float,
+    shade: float,
+) -> None:
     """A black mark across a lane."""
     panel.plot(value, place, "k|", alpha=0.25 + 0.75 * shade, markersize=11, markeredgewidth=1.3)
 
@@ -101,6 +116,12 @@ def legend(figure: Figure, columns: int) -> None:
     )
 
 
-def entry(panel: Axes, label: str, colour: str = "0.4", mark: str = "", line: str = "") -> None:
+def entry(
+    panel: Axes,
+    label: str,
+    colour: str = "0.4",
+    mark: str = "",
+    line: str = "",
+) -> None:
     """What a look means, for the legend alone: nothing is drawn."""
     panel.plot([], [], label=label, color=colour, marker=mark, linestyle=line)

@@ -6,11 +6,27 @@ caption.
 """
 
 from types import ModuleType
+from typing import TYPE_CHECKING, Protocol, cast
 
 from experiments.figures.stored_rows import Row
 from specjax._registry import discover, find
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 MOST = 6  # settings that one figure can show
+
+
+class Kind(Protocol):
+    """A kind of figure: a module of this folder."""
+
+    def points(self, rows: list[Row]) -> list[Row]:
+        """What is drawn, one row for each mark; none if the rows cannot show it."""
+        ...
+
+    def draw(self, points: list[Row]) -> "Figure":
+        """The figure."""
+        ...
 
 
 def kinds() -> dict[str, ModuleType]:
@@ -18,13 +34,13 @@ def kinds() -> dict[str, ModuleType]:
     return {**discover(__name__)}
 
 
-def get(name: str) -> ModuleType:
+def get(name: str) -> Kind:
     """The kind of figure called `name`.
 
     Raises:
       ValueError: there is none.
     """
-    return find(kinds(), "kind of figure", name)
+    return cast(Kind, find(kinds(), "kind of figure", name))
 
 
 def pages(points: list[Row]) -> list[list[Row]]:

@@ -89,7 +89,11 @@ def _interval(samples: tuple[Values, ...]) -> tuple[float, float]:
 
 
 def _statistic(
-    a: Values, a_weights: Values, b: Values, b_weights: Values, axis: int = -1
+    a: Values,
+    a_weights: Values,
+    b: Values,
+    b_weights: Values,
+    axis: int = -1,
 ) -> Values:
     return _mean(a, a_weights, axis) - _mean(b, b_weights, axis)
 

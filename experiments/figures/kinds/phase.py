@@ -37,7 +37,8 @@ def points(rows: list[Row]) -> list[Row]:
 def _share(rows: list[Row]) -> float | None:
     if any(row.get("alpha_star") is None for row in rows):
         return None
-    return sum(row["acceptance"] for row in rows) / sum(row["alpha_star"] for row in rows)
+    reached = sum(row["acceptance"] for row in rows)
+    return float(reached / sum(row["alpha_star"] for row in rows))
 
 
 def draw(points: list[Row]) -> "Figure":
