@@ -56,8 +56,9 @@ def faults(text: str) -> list[tuple[int, str]]:
 def fault(statement: ast.stmt) -> str:
     if sum(isinstance(node, COMPREHENSIONS) for node in within(statement)) > 1:
         return "more than one comprehension"
-    if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.GeneratorExp):
-        if isinstance(statement.targets[0], ast.Tuple):
+    if isinstance(statement, ast.Assign):
+        unpacked = isinstance(statement.targets[0], ast.Tuple)
+        if unpacked and isinstance(statement.value, ast.GeneratorExp):
             return "a tuple unpacked from a generator"
     if isinstance(statement, ast.FunctionDef):
         arguments = statement.args

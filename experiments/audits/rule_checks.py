@@ -53,9 +53,8 @@ def ignores_masked_slots(audited: RuleUnderAudit) -> Reason:
     vocabulary = audited.cases.vocabulary
     for row, mask in enumerate(audited.masks):
         grid = audited.wide[:, row].reshape(-1, *(vocabulary,) * n, vocabulary)
-        spread = max(
-            (np.ptp(grid, axis=1 + slot).max() for slot in np.flatnonzero(~mask)), default=0
-        )
+        masked = np.flatnonzero(~mask).tolist()
+        spread = max((np.ptp(grid, axis=1 + slot).max() for slot in masked), default=0)
         if spread > EXACT:
             return (
                 f"reads a masked slot: with mask {_bits(mask)} its content moves the law by "

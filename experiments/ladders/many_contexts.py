@@ -244,8 +244,8 @@ def _read(
 
 def _are_laws(rows: Float[Array | np.ndarray, "R V"]) -> Bool[Array, " R"]:
     """Which rows hold probabilities: none is below 0, and they sum to 1."""
-    laws: Array = (rows >= 0).all(-1) & (abs(rows.sum(-1) - 1) <= SUM)
-    return laws
+    sums = jnp.sum(jnp.asarray(rows), -1)
+    return jnp.all(jnp.asarray(rows) >= 0, -1) & (jnp.abs(sums - 1) <= SUM)
 
 
 def _faults(logits: Float[Array, "R V"]) -> Int[Array, " R"]:
