@@ -101,11 +101,8 @@ def run(config: Config) -> list[Row]:
     ]
     # most of the time goes into compiling, on one core each
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return [
-            row
-            for job in track([pool.submit(job) for job in jobs], "audit")
-            for row in job.result()
-        ]
+        begun = [pool.submit(job) for job in jobs]
+        return [row for done in track(begun, "audit") for row in done.result()]
 
 
 def _everything() -> Chosen:
@@ -155,9 +152,8 @@ def _rule_jobs(
             )
         jobs += [functools.partial(audit, make, n, pair and (pair,), seed) for n in taken]
         if config.n is None and pair is None:
-            jobs += [functools.partial(audit, make, BEYOND, None, seed, FEWER)] * rule_audit.takes(
-                make, BEYOND
-            )
+            if rule_audit.takes(make, BEYOND):
+                jobs.append(functools.partial(audit, make, BEYOND, None, seed, FEWER))
             jobs += [
                 functools.partial(audit_large, make, scheme, size, seed)
                 for scheme, size in large_audit.sizes(make.claims)

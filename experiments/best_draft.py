@@ -143,8 +143,7 @@ def run(config: Config) -> Rows[Row]:
         raise ValueError(f"expected n, top_k and contexts >= 1, got {config}")
     if min(config.budget, default=0) < 0:
         raise ValueError(f"budget: expected numbers >= 0, got {config.budget}")
-    variants: list[tuple[str, float, Sampling]] = []
-    variants += [("temperature", t, Sampling(t)) for t in config.temperature]
+    variants = [("temperature", t, Sampling(t)) for t in config.temperature]
     variants += [("top_k", k, Sampling(top_k=k)) for k in config.top_k]
     contexts = read(config)
     p = _laws(contexts.target)
@@ -309,11 +308,12 @@ def _row(
 
 def best(rows: list[Row]) -> list[Row]:
     """For each study of a setting, scheme and n the row of largest alpha*."""
-    cells = dict.fromkeys(_cell(row) for row in rows if row["study"] in ("temperature", "top_k"))
-    return [
-        max((row for row in rows if _cell(row) == cell), key=lambda row: row["alpha_star"])
-        for cell in cells
-    ]
+    found: dict[tuple[str, str, int], Row] = {}
+    for row in rows:
+        if row["study"] in ("temperature", "top_k"):
+            held = found.get(_cell(row), row)
+            found[_cell(row)] = max(held, row, key=lambda row: row["alpha_star"])
+    return list(found.values())
 
 
 def _cell(row: Row) -> tuple[str, str, int]:
@@ -365,7 +365,8 @@ def plot(content: Rows[Row]) -> "Figure":
     from experiments.figures import style  # needs the extra `plots`
 
     rows = content["rows"]
-    shown = [study for study in STUDIES if any(row["study"] == study for row in rows)]
+    studied = {row["study"] for row in rows}
+    shown = [study for study in STUDIES if study in studied]
     title = f"{rows[0]['pair']}: what the best rule misses, {rows[0]['contexts']} contexts (95 %)"
     figure, axes = style.panels(len(shown), title)
     ns = list(dict.fromkeys(row["n"] for row in rows))
@@ -393,7 +394,7 @@ def _plot_line(
     look: str,
 ) -> None:
     x = [numeric(row, "value") for row in line]
-    values = np.array([[row[name] for row in line] for name in ("alpha_star", "low", "high")])
-    missed, above, below = np.maximum(1 - values, SHOWN)
+    values = [(row["alpha_star"], row["low"], row["high"]) for row in line]
+    missed, above, below = np.maximum(1 - np.reshape(values, (-1, 3)).T, SHOWN)
     panel.plot(x, missed, color=colour, linestyle=look, marker="o")
     panel.fill_between(x, below, above, color=colour, alpha=0.12)

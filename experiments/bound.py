@@ -144,15 +144,21 @@ def _logits_document(study: Study, ladder: Ladder) -> dict[str, object]:
     def document(values: Values | None) -> dict[str, float] | None:
         return None if values is None else interval(values)._asdict()
 
+    def documents(table: Mapping[str, Values | None]) -> dict[str, dict[str, float] | None]:
+        return {name: document(values) for name, values in table.items()}
+
     best = {"star_best_rule": best_rule(ladder), "star_optimum": best_scheme(ladder)}
+    stars = {name: None if alpha is None else star(alpha)._asdict() for name, alpha in best.items()}
     return {
         "n": ladder.n,
-        "alpha_star": {scheme: document(values) for scheme, values in ladder.alpha_star.items()},
-        "acceptance": {rule: document(values) for rule, values in ladder.acceptance.items()},
+        "alpha_star": documents(ladder.alpha_star),
+        "acceptance": documents(ladder.acceptance),
         "first_try_alpha": document(study.first_try),
         "singleton": document(ladder.singleton),
-        "block_efficiency": {"chain": chain(interval(study.first_try), ladder.n)._asdict()}
-        | {name: None if alpha is None else star(alpha)._asdict() for name, alpha in best.items()},
+        "block_efficiency": {
+            "chain": chain(interval(study.first_try), ladder.n)._asdict(),
+            **stars,
+        },
         "estimated": sorted(ladder.estimated),
         "contexts": study.contexts,
         "texts": len(study.entropy) if study.entropy.ndim > 1 else None,
@@ -189,7 +195,8 @@ def plot(study: Study) -> "Figure":
 
     figure, (left, right) = style.panels(2, f"{study.contexts} contexts, V = {study.vocabulary}")
     ladders = study.ladders
-    last = study.ladders[-1]
+    last = ladders[-1]
+    ns = [ladder.n for ladder in ladders]
 
     def line(
         label: str,
@@ -198,15 +205,15 @@ def plot(study: Study) -> "Figure":
         colour: str,
     ) -> None:
         points = [
-            (ladder.n, interval(column))
-            for ladder, column in zip(ladders, values, strict=True)
+            (n, *interval(column))
+            for n, column in zip(ns, values, strict=True)
             if column is not None
         ]
-        half = [np.nan_to_num(point.high - point.mean) for _, point in points]
+        places, mean, _, _, high = np.reshape(points, (-1, 5)).T
         left.errorbar(
-            [n for n, _ in points],
-            [point.mean for _, point in points],
-            half,
+            places,
+            mean,
+            np.nan_to_num(high - mean),
             fmt=look,
             color=colour,
             capsize=2,
@@ -245,7 +252,7 @@ def plot(study: Study) -> "Figure":
                     markersize=3,
                 )
     left.set_xscale("log", base=2)
-    left.set_xticks([ladder.n for ladder in ladders], [str(ladder.n) for ladder in ladders])
+    left.set_xticks(ns, map(str, ns))
     left.set_xlabel("drafts n at a node")
     left.set_ylabel("acceptance, mean over contexts (95 %)")
     right.set_xlabel("entropy of p (nats)")

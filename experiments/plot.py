@@ -86,24 +86,19 @@ def show(content: stored_rows.Row, console: Console) -> None:
         return
     for setting, group in itertools.groupby(content["points"], key=lambda point: point["setting"]):
         console.print(f"{content['kind']}: {setting}", markup=False, highlight=False)
-        console.print(
-            _table(
-                [
-                    {name: value for name, value in point.items() if name != "setting"}
-                    for point in group
-                ]
-            )
-        )
+        console.print(_table(list(group)))
     console.print(f"what varies: {content['varies']}", markup=False, highlight=False)
 
 
 def _table(points: list[stored_rows.Row]) -> Table:
-    heads = tuple(points[0])
+    """The points of one setting, columns of text first."""
+    heads = [name for name in points[0] if name != "setting"]
     texts = [name for name in heads if isinstance(points[0][name], str)]
-    names = [*texts, *(name for name in heads if name not in texts)]
-    return Table(
-        names, len(texts), lines=[[_stated(point[name]) for name in names] for point in points]
-    )
+    names = list(dict.fromkeys(texts + heads))
+    table = Table(names, len(texts))
+    for point in points:
+        table.add(*(_stated(point[name]) for name in names))
+    return table
 
 
 def _stated(value: object) -> str:

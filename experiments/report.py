@@ -66,10 +66,9 @@ def show(content: Record, console: Console) -> None:
 
 
 def _page(config: Config, rows: list[stored_rows.Row], figures: list[str]) -> str:
-    columns = [
-        name for name in rows[0] if not any(isinstance(row.get(name), list | dict) for row in rows)
-    ]
-    body = ("".join(f"<td>{html.escape(_cell(row.get(name)))}" for name in columns) for row in rows)
+    nested = {name for row in rows for name, held in row.items() if isinstance(held, list | dict)}
+    columns = [name for name in rows[0] if name not in nested]
+    body = "\n".join(_line(row, columns) for row in rows)
     conditions = f" with {', '.join(config.where)}" if config.where else ""
     return string.Template(TEMPLATE.read_text("utf-8")).substitute(
         title=html.escape(config.file.stem),
@@ -79,7 +78,7 @@ def _page(config: Config, rows: list[stored_rows.Row], figures: list[str]) -> st
         ),
         figures="\n".join(figures),
         head="".join(f"<th>{html.escape(name)}" for name in columns),
-        body="\n".join(f"<tr>{cells}" for cells in body),
+        body=body,
     )
 
 
@@ -94,6 +93,10 @@ def _figure(name: str, points: list[stored_rows.Row]) -> str:
         f'<h2>{name}</h2>\n<p>{caption}</p>\n<img alt="{caption}" '
         f'src="data:image/png;base64,{data}">'
     )
+
+
+def _line(row: stored_rows.Row, columns: list[str]) -> str:
+    return "<tr>" + "".join(f"<td>{html.escape(_cell(row.get(name)))}" for name in columns)
 
 
 def _cell(value: object) -> str:

@@ -83,10 +83,18 @@ def _row(rule: type[Rule]) -> Row:
     )
 
 
-def _stated(row: Row, separator: str) -> str:
-    """Where the exact acceptance is stated."""
+def _cells(row: Row) -> tuple[str, ...]:
+    """The claims in the words of a table."""
     limit = "" if row.expectation_up_to is None else f" (n <= {row.expectation_up_to})"
-    return separator.join(scheme + limit for scheme in row.expectation) or "-"
+    stated = ", ".join(scheme + limit for scheme in row.expectation)
+    return (
+        ", ".join(row.schemes),
+        "yes" if row.lossless else "no",
+        row.optimal,
+        row.n,
+        stated or "-",
+        row.source,
+    )
 
 
 def document(listing: Listing) -> list[dict[str, object]]:
@@ -107,20 +115,13 @@ def markdown(rows: list[Row]) -> str:
         "source",
     )
     lines = [head, ("---",) * len(head)]
-    for row in rows:
-        lossless = "yes" if row.lossless else "no"
-        claims = (
-            ", ".join(row.schemes),
-            lossless,
-            row.optimal,
-            row.n,
-            _stated(row, ", "),
-            row.source,
-        )
-        lines.append((f"`{row.rule}`", row.summary, *claims))
-    return "\n".join(
-        f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines
-    )
+    lines += [(f"`{row.rule}`", row.summary, *_cells(row)) for row in rows]
+    return "\n".join(map(_markdown_line, lines))
+
+
+def _markdown_line(cells: tuple[str, ...]) -> str:
+    escaped = [cell.replace("|", r"\|") for cell in cells]
+    return f"| {' | '.join(escaped)} |"
 
 
 def show(listing: Listing, console: Console) -> None:
@@ -132,17 +133,8 @@ def show(listing: Listing, console: Console) -> None:
         ("rule", "schemes", "lossless", "optimal for", "takes", "exact acceptance", "source"), 7
     )
     for row in listing.rows:
-        lossless = "yes" if row.lossless else "no"
         table.add_section()
-        table.add(
-            row.rule,
-            ", ".join(row.schemes),
-            lossless,
-            row.optimal,
-            row.n,
-            _stated(row, ", "),
-            row.source,
-        )
+        table.add(row.rule, *_cells(row))
     console.print(table)
     for row in listing.rows:
         console.print(f"{row.rule}: {row.summary}", highlight=False)

@@ -211,10 +211,8 @@ def _lines(rows: list[Row]) -> list[tuple[str, str]]:
 def _limits(content: Content) -> dict[int, float]:
     """1 + (mu + mu2) log(nodes) / mu^2, the root being one of the nodes."""
     moments = LogMoments(content["profile"]["mu"], content["profile"]["mu2"])
-    return {
-        budget: 1 + random_walk_limit(moments, budget + 1)
-        for budget in sorted({row["budget"] for row in content["rows"]})
-    }
+    budgets = sorted({row["budget"] for row in content["rows"]})
+    return {budget: 1 + random_walk_limit(moments, budget + 1) for budget in budgets}
 
 
 def show(content: Content, console: Console) -> None:
@@ -242,7 +240,7 @@ def show(content: Content, console: Console) -> None:
         f"acceptance by slot {' '.join(f'{x:.3f}' for x in known['acceptance'])}; mu "
         f"{known['mu']:.3f}, mu2 {known['mu2']:.3f}"
     )
-    for method in dict.fromkeys(method for method, _ in _lines(rows)):
+    for method in dict.fromkeys(row["method"] for row in rows):
         console.print(f"{method}: {'; '.join(_trees(rows, method, budget) for budget in limits)}")
     console.print(_claims_table(content["claims"]))
     console.print(summary(content), highlight=False)

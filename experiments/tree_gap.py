@@ -138,11 +138,9 @@ def run(config: Config) -> Rows[Row]:
     if not cases:
         raise ValueError(f"trees: expected a tree that is drawn in at most {config.trees} ways")
     shapes = [case.topology for case in cases]
-    size = Size(
-        max(shape.nodes for shape in shapes),
-        max(shape.width for shape in shapes),
-        max(config.vocabulary),
-    )
+    nodes = max(shape.nodes for shape in shapes)
+    width = max(shape.width for shape in shapes)
+    size = Size(nodes, width, max(config.vocabulary))
     verifiers = {
         scheme: padded_verifiers(scheme, _node_rules(config, scheme), size)
         for scheme in config.scheme
@@ -199,8 +197,10 @@ def _rows(case: Case, verifiers: list[PaddedVerifier], seeds: int) -> list[Row]:
     distance = [
         float(np.abs(problem.target - problem.draft).sum(1).mean() / 2) for problem in problems
     ]
-    covering = [verifier for verifier in verifiers if verifier.covers(topology)]
-    reports = {verifier.name: [verifier(topology, one) for one in drawn] for verifier in covering}
+    reports = {}
+    for verifier in verifiers:
+        if verifier.covers(topology):
+            reports[verifier.name] = [verifier(topology, one) for one in drawn]
     leader = _accepted(reports[LEADER])
     rows: list[Row] = []
     for name, column in reports.items():
@@ -208,6 +208,8 @@ def _rows(case: Case, verifiers: list[PaddedVerifier], seeds: int) -> list[Row]:
         gaps = 1 - accepted / optima
         gap = mean(gaps)
         lead = mean((leader - accepted) / optima)
+        loss = max(report.loss for report in column)
+        off = max(report.off for report in column)
         rows.append(
             {
                 "tree": case.tree,
@@ -226,8 +228,8 @@ def _rows(case: Case, verifiers: list[PaddedVerifier], seeds: int) -> list[Row]:
                 "lead": lead.value,
                 "lead_se": lead.error,
                 "distance": float(np.mean(distance)),
-                "loss": max(report.loss for report in column),
-                "off": max(report.off for report in column),
+                "loss": loss,
+                "off": off,
             }
         )
     return rows

@@ -301,11 +301,12 @@ def show(content: Rows[Row], console: Console) -> None:
 
 
 def _worst(rows: list[Row]) -> list[Row]:
-    cells = dict.fromkeys((row["rule"], row["n"]) for row in rows)
-    return [
-        min((row for row in rows if (row["rule"], row["n"]) == cell), key=lambda row: row["ratio"])
-        for cell in cells
-    ]
+    """For each rule and n the row of least ratio."""
+    worst: dict[tuple[str, int], Row] = {}
+    for row in rows:
+        cell = row["rule"], row["n"]
+        worst[cell] = min(worst.get(cell, row), row, key=lambda row: row["ratio"])
+    return list(worst.values())
 
 
 def plot(content: Rows[Row]) -> "Figure":
@@ -313,28 +314,19 @@ def plot(content: Rows[Row]) -> "Figure":
     from experiments.figures import style  # needs the extra `plots`
 
     rows = content["rows"]
-    worst = _worst(content["rows"])
+    worst = _worst(rows)
     figure, (left, right) = style.panels(2, "worst pair of laws found; lines: proven minimum")
     for rule in dict.fromkeys(row["rule"] for row in rows):
         colour = style.colour(rule)
         mine = [row for row in worst if row["rule"] == rule]
-        left.plot(
-            [row["n"] for row in mine],
-            [row["ratio"] for row in mine],
-            "o",
-            color=colour,
-            label=rule,
-        )
+        tried = [row["n"] for row in mine]
+        left.plot(tried, [row["ratio"] for row in mine], "o", color=colour, label=rule)
         if hasattr(theory.worst_pairs, rule):
             ns = np.unique(np.geomspace(2, 512, 60).astype(int))
             left.plot(ns, np.array([floor(rule, int(n)) for n in ns], float), color=colour)
-        deepest = [row for row in rows if row["rule"] == rule and row["n"] == mine[-1]["n"]]
-        right.plot(
-            [row["vocabulary"] for row in deepest],
-            [row["ratio"] for row in deepest],
-            "o:",
-            color=colour,
-        )
+        deepest = [row for row in rows if row["rule"] == rule and row["n"] == tried[-1]]
+        vocabularies = [row["vocabulary"] for row in deepest]
+        right.plot(vocabularies, [row["ratio"] for row in deepest], "o:", color=colour)
     for panel, name in (
         (left, "drafts n at a node"),
         (right, "vocabulary V, at the largest n of each rule"),

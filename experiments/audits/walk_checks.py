@@ -57,11 +57,7 @@ def draws_its_law(audited: VerifierUnderAudit) -> Reason:
                 _counts(ran, instance, _part(rows, part), audited.wide[part], ends, (seed, place))
                 for place, (instance, part) in enumerate(parts)
             ]
-            _hold(
-                "all worlds",
-                np.sum([seen for seen, _ in counts], 0),
-                np.sum([stated for _, stated in counts], 0),
-            )
+            _hold("all worlds", *np.sum(counts, 0))
         except _MisdrawnError as finding:
             return f"{face} {finding}"
     return ""

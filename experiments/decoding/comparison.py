@@ -222,8 +222,8 @@ def _row(
     alpha_star = _known(clustered_mean(optimum, used))
     gap = _known(clustered_mean(optimum - mass, used))
     efficiency = _known(clustered_mean(own.emitted.astype(float), own.ran))
-    alpha_token = _by_depth(mass, used)
-    alpha_star_token = _by_depth(optimum, used)
+    alpha_token, alpha_token_se = _by_depth(mass, used)
+    alpha_star_token, alpha_star_token_se = _by_depth(optimum, used)
     rule = node_rule(verifier)
     consistent, error = _verdict(rule, mass[used], expected[used], optimum[used], DELTA)
     return {
@@ -248,10 +248,10 @@ def _row(
         "alpha_star_se": alpha_star.error,
         "gap_se": gap.error,
         "block_efficiency_se": efficiency.error,
-        "alpha_token": [one.value for one in alpha_token],
-        "alpha_star_token": [one.value for one in alpha_star_token],
-        "alpha_token_se": [one.error for one in alpha_token],
-        "alpha_star_token_se": [one.error for one in alpha_star_token],
+        "alpha_token": alpha_token,
+        "alpha_star_token": alpha_star_token,
+        "alpha_token_se": alpha_token_se,
+        "alpha_star_token_se": alpha_star_token_se,
         "stated_error": _number(error),
         "consistent": consistent,
         "by_prompt": _by_prompt(used, mass, optimum),
@@ -262,9 +262,14 @@ def _known(mean: Mean) -> _Known:
     return _Known(*map(_number, mean))
 
 
-def _by_depth(values: np.ndarray, used: np.ndarray) -> list[_Known]:
+def _by_depth(
+    values: np.ndarray, used: np.ndarray
+) -> tuple[list[float | None], list[float | None]]:
+    """The mean of each depth, and its error."""
     depths = range(values.shape[-1] - 1)  # nothing is proposed below depth D
-    return [_known(clustered_mean(values[..., d], used[..., d])) for d in depths]
+    found = [_known(clustered_mean(values[..., d], used[..., d])) for d in depths]
+    errors = [one.error for one in found]
+    return [one.value for one in found], errors
 
 
 def _by_prompt(used: np.ndarray, mass: np.ndarray, optimum: np.ndarray) -> ByPrompt:

@@ -59,10 +59,8 @@ def _chosen(names: tuple[str, ...]) -> Chosen:
         ]
         return Chosen(plain, named_verifiers.whole())
     found = [named_verifiers.made(name) for name in names]
-    return Chosen(
-        [one for one in found if not isinstance(one, Verifier)],
-        [one for one in found if isinstance(one, Verifier)],
-    )
+    plain = [one for one in found if not isinstance(one, Verifier)]
+    return Chosen(plain, [one for one in found if isinstance(one, Verifier)])
 
 
 def _programs_of(tree: str, chosen: Chosen, named: bool) -> list[Program]:

@@ -4,6 +4,7 @@ laws.
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -104,17 +105,19 @@ def cases(pairs: tuple[theory.battery.Pair, ...], scheme: str, n: int) -> Cases:
         theory.Problem(p, slots(q, n) if scheme == "independent" else q, n, scheme)
         for _, p, q in pairs
     ]
-    live = [theory.drafting.get(scheme).live(problem.q, n) for problem in problems]
-    masses = [[_mass(problem, mask) for problem in problems] for mask in patterns(n)]
+    p = [problem.p for problem in problems]
+    q = [problem.q for problem in problems]
+    natural = [prefix(n, theory.drafting.get(scheme).live(law, n)) for law in q]
+    masses = [_mass(problem, mask) for mask, problem in itertools.product(patterns(n), problems)]
     return Cases(
         scheme=scheme,
         n=n,
         names=tuple(pair.name for pair in pairs),
-        p=np.stack([problem.p for problem in problems]),
-        q=np.stack([problem.q for problem in problems]),
-        mass=np.stack(masses),
-        natural=np.array([prefix(n, count) for count in live]),
-        optimum=np.array([optimum(problem) for problem in problems]),
+        p=np.stack(p),
+        q=np.stack(q),
+        mass=np.reshape(masses, (-1, len(pairs), vocabulary**n)),
+        natural=np.array(natural),
+        optimum=np.array(list(map(optimum, problems))),
     )
 
 

@@ -242,17 +242,22 @@ def rows(cases: Cases) -> Rows:
             f"tree {cases.tree}: too large to enumerate, expected at most {rule_laws.CELLS} "
             f"probabilities, got {probabilities}"
         )
-    parents = np.concatenate([each.parents for each in drawn])
-    depth = np.zeros_like(parents)
-    for node in range(1, parents.shape[1]):
-        depth[:, node] = 1 + np.take_along_axis(depth, parents[:, node, None], 1)[:, 0]
+    every: Rows = jax.tree.map(lambda *parts: np.concatenate(parts), *map(_rows, drawn))
+    return every
+
+
+def _rows(drawn: theory.Drawn) -> Rows:
+    """All trees of one instance."""
+    depth = np.zeros_like(drawn.parents)
+    for node in range(1, depth.shape[1]):
+        depth[:, node] = 1 + np.take_along_axis(depth, drawn.parents[:, node, None], 1)[:, 0]
     return Rows(
-        parents=parents,
+        parents=drawn.parents,
         depth=depth,
-        tokens=np.concatenate([each.tokens for each in drawn]),
-        active=np.concatenate([each.active for each in drawn]),
-        p=np.concatenate([each.p for each in drawn]),
-        q=np.concatenate([each.q for each in drawn]),
+        tokens=drawn.tokens,
+        active=drawn.active,
+        p=drawn.p,
+        q=drawn.q,
     )
 
 

@@ -56,10 +56,7 @@ def points(
 
 def optima(rows: list[Row]) -> list[Row]:
     """One row for each optimum: rules of one scheme at the same laws share it."""
-    distinct = {
-        (setting(row), *(row.get(name) for name in ("scheme", "n", "tree", "seed"))): row
-        for row in rows
-    }
+    distinct = {(setting(row), *map(row.get, ("scheme", "n", "tree", "seed"))): row for row in rows}
     return [row | {"rule": OPTIMUM} for row in distinct.values()]
 
 
@@ -116,9 +113,8 @@ def board(
     points: list[Row], column: str, title: str
 ) -> "tuple[Figure, dict[tuple[str, str], Axes]]":
     """An empty panel for each setting and each value of a column that the setting has."""
-    settings, values = (
-        list(dict.fromkeys(point[name] for point in points)) for name in ("setting", column)
-    )
+    settings = list(dict.fromkeys(point["setting"] for point in points))
+    values = list(dict.fromkeys(point[column] for point in points))
     figure, axes = style.board(len(settings), len(values), title, WIDTH)
     held = {(point["setting"], point[column]) for point in points}
     panels = {}

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from experiments.sweeps.grids import Cell
 
 # of a merged sweep, or of an experiment's JSON: only the file knows the columns and their types
@@ -105,17 +107,15 @@ def chosen(rows: list[Row], conditions: Iterable[str]) -> list[Row]:
                 f"where: expected COLUMN=VALUE,.. with a column of {', '.join(rows[0])}, got "
                 f"{condition!r}"
             )
-        wanted = _listed(text, {_text(row[column]) for row in rows})
+        known = _values(rows, column)
+        wanted = _listed(text, known)
         if not wanted:
-            raise ValueError(
-                f"where: no row has {condition}; there are "
-                f"{', '.join(sorted({_text(row[column]) for row in rows}))}"
-            )
+            raise ValueError(f"where: no row has {condition}; there are {', '.join(sorted(known))}")
         rows = [row for row in rows if _text(row[column]) in wanted]
     return rows
 
 
-def _listed(text: str, known: set[str]) -> set[str]:
+def _listed(text: str, known: list[str]) -> set[str]:
     """The values of a list, none if one is not known; a value may hold commas, as trees do: the
     longest that fits is taken.
     """
@@ -135,10 +135,15 @@ def _text(held: object) -> str:
     return f"{held:g}" if isinstance(held, float) else str(held)
 
 
+def _values(rows: list[Row], column: str) -> list[str]:
+    """The different values of a column, in the order in which they first come."""
+    return list(dict.fromkeys(_text(row[column]) for row in rows))
+
+
 def varying(rows: list[Row]) -> dict[str, list[str]]:
     """The columns of a cell in which rows differ, with their values."""
     columns = (field.name for field in dataclasses.fields(Cell) if field.name in rows[0])
-    values = {column: list(dict.fromkeys(_text(row[column]) for row in rows)) for column in columns}
+    values = {column: _values(rows, column) for column in columns}
     return {column: texts for column, texts in values.items() if len(texts) > 1}
 
 
@@ -160,8 +165,6 @@ def pooled(rows: list[Row], name: str) -> tuple[float, float]:
     """Mean and standard error of a measured column over cells with streams of their own; nan where
     a cell has none.
     """
-    values, errors = (
-        [math.nan if row.get(column) is None else row[column] for row in rows]
-        for column in (name, f"{name}_se")
-    )
-    return math.fsum(values) / len(values), math.hypot(*errors) / len(errors)
+    marks = [(row.get(name), row.get(f"{name}_se")) for row in rows]
+    values, errors = np.array(marks, float).T  # None becomes nan
+    return math.fsum(values) / len(rows), math.hypot(*errors) / len(rows)

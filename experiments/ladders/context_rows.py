@@ -69,11 +69,9 @@ def _csv(file: BinaryIO, blocks: Iterator[Columns]) -> None:
         if index == 0:
             file.write((",".join(columns) + "\n").encode())
         lists = [column.tolist() for column in columns.values()]
-        lines = (
-            ",".join("" if value != value else repr(value) for value in row)
-            for row in zip(*lists, strict=True)
-        )
-        file.write("".join(f"{line}\n" for line in lines).encode())
+        for row in zip(*lists, strict=True):
+            cells = ["" if value != value else repr(value) for value in row]
+            file.write((",".join(cells) + "\n").encode())
 
 
 def _parquet(file: BinaryIO, blocks: Iterator[Columns]) -> None:

@@ -102,17 +102,13 @@ def curves(ladders: tuple[Ladder, ...]) -> dict[str, list[str]]:
     """The schemes that have an optimum or a rule at some n, each with the rules that have a value
     under it.
     """
-    held = {
-        scheme: [
-            rule for rule in ladders[0].under if any(one.under[rule] == scheme for one in ladders)
-        ]
-        for scheme in ladders[0].alpha_star
-    }
-    return {
-        scheme: names
-        for scheme, names in held.items()
-        if names or any(one.alpha_star[scheme] is not None for one in ladders)
-    }
+    judged = {pair for one in ladders for pair in one.under.items()}
+    found = {}
+    for scheme in ladders[0].alpha_star:
+        names = [rule for rule in ladders[0].under if (rule, scheme) in judged]
+        if names or any(one.alpha_star[scheme] is not None for one in ladders):
+            found[scheme] = names
+    return found
 
 
 def best_rule(ladder: Ladder) -> Interval | None:

@@ -104,10 +104,8 @@ def study(
     rows, together = chunk(contexts, vocabulary)
     chosen: list[type[Rule]] = [rules.get(name) for name in names or named_verifiers.usual()]
     plans = [_plan(n, chosen, bool(names), vocabulary) for n in ns]
-    say_absent(
-        {(name, plan.n): reason for plan in plans for name, reason in plan.absent.items()},
-        any(plan.under for plan in plans),
-    )
+    absent = {(name, plan.n): reason for plan in plans for name, reason in plan.absent.items()}
+    say_absent(absent, any(plan.under for plan in plans))
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # a program mostly runs on one core
         logits = jax.ShapeDtypeStruct((rows, vocabulary), np.float32)
         to_laws = jax.jit(functools.partial(_read, sampling)).lower(
@@ -293,10 +291,11 @@ def _at(plan: Plan) -> At:
             attained[name] = rules.estimate_acceptance(
                 key, rule, p, q, plan.n, plan.under[name], SAMPLES
             ).mean
+        upper = {scheme: found.upper for scheme, found in brackets.items()}
         return {
             "singleton": bounds.singleton_bound(p, q, plan.n),
             "alpha_star": {scheme: found.value for scheme, found in brackets.items()},
-            "upper": {scheme: found.upper for scheme, found in brackets.items()},
+            "upper": upper,
             "acceptance": attained,
         }
 
@@ -309,18 +308,17 @@ def _ladder(
     chosen: list[type[Rule]],
     audits: Findings,
 ) -> Ladder:
+    schemes = dict.fromkeys(drafting.from_one_law())
+    names = dict.fromkeys(make.name for make in chosen)
+    lossless = frozenset(make.name for make in chosen if make.claims.lossless)
     return Ladder(
         n=plan.n,
         singleton=columns["singleton"],
-        alpha_star={
-            scheme: columns["alpha_star"].get(scheme) for scheme in drafting.from_one_law()
-        },
-        subset_size=dict.fromkeys(drafting.from_one_law()),
-        acceptance={make.name: columns["acceptance"].get(make.name) for make in chosen},
-        under={make.name: plan.under.get(make.name) for make in chosen},
-        lossless=frozenset(make.name for make in chosen if make.claims.lossless).difference(
-            refuted(audits)
-        ),
+        alpha_star=schemes | columns["alpha_star"],
+        subset_size=schemes,
+        acceptance=names | columns["acceptance"],
+        under=names | plan.under,
+        lossless=lossless.difference(refuted(audits)),
         estimated=frozenset(plan.estimated),
         audits=audits,
     )

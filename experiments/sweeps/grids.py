@@ -128,7 +128,11 @@ def _from_toml(path: Path) -> list[Grid]:
                 f"{path}: unknown key {key!r} in a grid: expected some of "
                 f"{', '.join(sorted(known))}"
             )
-    return [Grid(**{key: _listed(key, value) for key, value in table.items()}) for table in tables]  # type: ignore[arg-type]
+    grids = []
+    for table in tables:
+        values = {key: _listed(key, value) for key, value in table.items()}
+        grids.append(Grid(**values))  # type: ignore[arg-type]
+    return grids
 
 
 def _listed(key: str, value: object) -> object:

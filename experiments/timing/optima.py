@@ -42,9 +42,8 @@ def run(
     """
     rows: list[Row] = []
     for vocabulary in vocabularies:
-        pairs = [
-            (p[0], q[0]) for p, q in (make(vocabulary, seed, 1) for make in (log_normal, zipf))
-        ]
+        batches = (log_normal(vocabulary, seed, 1), zipf(vocabulary, seed, 1))
+        pairs = [(p[0], q[0]) for p, q in batches]
         calls: dict[str, Call] = {"argsort": bind(jax.jit(jnp.argsort), pairs[0][0])}
         brackets = {
             (scheme, n): jax.jit(functools.partial(bounds.bracket, n=n, scheme=scheme))

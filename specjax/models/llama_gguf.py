@@ -58,15 +58,18 @@ def params(reader: GGUFReader, config: Config) -> PyTree:
         values: np.ndarray = dequantize(tensor.data, tensor.tensor_type)
         return values
 
-    def leaf(block: int, ours: str) -> PyTree:
-        weight = array(f"blk.{block}.{NAMES[ours]}.weight")
+    def leaf(index: int, ours: str) -> PyTree:
+        weight = array(f"blk.{index}.{NAMES[ours]}.weight")
         if ours in ("query", "key"):
             weight = _halves(weight, config.head_width)
         return {"scale" if weight.ndim == 1 else "kernel": jnp.asarray(weight.T, jnp.float32)}
 
+    def block(index: int) -> PyTree:
+        return {ours: leaf(index, ours) for ours in NAMES}
+
     return {
         "embed": {"embedding": jnp.asarray(array("token_embd.weight"))},
-        "blocks": {i: {ours: leaf(i, ours) for ours in NAMES} for i in range(config.layers)},
+        "blocks": {i: block(i) for i in range(config.layers)},
         "norm": {"scale": jnp.asarray(array("output_norm.weight"))},
     }
 

@@ -16,6 +16,7 @@ from jaxtyping import PyTree
 from specjax.models import packed
 from specjax.models._cache import cache_folder
 from specjax.models.pairs import bytes as pair
+from specjax.models.transformer import Transformer
 from specjax.training import evaluation, text
 from specjax.training.loop import Schedule, train
 from specjax.training.objectives import cross_entropy, distillation
@@ -70,6 +71,12 @@ def figures(target: PyTree, draft: PyTree, windows: Windows) -> dict[str, float]
     }
 
 
+def _shape(model: Transformer, params: PyTree) -> dict[str, object]:
+    """The configuration of a model, and the number of its parameters."""
+    parameters = sum(leaf.size for leaf in jax.tree.leaves(params))
+    return dataclasses.asdict(model.config) | {"parameters": parameters}
+
+
 def write(
     data: Path,
     target: PyTree,
@@ -85,10 +92,8 @@ def write(
     record = {
         "held_out": figures(target, draft, windows) | {"bytes": sum(map(len, held_out))},
         "held_out_beginning": figures(target, draft, windows[:CHECK_WINDOWS]),
-        "target": dataclasses.asdict(pair.TARGET.config)
-        | {"parameters": sum(x.size for x in jax.tree.leaves(target))},
-        "draft": dataclasses.asdict(pair.DRAFT.config)
-        | {"parameters": sum(x.size for x in jax.tree.leaves(draft))},
+        "target": _shape(pair.TARGET, target),
+        "draft": _shape(pair.DRAFT, draft),
         "target_schedule": dataclasses.asdict(TARGET_SCHEDULE),
         "draft_schedule": dataclasses.asdict(DRAFT_SCHEDULE),
         "target_history_bits": histories[0],

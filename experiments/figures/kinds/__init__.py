@@ -46,5 +46,8 @@ def get(name: str) -> Kind:
 def pages(points: list[Row]) -> list[list[Row]]:
     """The points in parts of at most `MOST` settings, one figure each."""
     settings = list(dict.fromkeys(point["setting"] for point in points))
-    parts = [set(settings[i : i + MOST]) for i in range(0, len(settings), MOST)]
-    return [[point for point in points if point["setting"] in part] for part in parts]
+    found = []
+    for start in range(0, len(settings), MOST):
+        part = settings[start : start + MOST]
+        found.append([point for point in points if point["setting"] in part])
+    return found

@@ -51,10 +51,10 @@ def points(rows: list[Row]) -> list[Row]:
 
 def _by_rule(rows: list[Row]) -> dict[str, BySeed]:
     """The rows of each rule by seed: two rules are compared where they saw the same laws."""
-    return {
-        rule: {row.get("seed"): row for row in rows if row["rule"] == rule}
-        for rule in sorted({row["rule"] for row in rows})
-    }
+    found: dict[str, BySeed] = {}
+    for row in sorted(rows, key=lambda row: row["rule"]):
+        found.setdefault(row["rule"], {})[row.get("seed")] = row
+    return found
 
 
 def _difference(mine: BySeed, best: BySeed) -> dict[str, float]:
@@ -66,11 +66,9 @@ def _difference(mine: BySeed, best: BySeed) -> dict[str, float]:
 
 def _stacked(by_seed: BySeed) -> tuple[Values, Values]:
     """Acceptance and weight of every unit of all seeds."""
-    values, weights = (
-        np.concatenate([row[name] for row in by_seed.values()])
-        for name in ("acceptance_values", "weights")
-    )
-    return values, weights
+    values = [row["acceptance_values"] for row in by_seed.values()]
+    weights = [row["weights"] for row in by_seed.values()]
+    return np.concatenate(values), np.concatenate(weights)
 
 
 def _interval(samples: tuple[Values, ...]) -> tuple[float, float]:
@@ -120,9 +118,7 @@ def draw(points: list[Row]) -> "Figure":
                     + 0.6 * (index + 0.5 - len(rules) / 2) / len(rules)
                     for p in held
                 ]
-                value, low, high = (
-                    np.array([p[name] for p in held]) for name in ("value", "low", "high")
-                )
+                value, low, high = np.transpose([(p["value"], p["low"], p["high"]) for p in held])
                 panel.errorbar(
                     x,
                     value,

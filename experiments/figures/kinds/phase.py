@@ -2,6 +2,7 @@
 the number of drafts.
 """
 
+import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,10 +54,11 @@ def draw(points: list[Row]) -> "Figure":
     low = min(0.99, *(point[name] for point in points))  # a scale even where all attain the optimum
     for key, panel in panels.items():
         cells = {(p["temperature"], p["n"]): p for p in titled if (p["setting"], p["panel"]) == key}
-        temperatures, ns = (sorted({cell[i] for cell in cells}) for i in (0, 1))
-        colours = np.array(
-            [[cells[t, n][name] if (t, n) in cells else np.nan for n in ns] for t in temperatures]
-        )
+        temperatures = sorted({temperature for temperature, _ in cells})
+        ns = sorted({n for _, n in cells})
+        absent = {name: np.nan}
+        shares = [cells.get(cell, absent)[name] for cell in itertools.product(temperatures, ns)]
+        colours = np.reshape(shares, (-1, len(ns)))
         image = panel.imshow(colours, vmin=low, vmax=1, aspect="auto", origin="lower")
         for (temperature, n), point in cells.items():
             place = ns.index(n), temperatures.index(temperature)

@@ -275,10 +275,11 @@ def _tail_sums(moments: Moments, low: AtPoints, field: Field) -> PowerSums:
     sums = {}
     for k in range(1, min(order, n) + 1):
         binomial = [math.comb(k, i) * low ** (k - i) * step**i for i in range(k + 1)]
-        places = [[column[power, i] for i in range(k + 1)] for power in range(k, order + 1)]
+        without = [column[power, 0] for power in range(k, order + 1)]
+        places = np.add.outer(without, np.arange(k + 1))
         sums[k] = jnp.einsum(
             "lib,ibm->lm",
-            moments[np.array(places)],
+            moments[places],
             jnp.stack(binomial),
             precision=jax.lax.Precision.HIGHEST,
         )
