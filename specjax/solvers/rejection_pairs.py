@@ -2,6 +2,8 @@
 
 import jax
 import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Float
 
 from specjax._types import Law, Scalar
 from specjax.numerics import divide, rounding_error, sums_onward, total
@@ -44,6 +46,6 @@ def acceptance_of_pairs(p: Law, q: Law) -> Scalar:
     return 1 - jnp.where(z > rounding_error(p), divide(both, z), 0)
 
 
-def _onward(x: Law) -> Law:
+def _onward(x: Law) -> Float[Array, " V+1"]:
     """The sums of x from each place on, and 0 after the last."""
     return jnp.append(sums_onward(x), 0)
