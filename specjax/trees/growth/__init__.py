@@ -158,7 +158,7 @@ def _changed(path: str) -> int:
 
 
 @functools.lru_cache
-def _from_file(path: str, changed: int) -> type[TreeDrafting]:
+def _from_file(path: str, changed: int) -> Callable[..., TreeDrafting]:
     """The scheme in a file, loaded once for each change of the file.
 
     Trees of one name are therefore equal, and share their programs.
