@@ -12,7 +12,7 @@ from jax import Array
 
 from specjax import _registry
 from specjax._types import Claims
-from specjax.numerics import rounding_error
+from specjax.numerics import epsilon
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -46,7 +46,7 @@ def check_laws(p: Array, q: Array, slots: bool) -> None:
         if not jnp.issubdtype(law.dtype, jnp.floating):
             raise ValueError(f"{name}: expected probabilities in a float dtype, got {law.dtype}")
         if not isinstance(law, jax.core.Tracer):
-            tolerance = max(SUM, rounding_error(law) / 4)  # an ulp of 1
+            tolerance = max(SUM, epsilon(law))
             _check_values(name, np.asarray(law, np.float64), tolerance)
 
 
