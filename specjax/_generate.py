@@ -63,11 +63,6 @@ def generate(
 
     Cost: each kind of rule, tree, sampling and length compiles one program. Prompts are padded, so
     that they share programs.
-
-    Example:
-      >>> import jax, specjax
-      >>> specjax.generate(jax.random.key(0), "markov", "the ", tokens=8).tokens
-      [21, 7, 21, 7, 18, 6, 7, 13]
     """
     pair = pairs.load(pair) if isinstance(pair, str) else pair
     prompt = pair.tokenizer.encode(text)

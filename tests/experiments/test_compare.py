@@ -75,6 +75,7 @@ def test_a_row_is_the_same_in_every_company(content):
     } == set()
 
 
+@pytest.mark.thorough
 def test_at_one_draft_the_schemes_show_one_optimum():
     """Where the one draft is drawn from q; that of top_n is no draw."""
     config = dataclasses.replace(

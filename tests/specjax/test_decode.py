@@ -372,7 +372,9 @@ def test_no_node_is_solved_twice():
     assert np.isnan(nodes.expected[~visited]).all()
 
 
-@pytest.mark.parametrize("rule", ["optimal", "optimal_without_replacement"])
+@pytest.mark.parametrize(
+    "rule", ["optimal", pytest.param("optimal_without_replacement", marks=pytest.mark.thorough)]
+)
 def test_what_the_walk_states_is_the_expectation_and_the_certificate_of_the_rule(rule):
     pair, scheme = small_pair(5), rules.get(rule).claims.drafting
     decoder, verifier = setting(pair, "star:3", rule, *scheme)
@@ -391,7 +393,7 @@ def test_what_the_walk_states_is_the_expectation_and_the_certificate_of_the_rule
         start += int(decoded.info.emitted[step])
 
 
-@pytest.mark.parametrize("rule", ["kseq", "optimal"])
+@pytest.mark.parametrize("rule", [pytest.param("kseq", marks=pytest.mark.thorough), "optimal"])
 def test_what_is_recorded_changes_no_token_and_nothing_is_recorded_unasked(rule):
     pair = small_pair()
     decoder, verifier = setting(pair, "full:2,2", rule, "iid")

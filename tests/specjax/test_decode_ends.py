@@ -23,7 +23,6 @@ from specjax.trees import growth
 from specjax.verifiers import node_report
 
 PROMPT, LENGTH = jnp.zeros(4, jnp.int32), jnp.int32(1)
-VERIFIERS = ("single", "block", "traversal")
 
 
 def cycle(eos):
@@ -44,7 +43,14 @@ def setting(pair, name, tree="chain:6"):
     )
 
 
-@pytest.mark.parametrize("name", VERIFIERS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("single", marks=pytest.mark.thorough),
+        "block",
+        pytest.param("traversal", marks=pytest.mark.thorough),
+    ],
+)
 @pytest.mark.parametrize(
     ("eos", "budget", "emitted", "accepted"),
     [(3, 20, [3], [3]), (-1, 4, [4], [4]), (-1, 9, [7, 2], [6, 2])],

@@ -186,7 +186,12 @@ def later(series: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("vocabulary", "n", "dtype"),
-    [(72, 12, np.float32), (600, 4, np.float32), (300, 3, np.float64), (600, 2, np.float64)],
+    [
+        (72, 12, np.float32),
+        pytest.param(600, 4, np.float32, marks=pytest.mark.thorough),
+        pytest.param(300, 3, np.float64, marks=pytest.mark.thorough),
+        (600, 2, np.float64),
+    ],
 )
 def test_a_race_of_all_tokens_emits_the_target(vocabulary, n, dtype):
     """Flat tails: tokens share nodes at V = 600; at V = 72 and 300 each is one.
@@ -295,11 +300,11 @@ thorough = pytest.mark.thorough
     ("family", "vocabulary", "n"),
     [
         (tie, 1500, 2),
-        (flat, 200, 4),
+        pytest.param(flat, 200, 4, marks=pytest.mark.thorough),
         pytest.param(near, 8192, 2, marks=thorough),
-        (flat, 300, 8),
+        pytest.param(flat, 300, 8, marks=pytest.mark.thorough),
         (flat, 600, 4),
-        (square, 300, 4),
+        pytest.param(square, 300, 4, marks=pytest.mark.thorough),
         pytest.param(near, 8192, 4, marks=thorough),
     ],
 )
@@ -336,7 +341,7 @@ def test_nearly_one_hot_laws_give_numbers_where_tokens_share_nodes():
     assert np.max(np.abs(short)) <= 1e-5
 
 
-@pytest.mark.parametrize("live", [1, 2])
+@pytest.mark.parametrize("live", [pytest.param(1, marks=pytest.mark.thorough), 2])
 def test_surplus_slots_change_nothing_at_a_large_vocabulary(live):
     """Where tokens share nodes, `live` of three slots accept what `live` slots do; one accepts sum
     min(p, q).
