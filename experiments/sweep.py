@@ -53,7 +53,7 @@ class Config:
     distributed: bool = False
 
 
-class Content(TypedDict):
+class Counts(TypedDict):
     """Counts of cells, and the rules that are not what they claim, with the audit's words."""
 
     folder: str
@@ -65,7 +65,7 @@ class Content(TypedDict):
     refuted: dict[str, str]
 
 
-def run(config: Config) -> Content:
+def run(config: Config) -> Counts:
     """Compute what is missing: counts of cells in all, in this shard, found finished, computed and
     failed; and which files were refuted.
 
@@ -175,7 +175,7 @@ def _machine() -> Machine:
 
 def submit(
     executor: "submitit.Executor", config: Config, shards: int
-) -> list["submitit.Job[Content]"]:
+) -> list["submitit.Job[Counts]"]:
     """Hand the sweep to a cluster as one job array, a shard a job; needs the extra `slurm`.
 
     The executor carries partition, time and memory, e.g. `submitit.AutoExecutor(folder="logs")`
@@ -186,7 +186,7 @@ def submit(
     )
 
 
-def show(content: Content, console: Console) -> None:
+def show(content: Counts, console: Console) -> None:
     """One line."""
     console.print(
         f"{content['folder']}: {content['in_shard']} of {content['cells']} cells: "
@@ -198,6 +198,6 @@ def show(content: Content, console: Console) -> None:
         console.print(f"{rule}: {words}", style="bold red", markup=False, soft_wrap=True)
 
 
-def status(content: Content) -> int:
+def status(content: Counts) -> int:
     """1 if a cell failed, or the rule of a file is not what it claims."""
     return int(content["failed"] > 0 or bool(content["refuted"]))

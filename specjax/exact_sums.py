@@ -26,7 +26,7 @@ def words(x: Float[Array, "V *columns"]) -> tuple[Words, Words]:
     """The high and the low word of each mass.
 
     Args:
-      x: [V, *columns], non-negative masses; each column sums to less than 3.
+      x: ``[V, *columns]``, non-negative masses; each column sums to less than 3.
 
     Returns:
       Two arrays of the same shape, integers as wide as the floats.

@@ -53,10 +53,10 @@ class Moves(NamedTuple):
         """The kernel times values that hold for the nodes' own cells.
 
         Args:
-          own: [B, *rest], the values.
+          own: ``[B, *rest]``, the values.
 
         Returns:
-          [B, *rest], the values of the nodes after the swaps.
+          ``[B, *rest]``, the values of the nodes after the swaps.
 
         Cost: S rows.
         """

@@ -52,11 +52,11 @@ class Nodes(NamedTuple):
         """Values that are linear in the node, at some tokens.
 
         Args:
-          at_nodes: [B, *rest], the values at the nodes.
+          at_nodes: ``[B, *rest]``, the values at the nodes.
           tokens: [...], in [0, V).
 
         Returns:
-          [..., *rest], the values at the tokens.
+          ``[..., *rest]``, the values at the tokens.
         """
         left = self.left[tokens]
         right = jnp.minimum(left + 1, at_nodes.shape[0] - 1)
