@@ -59,6 +59,7 @@ def test_rows_hold_what_the_contract_says(content):
     assert content["provenance"]["config"]["seed"] == 0
 
 
+@pytest.mark.thorough
 def test_a_row_is_the_same_in_every_company(content):
     """Other rules and trees beside it change nothing that is shown of K-SEQ; what is left is
     rounding.
