@@ -19,6 +19,8 @@ install_import_hook("specjax", "tests.conftest.checked")
 import jax  # noqa: E402
 import pytest  # noqa: E402
 
+collect_ignore = ["make_reference_logits.py"]  # it needs torch
+
 
 @pytest.fixture
 def seed(request) -> int:
