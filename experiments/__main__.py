@@ -121,12 +121,7 @@ class _Output(Protocol):
     figure: Path
 
 
-def _parse(
-    module: Experiment,
-    name: str,
-    figure: Path | None,
-    arguments: list[str],
-) -> _Output:
+def _parse(module: Experiment, name: str, figure: Path | None, arguments: list[str]) -> _Output:
     """The experiment's Config together with the options that every command has; a parser's
     complaint becomes a ValueError.
     """

@@ -191,10 +191,7 @@ def read(config: Config) -> Contexts:
 
 @functools.partial(jax.jit, static_argnums=0)
 def _logits(
-    model: LanguageModel,
-    params: PyTree,
-    tokens: Int[Array, " P"],
-    positions: Int[Array, " C"],
+    model: LanguageModel, params: PyTree, tokens: Int[Array, " P"], positions: Int[Array, " C"]
 ) -> Float[Array, "C V"]:
     """Logits of what follows some positions of a text."""
     return model.score(params, model.init(len(tokens), 0), tokens, chain(len(tokens) - 1)).logits[
@@ -206,12 +203,7 @@ def _laws(logits: NDArray[np.float32], sampling: Sampling = AS_IS) -> Values:
     return np.asarray(sampling.law(jnp.asarray(logits)), np.float64)
 
 
-def _optimum(
-    p: Values,
-    q: Values,
-    n: int,
-    scheme: str,
-) -> Values:
+def _optimum(p: Values, q: Values, n: int, scheme: str) -> Values:
     """alpha* [B, C], in float32 as all that runs beside a model."""
     texts = zip(p.astype(np.float32), q.astype(np.float32), strict=True)
     return np.stack([_optima(*text, n, scheme) for text in texts]).astype(float)
@@ -219,10 +211,7 @@ def _optimum(
 
 @functools.partial(jax.jit, static_argnames=("n", "scheme"))
 def _optima(
-    p: Float[Array, "C V"],
-    q: Float[Array, "C V"],
-    n: int,
-    scheme: str,
+    p: Float[Array, "C V"], q: Float[Array, "C V"], n: int, scheme: str
 ) -> Float[Array, " C"]:
     def optimum(pair: tuple[Law, Law]) -> Scalar:
         p, q = pair
@@ -232,12 +221,7 @@ def _optima(
     return optima
 
 
-def within(
-    p: Values,
-    q: Values,
-    n: int,
-    budget: float,
-) -> Values:
+def within(p: Values, q: Values, n: int, budget: float) -> Values:
     """The largest alpha* of n iid drafts from any law within total variation `budget` of q. Cost: a
     sort of V.
     """
@@ -387,12 +371,7 @@ def plot(content: Rows[Row]) -> "Figure":
     return figure
 
 
-def _plot_line(
-    panel: "Axes",
-    line: list[Row],
-    colour: str,
-    look: str,
-) -> None:
+def _plot_line(panel: "Axes", line: list[Row], colour: str, look: str) -> None:
     x = [numeric(row, "value") for row in line]
     values = [(row["alpha_star"], row["low"], row["high"]) for row in line]
     missed, above, below = np.maximum(1 - np.reshape(values, (-1, 3)).T, SHOWN)

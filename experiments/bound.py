@@ -198,12 +198,7 @@ def plot(study: Study) -> "Figure":
     last = ladders[-1]
     ns = [ladder.n for ladder in ladders]
 
-    def line(
-        label: str,
-        values: list[Values | None],
-        look: str,
-        colour: str,
-    ) -> None:
+    def line(label: str, values: list[Values | None], look: str, colour: str) -> None:
         points = [
             (n, *interval(column))
             for n, column in zip(ns, values, strict=True)

@@ -122,10 +122,7 @@ def _missing(folder: Folder, names: list[str]) -> set[str]:
 
 
 def _compute(
-    folder: Folder,
-    cells: list[tuple[str, Cell]],
-    code: str,
-    audits: file_audit.Findings,
+    folder: Folder, cells: list[tuple[str, Cell]], code: str, audits: file_audit.Findings
 ) -> int:
     """Compute and keep these cells; how many failed."""
     writes = sharding.is_first_process()

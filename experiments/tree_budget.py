@@ -172,12 +172,7 @@ def _prepared(cell: Cell, pair: Pair, sampling: Sampling) -> tuple[Decoder, tupl
     return decode.decoder(pair, tree, method.scheme, sampling), verifiers
 
 
-def _rows(
-    config: Config,
-    cell: Cell,
-    budgets: list[int],
-    led: list[Calls],
-) -> list[Row]:
+def _rows(config: Config, cell: Cell, budgets: list[int], led: list[Calls]) -> list[Row]:
     method = METHODS[cell.method]
     drafts = growth.parse(cell.tree, method.scheme).topology.nodes - 1
     rows: list[Row] = []

@@ -301,12 +301,7 @@ def _rule(verifier: str) -> str:
     return verifier.removeprefix("top_down:")
 
 
-def _table(
-    rows: list[Row],
-    column: str,
-    name: str,
-    prefix: str = "",
-) -> Table:
+def _table(rows: list[Row], column: str, name: str, prefix: str = "") -> Table:
     """A measured column by tree and by another column; the prefix of a tree goes without saying."""
     heads = distinct(rows, column)
     table = Table(("tree", *(SHORT.get(_rule(head), _rule(head)) for head in heads)))

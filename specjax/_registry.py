@@ -63,13 +63,7 @@ class Registry(Generic[T]):
         derive from the package's base.
     """
 
-    def __init__(
-        self,
-        package: str,
-        kind: str,
-        mark: str,
-        files: bool = False,
-    ) -> None:
+    def __init__(self, package: str, kind: str, mark: str, files: bool = False) -> None:
         self.kind, self.mark, self.files = kind, mark, files
         self._classes: dict[str, type[T]] = {
             name: self.of(module) for name, module in discover(package).items()
@@ -140,12 +134,7 @@ def public(path: Iterable[str]) -> tuple[str, ...]:
     )
 
 
-def find(
-    held: Mapping[str, T],
-    what: str,
-    name: str,
-    expected: str = "one of",
-) -> T:
+def find(held: Mapping[str, T], what: str, name: str, expected: str = "one of") -> T:
     """The value held under a name.
 
     Raises:

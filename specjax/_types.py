@@ -107,13 +107,7 @@ class Rule(Protocol):
     name: ClassVar[str] = ""
 
     @abstractmethod
-    def law(
-        self,
-        tokens: Tokens,
-        p: Law,
-        q: Law,
-        mask: Mask,
-    ) -> Law:
+    def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
         """The law of the emitted token given the drafts, shape [V]."""
         ...
 
@@ -129,35 +123,17 @@ class Solves(Rule, Protocol[S]):
     class and has no `law` of its own.
     """
 
-    def law(
-        self,
-        tokens: Tokens,
-        p: Law,
-        q: Law,
-        mask: Mask,
-    ) -> Law:
+    def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
         """The law of the emitted token, from a solve for the live drafts."""
         return self.law_of(self.solve(p, q, len(tokens), jnp.sum(mask)), tokens, p, mask)
 
     @abstractmethod
-    def solve(
-        self,
-        p: Law,
-        q: Law,
-        n: int,
-        live: Count,
-    ) -> S:
+    def solve(self, p: Law, q: Law, n: int, live: Count) -> S:
         """Solve for the law of a node with `live` of n drafts."""
         ...
 
     @abstractmethod
-    def law_of(
-        self,
-        solved: S,
-        tokens: Tokens,
-        p: Law,
-        mask: Mask,
-    ) -> Law:
+    def law_of(self, solved: S, tokens: Tokens, p: Law, mask: Mask) -> Law:
         """The law of the emitted token given the drafts and a solve."""
         ...
 

@@ -102,10 +102,7 @@ def _sums_slope(
 
 
 def value(
-    high: Int[Array, "..."],
-    low: Int[Array, "..."],
-    count: int,
-    dtype: jnp.dtype,
+    high: Int[Array, "..."], low: Int[Array, "..."], count: int, dtype: jnp.dtype
 ) -> Float[Array, "..."]:
     """The masses that sums of words stand for.
 

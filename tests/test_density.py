@@ -37,7 +37,7 @@ def test_a_statement_says_one_thing(path):
 
 def test_faults_are_found():
     text = (
-        "def f(a: int, b: int, c: int, d: int) -> int: ...\n"
+        "def f(a: int, b: int, c: int, d: int, e: int) -> int: ...\n"
         "x = [[b for b in a] for a in c]\n"
         "y, z = (f(a) for a in c)\n"
     )
@@ -64,8 +64,8 @@ def fault(statement: ast.stmt) -> str:
         arguments = statement.args
         names = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
         own = [name for name in names if name.arg not in ("self", "cls")]
-        if len(own) >= 4 and len({name.lineno for name in own}) < len(own):
-            return "four parameters or more, not one a line"
+        if len(own) >= 5 and len({name.lineno for name in own}) < len(own):
+            return "five parameters or more, not one a line"
     return ""
 
 

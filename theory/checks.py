@@ -57,10 +57,7 @@ def is_law(x: ArrayLike, tolerance: float = TOLERANCE) -> Check:
 
 
 def is_coupling(
-    coupling: ArrayLike,
-    rows: ArrayLike,
-    columns: ArrayLike,
-    tolerance: float = TOLERANCE,
+    coupling: ArrayLike, rows: ArrayLike, columns: ArrayLike, tolerance: float = TOLERANCE
 ) -> Check:
     """Whether a joint mass is nonnegative and has the two marginals.
 
@@ -92,10 +89,7 @@ def is_coupling(
 
 
 def is_lossless(
-    laws: ArrayLike,
-    mass: ArrayLike,
-    p: ArrayLike,
-    tolerance: float = TOLERANCE,
+    laws: ArrayLike, mass: ArrayLike, p: ArrayLike, tolerance: float = TOLERANCE
 ) -> Check:
     """Whether a rule emits p: sum_x Q(x) K[x, :] = p, and every K[x, :] and Q is a law.
 

@@ -29,12 +29,7 @@ def _under(*schemes: str) -> Callable[[Formula], Acceptance]:
     def wrap(formula: Formula) -> Acceptance:
         name = formula.__name__
 
-        def acceptance(
-            p: Law,
-            q: Law,
-            n: int,
-            scheme: str,
-        ) -> float:
+        def acceptance(p: Law, q: Law, n: int, scheme: str) -> float:
             if schemes and scheme not in schemes:
                 covered = ", ".join(schemes)
                 raise ValueError(

@@ -105,12 +105,7 @@ def _transport(problem: Problem) -> tuple[Coupling, Mask]:
     return feasible(flow, sets, problem.p), token_prices > 0.5
 
 
-def _incidence(
-    rows: Indices,
-    tokens: Indices,
-    sets: int,
-    vocabulary: int,
-) -> coo_array:
+def _incidence(rows: Indices, tokens: Indices, sets: int, vocabulary: int) -> coo_array:
     """The incidence of arcs with sets (first) and tokens (after them), one constraint a row."""
     arcs = np.arange(len(rows))
     constraints = np.concatenate((rows, sets + tokens))

@@ -81,12 +81,7 @@ def expected_tokens(alpha: float, length: int) -> float:
     return float((alpha ** np.arange(length + 1)).sum())
 
 
-def speedup(
-    alpha: float,
-    length: int,
-    draft_cost: float,
-    scoring_cost: CostCurve = flat,
-) -> float:
+def speedup(alpha: float, length: int, draft_cost: float, scoring_cost: CostCurve = flat) -> float:
     """Tokens per unit of time against plain decoding: expected tokens over (g c + c(g + 1)).
 
     Source: leviathan2023fast.

@@ -212,12 +212,7 @@ class _Solution(NamedTuple):
     ends: Values
 
 
-def _dual(
-    sets: PathSets,
-    target: Law,
-    rows: Indices,
-    contexts: Indices,
-) -> _Solution:
+def _dual(sets: PathSets, target: Law, rows: Indices, contexts: Indices) -> _Solution:
     """min Q u over u[G], c[S], v[S] >= 0 with u_g >= c(s) for s in g, and c = depth - v excess.
 
     v is in units that suit rare contexts.

@@ -73,12 +73,7 @@ class TreeProblem:
         return max(depths(self.parents))
 
 
-def everywhere(
-    parents: Sequence[int],
-    p: ArrayLike,
-    q: ArrayLike,
-    scheme: str,
-) -> TreeProblem:
+def everywhere(parents: Sequence[int], p: ArrayLike, q: ArrayLike, scheme: str) -> TreeProblem:
     """The problem with one pair of laws after every context.
 
     Args:
@@ -104,12 +99,7 @@ def everywhere(
     )
 
 
-def random(
-    parents: Sequence[int],
-    vocabulary: int,
-    scheme: str,
-    seed: int,
-) -> TreeProblem:
+def random(parents: Sequence[int], vocabulary: int, scheme: str, seed: int) -> TreeProblem:
     """The problem whose laws are all drawn evenly from the simplex.
 
     The same seed gives the same laws after a context.
@@ -134,12 +124,7 @@ def random(
     return TreeProblem(tuple(parents), tables[:, 0], tables[:, 1], scheme)
 
 
-def mixed(
-    parents: Sequence[int],
-    vocabulary: int,
-    scheme: str,
-    seed: int,
-) -> TreeProblem:
+def mixed(parents: Sequence[int], vocabulary: int, scheme: str, seed: int) -> TreeProblem:
     """The problem whose contexts take the pairs of the battery in random order.
 
     The pairs have zeros, ties, peaks, equal and disjoint laws.

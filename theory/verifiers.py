@@ -316,12 +316,7 @@ def _traverse(
     return reached * (1.0 - weight)
 
 
-def _weight(
-    weight: float,
-    r: Law,
-    d: Law,
-    token: int,
-) -> float:
+def _weight(weight: float, r: Law, d: Law, token: int) -> float:
     """min(1, w r(x) / d(x)); 1 if d(x) is too small to divide by."""
     above = weight * float(r[token])
     if above >= d[token]:
@@ -352,12 +347,7 @@ def _removed(q: Law, token: int) -> Law:
     return q
 
 
-def _reject(
-    tokens: Indices,
-    p: Law,
-    q: Law,
-    after: Callable[[Law, int], Law],
-) -> Law:
+def _reject(tokens: Indices, p: Law, q: Law, after: Callable[[Law, int], Law]) -> Law:
     law = np.zeros_like(p)
     r = p
     reached = 1.0

@@ -65,12 +65,7 @@ def sizes(claims: Claims) -> list[tuple[str, Size]]:
     return list(found.values())
 
 
-def audit_large(
-    make: type[Rule],
-    scheme: str,
-    size: Size,
-    seed: int = 0,
-) -> list[Row]:
+def audit_large(make: type[Rule], scheme: str, size: Size, seed: int = 0) -> list[Row]:
     """The verdict on a rule under one scheme at one size, on two pairs of laws: one log-normal, one
     with a peak and zeros.
 

@@ -143,10 +143,7 @@ OF_CLAIMS = (
 
 
 def _beyond(
-    audited: LargeRuleUnderAudit,
-    error: float | jax.Array,
-    allowed: float,
-    words: str,
+    audited: LargeRuleUnderAudit, error: float | jax.Array, allowed: float, words: str
 ) -> Reason:
     if not error > allowed:
         return ""

@@ -29,12 +29,7 @@ def is_law(audited: RuleUnderAudit) -> Reason:
     )
 
 
-def _row_reason(
-    audited: RuleUnderAudit,
-    laws: Array,
-    tolerance: float,
-    precision: str,
-) -> Reason:
+def _row_reason(audited: RuleUnderAudit, laws: Array, tolerance: float, precision: str) -> Reason:
     for error, words in law_faults(laws, -1):
         b, mask, x = np.unravel_index(np.argmax(error), error.shape)
         if error[b, mask, x] > tolerance:
@@ -332,12 +327,7 @@ OF_CLAIMS = (
 )
 
 
-def _worst(
-    audited: RuleUnderAudit,
-    error: Array,
-    tolerance: float,
-    words: str,
-) -> Reason:
+def _worst(audited: RuleUnderAudit, error: Array, tolerance: float, words: str) -> Reason:
     b = int(np.argmax(error))
     return f"{words}, by {error[b]:.3g} on {audited.cases.names[b]}" if error[b] > tolerance else ""
 

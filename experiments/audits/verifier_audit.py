@@ -169,10 +169,7 @@ _default_cases = functools.cache(lambda tree, scheme: verifier_laws.cases(tree, 
 
 
 def audit_verifier(
-    one: Candidate,
-    scheme: str,
-    tree: str,
-    pair: theory.battery.Pair | None = None,
+    one: Candidate, scheme: str, tree: str, pair: theory.battery.Pair | None = None
 ) -> Row:
     """The verdict on a verifier on one tree under one scheme.
 
@@ -260,10 +257,7 @@ class _NoLaws(Exception):
 
 
 def _laws(
-    verifier: Verifier,
-    cases: verifier_laws.Cases,
-    rows: verifier_laws.Rows,
-    dtype: type,
+    verifier: Verifier, cases: verifier_laws.Cases, rows: verifier_laws.Rows, dtype: type
 ) -> verifier_laws.Array:
     """Its laws; whatever a stranger's verifier raises is a finding, not a crash."""
     try:

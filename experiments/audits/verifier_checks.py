@@ -59,10 +59,7 @@ def is_law_in_single_precision(audited: VerifierUnderAudit) -> Reason:
 
 
 def _law_reason(
-    audited: VerifierUnderAudit,
-    laws: Array,
-    tolerance: float,
-    precision: str,
+    audited: VerifierUnderAudit, laws: Array, tolerance: float, precision: str
 ) -> Reason:
     for error, words in law_faults(laws, (1, 2)):
         row = int(np.argmax(error))
@@ -254,10 +251,7 @@ def _parts(audited: VerifierUnderAudit, laws: Array) -> list[tuple[Instance, Arr
 
 
 def _loss_reason(
-    audited: VerifierUnderAudit,
-    laws: Array,
-    tolerance: float,
-    precision: str,
+    audited: VerifierUnderAudit, laws: Array, tolerance: float, precision: str
 ) -> Reason:
     losses = {
         instance.name: theory.trees.loss(instance.drawn, part)

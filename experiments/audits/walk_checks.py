@@ -103,30 +103,15 @@ def _part(rows: Rows, part: slice) -> Rows:
     return verifier_laws.typed(jax.tree.map(lambda column: column[part], rows), np.float32)
 
 
-def _walk(
-    verifier: Verifier,
-    chance: Chance,
-    draft: Draft,
-    p: jax.Array,
-) -> Verdict:
+def _walk(verifier: Verifier, chance: Chance, draft: Draft, p: jax.Array) -> Verdict:
     return verifier.walk(chance.uniforms, draft, p).verdict
 
 
-def _verify(
-    verifier: Verifier,
-    chance: Chance,
-    draft: Draft,
-    p: jax.Array,
-) -> Verdict:
+def _verify(verifier: Verifier, chance: Chance, draft: Draft, p: jax.Array) -> Verdict:
     return verifier.verify(chance.key, draft, p)
 
 
-def _walk_by_key(
-    verifier: Verifier,
-    chance: Chance,
-    draft: Draft,
-    p: jax.Array,
-) -> Verdict:
+def _walk_by_key(verifier: Verifier, chance: Chance, draft: Draft, p: jax.Array) -> Verdict:
     return verifier.walk(
         numerics.uniforms(chance.key, (draft.topology.nodes + 1,), p.dtype), draft, p
     ).verdict
@@ -147,10 +132,7 @@ def _faces(verifier: Verifier, drafting: TreeDrafting, row: Rows) -> dict[str, D
 
 
 def _program(
-    draw: Draw,
-    verifier: Verifier,
-    drafting: TreeDrafting,
-    row: Rows,
+    draw: Draw, verifier: Verifier, drafting: TreeDrafting, row: Rows
 ) -> tuple[str, list[bytes]]:
     """What is run, with its constants; what cannot be traced goes by the name of its way to draw,
     and fails when it is run.

@@ -12,12 +12,7 @@ R = TypeVar("R")
 COMPILING = 25  # seconds that a program may take to compile on one core
 
 
-def run(
-    work: Callable[[T], R],
-    tasks: Sequence[T],
-    pair: str,
-    word: Callable[[R], str],
-) -> list[R]:
+def run(work: Callable[[T], R], tasks: Sequence[T], pair: str, word: Callable[[R], str]) -> list[R]:
     """What `work` makes of each task, in order; `word` tells of a finished one. It is said at the
     start how long all may take.
     """

@@ -22,12 +22,7 @@ def number(value: float | None, digits: int = 4, sign: str = "") -> str:
     return "-" if value is None or math.isnan(value) else f"{value:{sign}z.{digits}f}"
 
 
-def with_error(
-    value: float | None,
-    error: float | None,
-    digits: int = 4,
-    sign: str = "",
-) -> str:
+def with_error(value: float | None, error: float | None, digits: int = 4, sign: str = "") -> str:
     """1.234(56) for 1.234 ± 0.056, one standard error; fewer digits where the error would take more
     than two.
     """
@@ -37,12 +32,7 @@ def with_error(
     return f"{number(value, shown, sign)}({round(error * 10**shown)})"
 
 
-def interval(
-    low: float | None,
-    high: float | None,
-    digits: int = 4,
-    sign: str = "",
-) -> str:
+def interval(low: float | None, high: float | None, digits: int = 4, sign: str = "") -> str:
     """Both ends of an interval."""
     return f"{number(low, digits, sign)} to {number(high, digits, sign)}"
 

@@ -34,12 +34,7 @@ def _sizes(tree: str) -> tuple[int, int]:
     return sizes[0], sizes[-1]
 
 
-def resolved(
-    trees: tuple[str, ...],
-    pair: Pair,
-    sampling: Sampling,
-    seed: int,
-) -> tuple[str, ...]:
+def resolved(trees: tuple[str, ...], pair: Pair, sampling: Sampling, seed: int) -> tuple[str, ...]:
     """The names with `branching:..` in place of `sequoia:N`: N drafts at most; `sequoia:NxDEPTH`
     bounds the depth as well.
 

@@ -47,10 +47,7 @@ class Claim(TypedDict):
 
 
 def chosen(
-    rows: Sequence[Row],
-    method: str,
-    verifier: str,
-    budget: int,
+    rows: Sequence[Row], method: str, verifier: str, budget: int
 ) -> tuple[NDArray[np.float64], list[str]]:
     """Block efficiency after each prompt, on the tree that is best after the prompts of the other
     half; and the trees so chosen.
@@ -84,12 +81,7 @@ def claims(rows: Sequence[Row]) -> list[Claim]:
     ]
 
 
-def _claim(
-    rows: Sequence[Row],
-    name: str,
-    against: str,
-    budget: int,
-) -> Claim:
+def _claim(rows: Sequence[Row], name: str, against: str, budget: int) -> Claim:
     verifier = METHODS[name].verifiers[0]
     several, trees = chosen(rows, name, verifier, budget)
     single, path = chosen(rows, SINGLE, against, budget)

@@ -140,12 +140,7 @@ def _whole(verifier: Verifier, scheme: str, size: Size) -> PaddedVerifier:
     )
 
 
-def _lifted(
-    verifier: Verifier,
-    rule: Rule,
-    scheme: str,
-    size: Size,
-) -> PaddedVerifier:
+def _lifted(verifier: Verifier, rule: Rule, scheme: str, size: Size) -> PaddedVerifier:
     """On one path every rule is the one-draft rule, so that a path is left to `single`."""
 
     def covers(topology: Topology) -> bool:
@@ -203,12 +198,7 @@ def _compiled(
     """
 
     @jax.jit
-    def batch(
-        topology: Topology,
-        tokens: Array,
-        p: Array,
-        q: Array,
-    ) -> Array:
+    def batch(topology: Topology, tokens: Array, p: Array, q: Array) -> Array:
         return jax.vmap(lambda tokens, p, q: law(Draft(topology, tokens, q, scheme), p))(
             tokens, p, q
         )

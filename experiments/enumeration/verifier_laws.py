@@ -280,12 +280,7 @@ def disturbed(rows: Rows) -> Rows:
     )
 
 
-def laws(
-    verifier: Verifier,
-    drafting: TreeDrafting,
-    rows: Rows,
-    dtype: type = np.float64,
-) -> Array:
+def laws(verifier: Verifier, drafting: TreeDrafting, rows: Rows, dtype: type = np.float64) -> Array:
     """The verifier's law [T, N, V] on every tree, computed in `dtype`; one tree after the other, as
     a decode runs it.
     """

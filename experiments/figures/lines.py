@@ -22,12 +22,7 @@ MARKS = "os^Dv<>p*h"
 WIDTH, LETTERS = 4.4, 50  # of a panel: inches, and letters of its title in one line
 
 
-def points(
-    rows: list[Row],
-    name: str,
-    axis: str,
-    at: Callable[[Row], int],
-) -> list[Row]:
+def points(rows: list[Row], name: str, axis: str, at: Callable[[Row], int]) -> list[Row]:
     """The mean of a column for each rule and kind of tree at each place of the axis; cells that do
     not have it are left out.
 

@@ -44,10 +44,7 @@ def panels(count: int, title: str) -> tuple[Figure, list[Axes]]:
 
 
 def board(
-    rows: int,
-    columns: int,
-    title: str,
-    width: float = 3.2,
+    rows: int, columns: int, title: str, width: float = 3.2
 ) -> tuple[Figure, list[list[Axes]]]:
     """A figure with rows of panels, each so many inches wide."""
     with rc_context(STYLE):  # type: ignore[arg-type]
@@ -90,12 +87,7 @@ def dot(
     )
 
 
-def tick(
-    panel: Axes,
-    place: int,
-    value: float,
-    shade: float,
-) -> None:
+def tick(panel: Axes, place: int, value: float, shade: float) -> None:
     """A black mark across a lane."""
     panel.plot(value, place, "k|", alpha=0.25 + 0.75 * shade, markersize=11, markeredgewidth=1.3)
 

@@ -65,12 +65,7 @@ def find(source: Path) -> FloatArray:
         raise ValueError(f"{path}: {error.strerror or 'cannot be read'}") from None
 
 
-def part(
-    file: FloatArray,
-    first: int,
-    end: int,
-    vocabulary: int,
-) -> FloatArray:
+def part(file: FloatArray, first: int, end: int, vocabulary: int) -> FloatArray:
     """Rows `first` to `end` - 1 of every text, cut to the first `vocabulary` tokens; two chunks are
     in memory at the most.
     """
@@ -212,12 +207,7 @@ def _rows(shape: tuple[int, ...]) -> tuple[int, ...]:
     return shape if len(shape) < 2 else (math.prod(shape[:-1]), shape[-1])
 
 
-def _only(
-    path: Path,
-    names: list[str],
-    wanted: str,
-    suffix: str = "",
-) -> str:
+def _only(path: Path, names: list[str], wanted: str, suffix: str = "") -> str:
     """The array that is wanted, or the only one."""
     if wanted and wanted + suffix in names:
         return wanted + suffix

@@ -173,12 +173,7 @@ def chunk(contexts: int, vocabulary: int) -> tuple[int, int]:
     ), together
 
 
-def _plan(
-    n: int,
-    chosen: list[type[Rule]],
-    named: bool,
-    vocabulary: int,
-) -> Plan:
+def _plan(n: int, chosen: list[type[Rule]], named: bool, vocabulary: int) -> Plan:
     """The schemes that draft n tokens and have an optimum; every rule under the first scheme that
     it covers.
 
@@ -203,12 +198,7 @@ def _plan(
     return plan
 
 
-def _take(
-    plan: Plan,
-    rule: Rule,
-    scheme: str,
-    vocabulary: int,
-) -> None:
+def _take(plan: Plan, rule: Rule, scheme: str, vocabulary: int) -> None:
     """Give a rule its place in the plan, once its program is seen to trace."""
     stated = rules.closed_form(rule, plan.n, scheme)
     law = jax.ShapeDtypeStruct((vocabulary,), np.float32)
@@ -303,10 +293,7 @@ def _at(plan: Plan) -> At:
 
 
 def _ladder(
-    plan: Plan,
-    columns: Columns[Values],
-    chosen: list[type[Rule]],
-    audits: Findings,
+    plan: Plan, columns: Columns[Values], chosen: list[type[Rule]], audits: Findings
 ) -> Ladder:
     schemes = dict.fromkeys(drafting.from_one_law())
     names = dict.fromkeys(make.name for make in chosen)

@@ -127,10 +127,7 @@ def _optimum(problem: theory.Problem) -> tuple[float, int | None]:
 
 
 def _value(
-    make: type[Rule],
-    problems: dict[str, theory.Problem],
-    n: int,
-    named: bool,
+    make: type[Rule], problems: dict[str, theory.Problem], n: int, named: bool
 ) -> tuple[float | None, str | None, str]:
     """A rule's acceptance and its scheme; or why it has none, where it was named or fails."""
     try:
@@ -141,10 +138,7 @@ def _value(
 
 
 def _computed(
-    make: type[Rule],
-    problems: dict[str, theory.Problem],
-    n: int,
-    named: bool,
+    make: type[Rule], problems: dict[str, theory.Problem], n: int, named: bool
 ) -> tuple[float | None, str | None, str]:
     """A rule's acceptance and its scheme, or why it has none."""
     claims = make.claims

@@ -86,12 +86,7 @@ def measure(cell: Cell) -> Measured:
 
 
 @functools.lru_cache(maxsize=64)
-def _optimum(
-    laws: Laws,
-    scheme: str,
-    n: int,
-    contexts: int,
-) -> Optimum[Values]:
+def _optimum(laws: Laws, scheme: str, n: int, contexts: int) -> Optimum[Values]:
     return Optimum(*_over_contexts(_bound(scheme, n), laws, (), contexts))
 
 
@@ -194,12 +189,7 @@ def _judge(
     return estimate, stated is not None
 
 
-def _row(
-    cell: Cell,
-    accepted: Values,
-    optimum: Optimum[Values],
-    exact: bool,
-) -> Record:
+def _row(cell: Cell, accepted: Values, optimum: Optimum[Values], exact: bool) -> Record:
     means: dict[str, Values] = {
         "acceptance": accepted,
         "alpha_star": optimum.alpha_star,

@@ -42,10 +42,7 @@ def _seconds(call: Call, turns: int) -> float:
 
 
 def table(
-    title: str,
-    heads: tuple[str, ...],
-    lines: Sequence[tuple[str, ...]],
-    names: int,
+    title: str, heads: tuple[str, ...], lines: Sequence[tuple[str, ...]], names: int
 ) -> Table:
     """Figures to the right, the first `names` columns to the left."""
     return Table(heads, names, title, list(lines))

@@ -44,12 +44,7 @@ class Nodes(TypedDict):
     rows: list[Row]
 
 
-def run(
-    vocabulary: int,
-    n: int,
-    repeats: int,
-    seed: int,
-) -> Nodes:
+def run(vocabulary: int, n: int, repeats: int, seed: int) -> Nodes:
     """Medians in milliseconds, multiples of one fused pass sum(max(p - q, 0)), and the cost of a
     batch by vmap.
 
@@ -103,12 +98,7 @@ def verify(
 _verify_batch = jax.jit(jax.vmap(verify, (None, 0, 0, 0, 0, 0)))
 
 
-def _row(
-    rule: str,
-    times: dict[str, float],
-    vocabulary: int,
-    n: int,
-) -> Row:
+def _row(rule: str, times: dict[str, float], vocabulary: int, n: int) -> Row:
     one = times[rule]
     batch = times[f"{rule} x{BATCH}"]
     return {

@@ -32,10 +32,7 @@ class Row(TypedDict):
 
 
 def run(
-    vocabularies: tuple[int, ...],
-    lengths: tuple[int, ...],
-    repeats: int,
-    seed: int,
+    vocabularies: tuple[int, ...], lengths: tuple[int, ...], repeats: int, seed: int
 ) -> list[Row]:
     """One row per scheme, V and n: the time on a log-normal pair, the wider bracket of that and a
     Zipf pair.

@@ -44,10 +44,7 @@ class Row(TypedDict):
 
 
 def run(
-    vocabularies: tuple[int, ...],
-    lengths: tuple[int, ...],
-    repeats: int,
-    seed: int,
+    vocabularies: tuple[int, ...], lengths: tuple[int, ...], repeats: int, seed: int
 ) -> list[Row]:
     """One row per rule, pair, V and n; real contexts (V = 49152) where their weights are installed,
     without a time.
@@ -86,10 +83,7 @@ def _times(
 
 @functools.partial(jax.jit, static_argnames="n")
 def _certificates(
-    rule: Rule,
-    p: Float[Array, "T V"],
-    q: Float[Array, "T V"],
-    n: int,
+    rule: Rule, p: Float[Array, "T V"], q: Float[Array, "T V"], n: int
 ) -> Certificate:
     scheme = min(rule.claims.drafting)
     made: Certificate = jax.lax.map(

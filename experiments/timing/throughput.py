@@ -45,12 +45,7 @@ class Row(TypedDict):
     limit: float | None
 
 
-def run(
-    vocabulary: int,
-    n: int,
-    repeats: int,
-    seed: int,
-) -> list[Row]:
+def run(vocabulary: int, n: int, repeats: int, seed: int) -> list[Row]:
     """One row per optimum and per rule with an exact expectation: contexts a second here and in
     `theory`, and the ratio of the two.
     """

@@ -138,12 +138,7 @@ def _tokens(shape: Topology, order: Int[np.ndarray, "N V"]) -> Int[Array, " N"]:
 
 
 @jax.jit
-def _verify(
-    verifier: Verifier,
-    key: RandomKey,
-    draft: Draft,
-    p: Float[Array, "N V"],
-) -> Verdict:
+def _verify(verifier: Verifier, key: RandomKey, draft: Draft, p: Float[Array, "N V"]) -> Verdict:
     return verifier.verify(key, draft, p)
 
 

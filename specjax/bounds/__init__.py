@@ -26,12 +26,7 @@ def schemes() -> tuple[str, ...]:
     return tuple(_SCHEMES)
 
 
-def optimal_acceptance(
-    p: Law,
-    q: Slots,
-    n: int,
-    scheme: str,
-) -> Scalar:
+def optimal_acceptance(p: Law, q: Slots, n: int, scheme: str) -> Scalar:
     """alpha* of a drafting scheme: the largest P(Y is one of n drafts) over all lossless rules.
 
     It is differentiable: with H the best set, d alpha* = dp(H) - dQ(H), a subgradient if two sets
@@ -61,12 +56,7 @@ def optimal_acceptance(
     return bracket(p, q, n, scheme).value
 
 
-def bracket(
-    p: Law,
-    q: Slots,
-    n: int,
-    scheme: str,
-) -> Bracket:
+def bracket(p: Law, q: Slots, n: int, scheme: str) -> Bracket:
     """alpha* with a certified enclosure.
 
     The bracket allows a few ulp for rounding. Without replacement it also includes what the race's

@@ -225,10 +225,7 @@ def _first_width(cells: Cells, dtype: jnp.dtype) -> np.unsignedinteger:
 
 
 def _everything(
-    tokens: _Tokens,
-    cells: Cells,
-    whole: np.unsignedinteger,
-    dtype: jnp.dtype,
+    tokens: _Tokens, cells: Cells, whole: np.unsignedinteger, dtype: jnp.dtype
 ) -> _Level:
     """The first level: nothing is known, and all cells are open."""
     kind = whole.dtype.type
@@ -258,12 +255,7 @@ def _mass(words: Int[Array, "... words"], p: Law) -> Float[Array, "..."]:
     return exact_sums.value(words[..., 0], words[..., 1], p.shape[0], p.dtype)
 
 
-def _sum_cells(
-    tokens: _Tokens,
-    level: _Level,
-    split: int,
-    first: Flag,
-) -> _Sums:
+def _sum_cells(tokens: _Tokens, level: _Level, split: int, first: Flag) -> _Sums:
     """Sums of words and moments below each edge of each open cell."""
     index = fixed(_cell(tokens.key, level, split))
     words = _running(level.words, tokens.words, index, split, first)

@@ -74,12 +74,7 @@ def best_set(p: Law, q: Law, n: int) -> Found:
     return binned(p, q, n, ulps(2, p))
 
 
-def binned(
-    p: Law,
-    q: Law,
-    n: Scalar | int,
-    tolerance: float,
-) -> Found:
+def binned(p: Law, q: Law, n: Scalar | int, tolerance: float) -> Found:
     """The best set without a sort.
 
     Args:

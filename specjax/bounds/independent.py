@@ -171,12 +171,7 @@ def _sorted(p: Law, q: Laws, weights: PerSlot) -> _Dual:
     return _Dual(bound, mass[:, lowest], Found(values[best], bound, inside))
 
 
-def _binned(
-    p: Law,
-    q: Laws,
-    weights: PerSlot,
-    tolerance: float,
-) -> _Dual:
+def _binned(p: Law, q: Laws, weights: PerSlot, tolerance: float) -> _Dual:
     """The dual of a mixture without a sort, and its own set."""
     n = q.shape[0]
     mixture = dot(weights, q)

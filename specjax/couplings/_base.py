@@ -22,13 +22,7 @@ class Coupling(Protocol):
     source: ClassVar[str]
 
     @abstractmethod
-    def couple(
-        self,
-        key: RandomKey,
-        p: Law,
-        q: Law,
-        n: int,
-    ) -> tuple[Tokens, Index]:
+    def couple(self, key: RandomKey, p: Law, q: Law, n: int) -> tuple[Tokens, Index]:
         """The n drafts and the token that the noise of `key` selects."""
         ...
 

@@ -30,13 +30,7 @@ class Gumbel(Coupling):
     n_range = (1, 1)
     source = "daliri2024coupling"
 
-    def couple(
-        self,
-        key: RandomKey,
-        p: Law,
-        q: Law,
-        n: int,
-    ) -> tuple[Tokens, Index]:
+    def couple(self, key: RandomKey, p: Law, q: Law, n: int) -> tuple[Tokens, Index]:
         check_one("gumbel", n)
         waits = exponential(key, p.shape, p.dtype)
         return jnp.argmin(arrivals(waits, q))[None], jnp.argmin(arrivals(waits, p))

@@ -31,12 +31,6 @@ class GumbelList(Coupling):
     n_range = (1, None)
     source = "rowan2025list"
 
-    def couple(
-        self,
-        key: RandomKey,
-        p: Law,
-        q: Law,
-        n: int,
-    ) -> tuple[Tokens, Index]:
+    def couple(self, key: RandomKey, p: Law, q: Law, n: int) -> tuple[Tokens, Index]:
         waits = exponential(key, (n, *p.shape), p.dtype)
         return jnp.argmin(arrivals(waits, q), -1), jnp.argmin(arrivals(jnp.min(waits, 0), p))

@@ -38,13 +38,7 @@ class Minhash(Coupling):
     n_range = (1, 1)
     source = "daliri2024coupling"
 
-    def couple(
-        self,
-        key: RandomKey,
-        p: Law,
-        q: Law,
-        n: int,
-    ) -> tuple[Tokens, Index]:
+    def couple(self, key: RandomKey, p: Law, q: Law, n: int) -> tuple[Tokens, Index]:
         check_one("minhash", n)
         return jnp.argmin(_arrivals(key, q))[None], jnp.argmin(_arrivals(key, p))
 

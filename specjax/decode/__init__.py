@@ -43,10 +43,7 @@ Record = Callable[[Verifier, Draft, NodeLaws, Walk, Count], PyTree]
 
 
 def decoder(
-    pair: Pair,
-    tree: Topology | TreeDrafting,
-    scheme: str,
-    sampling: Sampling = AS_IS,
+    pair: Pair, tree: Topology | TreeDrafting, scheme: str, sampling: Sampling = AS_IS
 ) -> Decoder:
     """The decoder in which the pair's draft model grows a tree by a drafting scheme.
 
@@ -144,10 +141,7 @@ def init(
 
 
 def propose(
-    decoder: Decoder,
-    key: RandomKey,
-    params: Params,
-    state: DecodeState,
+    decoder: Decoder, key: RandomKey, params: Params, state: DecodeState
 ) -> tuple[Draft, NodeLaws, DecodeState]:
     """Draft a tree and score it.
 

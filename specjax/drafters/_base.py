@@ -19,13 +19,7 @@ class Drafter(Protocol):
     @property
     def topology(self) -> Topology: ...
 
-    def init(
-        self,
-        params: PyTree,
-        prompt: Int[Array, " P"],
-        length: Count,
-        rows: int,
-    ) -> PyTree:
+    def init(self, params: PyTree, prompt: Int[Array, " P"], length: Count, rows: int) -> PyTree:
         """The state after the first `length` >= 1 tokens of a padded prompt.
 
         `rows` is room for the whole text and one tree.

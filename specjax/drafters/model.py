@@ -48,13 +48,7 @@ class ModelDrafter:
         """The tree that is verified."""
         return self.growth.topology
 
-    def init(
-        self,
-        params: PyTree,
-        prompt: Int[Array, " P"],
-        length: Count,
-        rows: int,
-    ) -> _State:
+    def init(self, params: PyTree, prompt: Int[Array, " P"], length: Count, rows: int) -> _State:
         dropped = sum(self.growth.widths) - self.topology.nodes  # grown, never verified
         cache = prefill(self.model, params, prompt, length, rows + dropped)
         return _State(

@@ -37,12 +37,7 @@ class Family(Protocol):
         ...
 
 
-def expect(
-    name: str,
-    value: float,
-    low: float,
-    high: float = math.inf,
-) -> None:
+def expect(name: str, value: float, low: float, high: float = math.inf) -> None:
     """Refuse a parameter out of its range.
 
     Raises:

@@ -19,10 +19,7 @@ RIDGE = 1e-5
 
 
 def fit(
-    model: Transformer,
-    params: PyTree,
-    windows: Int[np.ndarray, "B T"],
-    exit_after: int,
+    model: Transformer, params: PyTree, windows: Int[np.ndarray, "B T"], exit_after: int
 ) -> dict[str, Float[np.ndarray, "..."]]:
     """`kernel` [E, E] and `bias` [E] of least squared error, for `transformer.adapted`.
 

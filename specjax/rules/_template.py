@@ -22,13 +22,7 @@ class Template(Rule):
         lossless=True, drafting=frozenset({"iid"}), source="leviathan2023fast", optimal_for=1
     )
 
-    def law(
-        self,
-        tokens: Tokens,
-        p: Law,
-        q: Law,
-        mask: Mask,
-    ) -> Law:
+    def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
         """The law of the emitted token given the drafts, [V].
 
         Masked slots must not matter, and every input must give a law.

@@ -20,10 +20,9 @@ class Greedy(Rule):
     Cost: two passes over V and a top_k. Source: hu2025towards; sun2024spechub.
 
     Example:
-      >>> import jax.numpy as jnp
-      >>> from specjax import rules
+      >>> import jax.numpy as jnp, specjax
       >>> p, q = jnp.array([0.5, 0.3, 0.2]), jnp.array([0.2, 0.3, 0.5])
-      >>> round(float(rules.Greedy().expected_acceptance(p, q, 2)), 3)
+      >>> round(float(specjax.rules.Greedy().expected_acceptance(p, q, 2)), 3)
       0.9
     """
 
@@ -31,13 +30,7 @@ class Greedy(Rule):
         lossless=True, drafting=frozenset({"greedy", "hub"}), source="hu2025towards", optimal_for=-1
     )
 
-    def law(
-        self,
-        tokens: Tokens,
-        p: Law,
-        q: Law,
-        mask: Mask,
-    ) -> Law:
+    def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
         rest = _outside_top(q, len(tokens), jnp.sum(mask))
         drawn = mask & (rest[tokens] > 0)
         token = tokens[jnp.argmax(drawn)]

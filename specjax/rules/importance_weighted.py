@@ -24,10 +24,9 @@ class ImportanceWeighted(Rule):
     Cost: a scatter of V and some forty passes. Source: khisti2024multidraft, theorem 1.
 
     Example:
-      >>> import jax.numpy as jnp
-      >>> from specjax import rules
+      >>> import jax.numpy as jnp, specjax
       >>> p, q = jnp.array([0.5, 0.3, 0.2]), jnp.array([0.2, 0.3, 0.5])
-      >>> round(float(rules.ImportanceWeighted().expected_acceptance(p, q, 2)), 3)
+      >>> round(float(specjax.rules.ImportanceWeighted().expected_acceptance(p, q, 2)), 3)
       0.86
     """
 
@@ -35,13 +34,7 @@ class ImportanceWeighted(Rule):
         lossless=True, drafting=frozenset({"iid"}), source="khisti2024multidraft", optimal_for=1
     )
 
-    def law(
-        self,
-        tokens: Tokens,
-        p: Law,
-        q: Law,
-        mask: Mask,
-    ) -> Law:
+    def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
         selection = select(p, q, len(tokens), jnp.sum(mask))
         largest = jnp.argmin(jnp.where(mask, selection.cell[tokens], CELLS))
         picked = tokens[jnp.stack([largest, jnp.argmax(mask)])]

@@ -20,10 +20,9 @@ class KSeq(Rule):
     Cost: some ten fused passes over V, for every n. Source: sun2023spectr, algorithm 3.
 
     Example:
-      >>> import jax.numpy as jnp
-      >>> from specjax import rules
+      >>> import jax.numpy as jnp, specjax
       >>> p, q = jnp.array([0.5, 0.3, 0.2]), jnp.array([0.2, 0.3, 0.5])
-      >>> round(float(rules.KSeq().expected_acceptance(p, q, 2)), 3)
+      >>> round(float(specjax.rules.KSeq().expected_acceptance(p, q, 2)), 3)
       0.791
     """
 
@@ -31,20 +30,13 @@ class KSeq(Rule):
         lossless=True, drafting=frozenset({"iid"}), source="sun2023spectr", optimal_for=1
     )
 
-    def law(
-        self,
-        tokens: Tokens,
-        p: Law,
-        q: Law,
-        mask: Mask,
-    ) -> Law:
+    def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
         live = jnp.sum(mask)
         rho, miss_probability = threshold(p, q, jnp.maximum(live, 1).astype(p.dtype))
         accept = jnp.where(mask, acceptance_probability(p[tokens], rho * q[tokens]), 0)
         reached = jnp.concatenate([jnp.ones(1, p.dtype), jnp.cumprod(1 - accept)])
-        rest = residual(
-            p, jnp.minimum(p / rho, q) * _series(miss_probability, jnp.arange(len(tokens)) < live)
-        )
+        thinned = jnp.minimum(p / rho, q)
+        rest = residual(p, thinned * _series(miss_probability, jnp.arange(len(tokens)) < live))
         return add_at(reached[-1] * rest, tokens, reached[:-1] * accept)
 
     def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:
@@ -60,8 +52,5 @@ class KSeq(Rule):
 
 
 def _series(miss_probability: Scalar, live: Mask) -> Scalar:
-    """(1 - S^n) / (1 - S), as the sum 1 + S + .. + S^(n-1).
-
-    The sum is 1 to the last digit for one draft.
-    """
+    """(1 - S^n) / (1 - S), as the sum 1 + S + .. + S^(n-1), which is exactly 1 for one draft."""
     return jnp.sum(jnp.where(live, miss_probability ** jnp.arange(len(live)), 0))

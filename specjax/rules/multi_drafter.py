@@ -20,10 +20,9 @@ class MultiDrafter(Rule):
     Cost: n passes over V. Source: miao2024specinfer, algorithm 2.
 
     Example:
-      >>> import jax.numpy as jnp
-      >>> from specjax import rules
+      >>> import jax.numpy as jnp, specjax
       >>> p, q = jnp.array([0.5, 0.3, 0.2]), jnp.array([[0.2, 0.3, 0.5], [0.6, 0.2, 0.2]])
-      >>> round(float(rules.MultiDrafter().expected_acceptance(p, q, 2)), 3)
+      >>> round(float(specjax.rules.MultiDrafter().expected_acceptance(p, q, 2)), 3)
       0.88
     """
 
@@ -35,13 +34,7 @@ class MultiDrafter(Rule):
         sequential=True,
     )
 
-    def law(
-        self,
-        tokens: Tokens,
-        p: Law,
-        q: Float[Array, "n V"],
-        mask: Mask,
-    ) -> Law:
+    def law(self, tokens: Tokens, p: Law, q: Float[Array, "n V"], mask: Mask) -> Law:
         c = jnp.zeros_like(p)
         z = jnp.ones((), p.dtype)
         reached = jnp.ones((), p.dtype)

@@ -15,10 +15,9 @@ class NaiveFirst(Rule):
     Cost: one pass over V. Source: chen2024sequoia (naive tree).
 
     Example:
-      >>> import jax.numpy as jnp
-      >>> from specjax import rules
+      >>> import jax.numpy as jnp, specjax
       >>> p, q = jnp.array([0.5, 0.3, 0.2]), jnp.array([0.2, 0.3, 0.5])
-      >>> round(float(rules.NaiveFirst().expected_acceptance(p, q, 2)), 3)
+      >>> round(float(specjax.rules.NaiveFirst().expected_acceptance(p, q, 2)), 3)
       0.76
     """
 
@@ -30,13 +29,7 @@ class NaiveFirst(Rule):
         sequential=True,
     )
 
-    def law(
-        self,
-        tokens: Tokens,
-        p: Law,
-        q: Law,
-        mask: Mask,
-    ) -> Law:
+    def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
         first = tokens[jnp.argmax(mask)]
         accept = acceptance_probability(p[first], q[first])
         tried = add_at(residual(p, q) * (1 - accept), first[None], accept[None])

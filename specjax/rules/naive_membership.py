@@ -14,10 +14,9 @@ class NaiveMembership(Rule):
     Cost: none beyond the draw of Y. Source: miao2024specinfer (naive sampling).
 
     Example:
-      >>> import jax.numpy as jnp
-      >>> from specjax import rules
+      >>> import jax.numpy as jnp, specjax
       >>> p, q = jnp.array([0.5, 0.3, 0.2]), jnp.array([0.2, 0.3, 0.5])
-      >>> round(float(rules.NaiveMembership().expected_acceptance(p, q, 2)), 3)
+      >>> round(float(specjax.rules.NaiveMembership().expected_acceptance(p, q, 2)), 3)
       0.483
     """
 
@@ -29,13 +28,7 @@ class NaiveMembership(Rule):
         sequential=True,
     )
 
-    def law(
-        self,
-        tokens: Tokens,
-        p: Law,
-        q: SlotLaws,
-        mask: Mask,
-    ) -> Law:
+    def law(self, tokens: Tokens, p: Law, q: SlotLaws, mask: Mask) -> Law:
         return p
 
     def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:

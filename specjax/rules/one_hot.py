@@ -17,10 +17,9 @@ class OneHot(Rule):
     Cost: none beyond the draw of the token. Source: li2024eagle.
 
     Example:
-      >>> import jax.numpy as jnp
-      >>> from specjax import rules
+      >>> import jax.numpy as jnp, specjax
       >>> p, q = jnp.array([0.5, 0.3, 0.2]), jnp.array([0.2, 0.3, 0.5])
-      >>> round(float(rules.OneHot().expected_acceptance(p, q, 2)), 3)
+      >>> round(float(specjax.rules.OneHot().expected_acceptance(p, q, 2)), 3)
       0.5
     """
 
@@ -32,13 +31,7 @@ class OneHot(Rule):
         sequential=True,
     )
 
-    def law(
-        self,
-        tokens: Tokens,
-        p: Law,
-        q: Law,
-        mask: Mask,
-    ) -> Law:
+    def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
         return p
 
     def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:

@@ -26,10 +26,9 @@ class Optimal(LevelRule):
     hu2025towards.
 
     Example:
-      >>> import jax.numpy as jnp
-      >>> from specjax import rules
+      >>> import jax.numpy as jnp, specjax
       >>> p, q = jnp.array([0.5, 0.3, 0.2]), jnp.array([0.2, 0.3, 0.5])
-      >>> round(float(rules.Optimal().expected_acceptance(p, q, 2)), 3)
+      >>> round(float(specjax.rules.Optimal().expected_acceptance(p, q, 2)), 3)
       0.86
     """
 
@@ -37,13 +36,7 @@ class Optimal(LevelRule):
         lossless=True, drafting=frozenset({"iid"}), source="specjax2026", optimal_for=-1
     )
 
-    def solve(
-        self,
-        p: Law,
-        q: Law,
-        n: int,
-        live: Count,
-    ) -> Levels:
+    def solve(self, p: Law, q: Law, n: int, live: Count) -> Levels:
         """The levels of `live` of n drafts."""
         p, q = jax.lax.stop_gradient((p, q))
         if n == 1 and p.shape[0] > grid.SMALL:

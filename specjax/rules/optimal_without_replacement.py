@@ -21,10 +21,9 @@ class OptimalWithoutReplacement(LevelRule):
     Source: specjax2026, solvers/levels/level_weights.py.
 
     Example:
-      >>> import jax.numpy as jnp
-      >>> from specjax import rules
+      >>> import jax.numpy as jnp, specjax
       >>> p, q = jnp.array([0.5, 0.3, 0.2]), jnp.array([0.2, 0.3, 0.5])
-      >>> round(float(rules.OptimalWithoutReplacement().expected_acceptance(p, q, 1)), 3)
+      >>> round(float(specjax.rules.OptimalWithoutReplacement().expected_acceptance(p, q, 1)), 3)
       0.7
     """
 
@@ -35,13 +34,7 @@ class OptimalWithoutReplacement(LevelRule):
         searches=True,
     )
 
-    def solve(
-        self,
-        p: Law,
-        q: Law,
-        n: int,
-        live: Count,
-    ) -> Levels:
+    def solve(self, p: Law, q: Law, n: int, live: Count) -> Levels:
         """The levels of `live` of n drafts."""
         p, q = jax.lax.stop_gradient((p, q))
         if n == 1:

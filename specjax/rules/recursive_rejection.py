@@ -17,10 +17,9 @@ class RecursiveRejection(Rule):
     Cost: n fused passes over V. Source: miao2024specinfer, algorithm 2.
 
     Example:
-      >>> import jax.numpy as jnp
-      >>> from specjax import rules
+      >>> import jax.numpy as jnp, specjax
       >>> p, q = jnp.array([0.5, 0.3, 0.2]), jnp.array([0.2, 0.3, 0.5])
-      >>> round(float(rules.RecursiveRejection().expected_acceptance(p, q, 2)), 3)
+      >>> round(float(specjax.rules.RecursiveRejection().expected_acceptance(p, q, 2)), 3)
       0.76
     """
 
@@ -32,13 +31,7 @@ class RecursiveRejection(Rule):
         sequential=True,
     )
 
-    def law(
-        self,
-        tokens: Tokens,
-        p: Law,
-        q: Law,
-        mask: Mask,
-    ) -> Law:
+    def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
         c = jnp.zeros((), p.dtype)
         z = jnp.ones((), p.dtype)
         reached = jnp.ones((), p.dtype)

@@ -27,10 +27,9 @@ class RecursiveRejectionWithoutReplacement(Rule):
     Cost: n + 1 fused passes over V. Source: jeon2024recursive, algorithm 1.
 
     Example:
-      >>> import jax.numpy as jnp
-      >>> from specjax import rules
+      >>> import jax.numpy as jnp, specjax
       >>> p, q = jnp.array([0.5, 0.3, 0.2]), jnp.array([0.2, 0.3, 0.5])
-      >>> rule = rules.RecursiveRejectionWithoutReplacement()
+      >>> rule = specjax.rules.RecursiveRejectionWithoutReplacement()
       >>> round(float(rule.expected_acceptance(p, q, 2)), 3)
       0.82
     """
@@ -44,14 +43,7 @@ class RecursiveRejectionWithoutReplacement(Rule):
         sequential=True,
     )
 
-    def law(
-        self,
-        tokens: Tokens,
-        p: Law,
-        q: Law,
-        mask: Mask,
-    ) -> Law:
-        n = len(tokens)
+    def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
         slots = jnp.arange(len(tokens))
         # the law passes over what has no probability
         live = mask & ~is_duplicate(tokens, mask) & (q[tokens] > 0)
@@ -67,27 +59,20 @@ class RecursiveRejectionWithoutReplacement(Rule):
         reached = jnp.ones((), p.dtype)
         token_c = jnp.zeros_like(token_p)  # the c that each drafted token has seen
         accepted = []
-        for i in range(n):
+        for i in range(len(tokens)):
             r = jnp.maximum(token_p[i] - c * token_q[i], 0)
-            accept = jnp.where(
-                live[i], acceptance_probability(r, z * divide(token_q[i], left[i])), 0
-            )
+            accept = acceptance_probability(r, z * divide(token_q[i], left[i]))
+            accept = jnp.where(live[i], accept, 0)
             accepted.append(reached * accept)
             reached = reached * (1 - accept)
             c = jnp.where(live[i], c + divide(z, left[i]), c)
             token_c = jnp.where(slots >= i, c, token_c)
-            remaining = total(jnp.maximum(others_p - c * others_q, 0)) + jnp.sum(
-                jnp.maximum(token_p - token_c * token_q, 0)
-            )
-            z = jnp.where(live[i], remaining, z)
-        weights = add_at(
-            jnp.maximum(others_p - c * others_q, 0),
-            drafted,
-            jnp.maximum(token_p - token_c * token_q, 0),
-        )
-        return add_at(
-            normalise(weights, p, rounding_error(p)) * reached, drafted, jnp.stack(accepted)
-        )
+            others = jnp.maximum(others_p - c * others_q, 0)
+            rejected = jnp.maximum(token_p - token_c * token_q, 0)
+            z = jnp.where(live[i], total(others) + jnp.sum(rejected), z)
+        weights = add_at(others, drafted, rejected)
+        rest = normalise(weights, p, rounding_error(p))
+        return add_at(rest * reached, drafted, jnp.stack(accepted))
 
     def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:
         """The exact acceptance of one or two drafts.

@@ -16,10 +16,9 @@ class Single(Rule):
     Cost: one pass over V. Source: leviathan2023fast, algorithm 1.
 
     Example:
-      >>> import jax.numpy as jnp
-      >>> from specjax import rules
+      >>> import jax.numpy as jnp, specjax
       >>> p, q = jnp.array([0.5, 0.3, 0.2]), jnp.array([0.2, 0.3, 0.5])
-      >>> round(float(rules.Single().expected_acceptance(p, q, 1)), 3)
+      >>> round(float(specjax.rules.Single().expected_acceptance(p, q, 1)), 3)
       0.7
     """
 
@@ -32,13 +31,7 @@ class Single(Rule):
         sequential=True,
     )
 
-    def law(
-        self,
-        tokens: Tokens,
-        p: Law,
-        q: Law,
-        mask: Mask,
-    ) -> Law:
+    def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
         accept = acceptance_probability(p[tokens], q[tokens])
         rejected = residual(p, q) * (1 - jnp.sum(accept))
         return jnp.where(mask[0], add_at(rejected, tokens, accept), p)

@@ -17,10 +17,9 @@ class Transport(Rule):
     Cost: one row of V; the plan itself needs V^n <= 1e5. Source: sun2023spectr, section 4.
 
     Example:
-      >>> import jax.numpy as jnp
-      >>> from specjax import rules
+      >>> import jax.numpy as jnp, specjax
       >>> p, plan = jnp.array([0.5, 0.5]), jnp.array([[1.0, 0.0], [0.5, 0.5]])
-      >>> rules.Transport(plan).law(jnp.array([1]), p, p, jnp.ones(1, bool)).tolist()
+      >>> specjax.rules.Transport(plan).law(jnp.array([1]), p, p, jnp.ones(1, bool)).tolist()
       [0.5, 0.5]
     """
 
@@ -33,11 +32,5 @@ class Transport(Rule):
     )
     plan: Float[Array, "..."]
 
-    def law(
-        self,
-        tokens: Tokens,
-        p: Law,
-        q: SlotLaws,
-        mask: Mask,
-    ) -> Law:
+    def law(self, tokens: Tokens, p: Law, q: SlotLaws, mask: Mask) -> Law:
         return self.plan[tuple(tokens)]

@@ -47,12 +47,7 @@ class Selection(NamedTuple):
     weight: Scalar
 
 
-def select(
-    p: Law,
-    q: Law,
-    n: int,
-    live: Count,
-) -> Selection:
+def select(p: Law, q: Law, n: int, live: Count) -> Selection:
     """The selection whose weight maximises sum min(p, law).
 
     The highest cell of m drafts is a given one with probability T^m - U^m. The first draft in it is
@@ -165,12 +160,7 @@ def _weight(p: Law, q: Law, largest: Law) -> Scalar:
     return jnp.where(inside, weight, jnp.where(rises(one), 1, 0))
 
 
-def refused_and_unseen(
-    selection: Selection,
-    p: Law,
-    q: Law,
-    n: int,
-) -> Law:
+def refused_and_unseen(selection: Selection, p: Law, q: Law, n: int) -> Law:
     """P(the pick is refused and y is not among the n drafts), for each token y.
 
     Args:

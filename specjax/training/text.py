@@ -63,12 +63,7 @@ def as_tokens(text: bytes) -> Int[Array, " length"]:
     return jnp.asarray(np.frombuffer(text, np.uint8), jnp.int32)
 
 
-def draw(
-    key: RandomKey,
-    tokens: Int[Array, " length"],
-    batch: int,
-    window: int,
-) -> Windows:
+def draw(key: RandomKey, tokens: Int[Array, " length"], batch: int, window: int) -> Windows:
     """Windows of `window` contexts and the token that follows each, at uniform places."""
     starts = jax.random.randint(key, (batch, 1), 0, len(tokens) - window)
     return tokens[starts + jnp.arange(window + 1)]

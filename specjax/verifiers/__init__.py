@@ -60,12 +60,7 @@ def _check_walk(
     """Refuse a walk that takes uniforms [N + 1]; uniforms have two words."""
 
     def walks(words: tuple[int, ...]) -> bool:
-        def walk(
-            uniforms: jax.Array,
-            tokens: jax.Array,
-            p: jax.Array,
-            q: jax.Array,
-        ) -> Verdict:
+        def walk(uniforms: jax.Array, tokens: jax.Array, p: jax.Array, q: jax.Array) -> Verdict:
             return verifier.walk(uniforms, Draft(topology, tokens, q, scheme), p).verdict
 
         uniforms = np.zeros((topology.nodes + 1, *words), np.float32)

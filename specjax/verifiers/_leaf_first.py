@@ -106,12 +106,7 @@ def law(ends: Ends, draft: Draft, p: NodeLaws) -> NodeLaws:
     return rows
 
 
-def walk(
-    uniforms: Uniforms,
-    ends: Ends,
-    draft: Draft,
-    p: NodeLaws,
-) -> Walk:
+def walk(uniforms: Uniforms, ends: Ends, draft: Draft, p: NodeLaws) -> Walk:
     """The walk that N + 1 uniforms select.
 
     There is one uniform for each node, and the last is for the token of the target.
@@ -135,12 +130,7 @@ def walk(
     )
 
 
-def _verdict(
-    draft: Draft,
-    visited: Bool[Array, " N"],
-    end: Index,
-    token: Index,
-) -> Verdict:
+def _verdict(draft: Draft, visited: Bool[Array, " N"], end: Index, token: Index) -> Verdict:
     depth = jnp.asarray(draft.topology.depth)
     steps = draft.topology.height + 1
     slots = jnp.where(visited, depth, steps)  # beyond the end: dropped

@@ -12,12 +12,7 @@ from theory.trees import ROOT, Drawn
 Beams = tuple[tuple[int, ...], ...]
 
 
-def drawn(
-    target: ArrayLike,
-    draft: ArrayLike,
-    width: int,
-    depth: int,
-) -> Drawn:
+def drawn(target: ArrayLike, draft: ArrayLike, width: int, depth: int) -> Drawn:
     """Level d holds the first `width` distinct prefixes of d tokens in a row of sequences.
 
     The sequences have D tokens and are drawn without replacement. Each level alone is
@@ -48,12 +43,7 @@ def drawn(
     return collect(known, trees, "without_replacement")
 
 
-def _grow(
-    world: World,
-    beams: Beams,
-    mass: float,
-    width: int,
-) -> Iterator[tuple[Beams, float]]:
+def _grow(world: World, beams: Beams, mass: float, width: int) -> Iterator[tuple[Beams, float]]:
     """All ways to fill the beams, with their probabilities."""
     short = []
     for depth, beam in enumerate(beams):
@@ -70,12 +60,7 @@ def _grow(
         yield from _grow(world, seen, mass * float(chance), width)
 
 
-def _seen(
-    world: World,
-    beams: Beams,
-    depth: int,
-    context: int,
-) -> Beams:
+def _seen(world: World, beams: Beams, depth: int, context: int) -> Beams:
     """The beams once a prefix of `depth` tokens has come."""
     grown = list(beams)
     for level in range(depth, 0, -1):

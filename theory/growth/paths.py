@@ -10,12 +10,7 @@ from theory.growth._base import Placed, World, collect, world
 from theory.trees import ROOT, Drawn, levels
 
 
-def drawn(
-    target: ArrayLike,
-    draft: ArrayLike,
-    count: int,
-    depth: int,
-) -> Drawn:
+def drawn(target: ArrayLike, draft: ArrayLike, count: int, depth: int) -> Drawn:
     """`count` independent paths of `depth` tokens, merged by prefix.
 
     Paths that share a prefix draw their next tokens at one node, as so many slots. Slot j of level

@@ -55,10 +55,7 @@ def _nodes(world: World, tree: Tree, nodes: int) -> list[Placed | None]:
 
 
 def _grow(
-    world: World,
-    tree: Tree,
-    mass: float,
-    sizes: tuple[int, int],
+    world: World, tree: Tree, mass: float, sizes: tuple[int, int]
 ) -> Iterator[tuple[Tree, float]]:
     """All ways to go on with a tree, with their probabilities."""
     nodes, width = sizes
@@ -74,12 +71,7 @@ def _grow(
         yield from _grow(world, (*tree, first + int(token)), mass * chance, sizes)
 
 
-def _left(
-    world: World,
-    tree: Tree,
-    context: int,
-    width: int,
-) -> float:
+def _left(world: World, tree: Tree, context: int, width: int) -> float:
     """Q of the next draw below a context, 0 if there can be none."""
     level = world.depth(context) + 1
     taken = sum(world.depth(other) == level for other in tree)

@@ -65,12 +65,7 @@ class Nodes(NamedTuple):
         return at_nodes[left] * (1 - share) + at_nodes[right] * share
 
 
-def place(
-    p: Law,
-    q: Law,
-    largest: Scalar,
-    edge: Scalar,
-) -> Nodes:
+def place(p: Law, q: Law, largest: Scalar, edge: Scalar) -> Nodes:
     """The nodes of a pair of distributions.
 
     Args:
@@ -160,12 +155,7 @@ def _below(at_nodes: PerNode, ratio: Law) -> PerToken:
     return found
 
 
-def masses(
-    weight: Law,
-    left: PerToken,
-    share: Law,
-    count: int,
-) -> PerNode:
+def masses(weight: Law, left: PerToken, share: Law, count: int) -> PerNode:
     """The weight at each node, summed exactly.
 
     Args:

@@ -144,12 +144,7 @@ def gauss(n: int, dtype: jnp.dtype) -> tuple[Array, Array]:
     return jnp.asarray(places, dtype), jnp.asarray(weights / 2, dtype)
 
 
-def law(
-    levels: Levels,
-    tokens: Tokens,
-    p: Law,
-    mask: Mask,
-) -> Law:
+def law(levels: Levels, tokens: Tokens, p: Law, mask: Mask) -> Law:
     """The distribution of the emitted token given the drafts.
 
     Args:
@@ -201,13 +196,7 @@ def wins(levels: Levels, tokens: Tokens, mask: Mask) -> Float[Array, " n"]:
 class LevelRule(Solves[Levels]):
     """A rule of levels without its solve and its claims, which name one scheme."""
 
-    def law_of(
-        self,
-        solved: Levels,
-        tokens: Tokens,
-        p: Law,
-        mask: Mask,
-    ) -> Law:
+    def law_of(self, solved: Levels, tokens: Tokens, p: Law, mask: Mask) -> Law:
         """The distribution of the emitted token given the drafts; see `law`."""
         return law(solved, tokens, p, mask)
 

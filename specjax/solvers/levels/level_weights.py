@@ -94,12 +94,7 @@ class _Refined(NamedTuple):
     short: Bool[Array, ""]
 
 
-def levels(
-    p: Law,
-    q: Law,
-    n: int,
-    live: Count,
-) -> Levels:
+def levels(p: Law, q: Law, n: int, live: Count) -> Levels:
     """The rule after at most 120 kernels for each of three refinements, one up to V = 512.
 
     Args:

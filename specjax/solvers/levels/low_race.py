@@ -107,12 +107,7 @@ def terms(order: int) -> list[tuple[int, int]]:
     return [(power, k) for power in range(1, order + 1) for k in range(1, power + 1)]
 
 
-def race(
-    heads: Heads,
-    tail: Scalar,
-    n: int,
-    live: Count,
-) -> Race:
+def race(heads: Heads, tail: Scalar, n: int, live: Count) -> Race:
     """A race with nodes that see both the first and the last arrival.
 
     t^live is rounding at the first node, and all drafts have come by the last.
@@ -157,12 +152,7 @@ def _step(n: int, digits: float) -> float:
     return float(widest[np.argmax(size + np.log(2) < -digits)])
 
 
-def slopes(
-    race: Race,
-    low: Low,
-    n: int,
-    live: Count,
-) -> Low:
+def slopes(race: Race, low: Low, n: int, live: Count) -> Low:
     """The derivatives at each point of P(the first `live` arrivals are all low).
 
     Args:
@@ -270,12 +260,7 @@ def _density(
     return jnp.take(arrivals.ending, live - 1, axis=0)
 
 
-def _arrivals(
-    race: Race,
-    times: Times,
-    low: Low,
-    n: int,
-) -> _Arrivals:
+def _arrivals(race: Race, times: Times, low: Low, n: int) -> _Arrivals:
     """Who has arrived by these times: the crowd, and then the leads one by one."""
     leads = min(LEADS * n, race.heads.shape[0])
     t = times[:, None]
@@ -303,12 +288,7 @@ def _later(series: Series, first: AtPoints | int) -> Series:
     return jnp.concatenate([start, series[:-1]])
 
 
-def _crowd(
-    race: Race,
-    t: Column,
-    low: Low,
-    n: int,
-) -> _Arrivals:
+def _crowd(race: Race, t: Column, low: Low, n: int) -> _Arrivals:
     """Many tokens at once: log prod (1 + z F_j w_j) by the power sums of F_j w_j.
 
     The derivative of the logarithm in z has the coefficients (-1)^k sum_j (F_j w_j)^(k + 1), from

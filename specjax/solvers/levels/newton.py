@@ -159,12 +159,7 @@ def farthest(dtype: jnp.dtype) -> float:
     return float(np.arcsinh(1 / (2 * least_slack(dtype))))
 
 
-def _exchange(
-    kernel: Kernel,
-    worth: Kernel,
-    live: Count,
-    alone: Bool[Array, " B"],
-) -> Kernel:
+def _exchange(kernel: Kernel, worth: Kernel, live: Count, alone: Bool[Array, " B"]) -> Kernel:
     """A matrix U that tells how nodes take mass from each other.
 
     (U U^T)_ij is nearly the mass that goes from node j to node i as the weight of i grows.

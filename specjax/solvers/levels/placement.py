@@ -88,12 +88,7 @@ def natural(field: Field, kernel: Kernel) -> Law:
     return of_tail * divide(total(field.tail), total(of_tail))
 
 
-def first_grid(
-    p: Law,
-    field: Field,
-    mass: Law,
-    most: Scalar,
-) -> Grid:
+def first_grid(p: Law, field: Field, mass: Law, most: Scalar) -> Grid:
     """Ratios that divide evenly the sum of two parts: the tail's p and the tail's mass.
 
     Args:

@@ -122,12 +122,7 @@ def allocated(
     return found / whole, left_out + jnp.abs(whole - 1)
 
 
-def masses(
-    field: Field,
-    nodes: Nodes,
-    moments: Moments,
-    kernel: Kernel,
-) -> Law:
+def masses(field: Field, nodes: Nodes, moments: Moments, kernel: Kernel) -> Law:
     """The allocation of each token if every cell is open, as far as the series tells.
 
     Args:
@@ -163,12 +158,7 @@ def masses(
     return found.at[field.top].set(heads)
 
 
-def worth(
-    field: Field,
-    nodes: Nodes,
-    moments: Moments,
-    kernel: Kernel,
-) -> Kernel:
+def worth(field: Field, nodes: Nodes, moments: Moments, kernel: Kernel) -> Kernel:
     """The allocation of each node in each cell, if all of the node were there.
 
     Args:
@@ -236,22 +226,12 @@ def _over_cells(kernel: Kernel, n: int, here: Callable[[Array], Sums]) -> Sums:
     return mean
 
 
-def _slopes(
-    field: Field,
-    nodes: Nodes,
-    moments: Moments,
-    low: AtPoints,
-) -> Low:
+def _slopes(field: Field, nodes: Nodes, moments: Moments, low: AtPoints) -> Low:
     """The derivatives of P(all drafts are low), `low` the nodes' distribution functions."""
     return low_race.slopes(field.race, _low(field, nodes, moments, low), field.n, field.live)
 
 
-def _low(
-    field: Field,
-    nodes: Nodes,
-    moments: Moments,
-    low: AtPoints,
-) -> Low:
+def _low(field: Field, nodes: Nodes, moments: Moments, low: AtPoints) -> Low:
     """How likely tokens are to be low, `low` the nodes' distribution functions."""
     return Low(nodes.spread(low, field.top), _tail_sums(moments, low, field))
 

@@ -81,11 +81,7 @@ class TreeDrafting(Protocol):
 
     @abstractmethod
     def expand(
-        self,
-        key: RandomKey,
-        depth: int,
-        state: PyTree,
-        q: LevelLaws,
+        self, key: RandomKey, depth: int, state: PyTree, q: LevelLaws
     ) -> tuple[PyTree, Level]:
         """The state after, and the level below, the nodes of `depth`, whose laws are q.
 
@@ -131,12 +127,7 @@ def blank(widths: tuple[int, ...], arity: int) -> Topology:
     )
 
 
-def grown(
-    sizes: Topology,
-    depth: NodeInts,
-    parents: NodeInts,
-    active: NodeFlags,
-) -> Topology:
+def grown(sizes: Topology, depth: NodeInts, parents: NodeInts, active: NodeFlags) -> Topology:
     """The tree in which each drawn node i hangs under parents[i].
 
     Args:

@@ -35,11 +35,7 @@ class Fixed:
         return jnp.ones(1, bool)
 
     def expand(
-        self,
-        key: RandomKey,
-        depth: int,
-        state: Bool[Array, " M"],
-        q: LevelLaws,
+        self, key: RandomKey, depth: int, state: Bool[Array, " M"], q: LevelLaws
     ) -> tuple[Bool[Array, " L"], Level]:
         """The children of a level.
 

@@ -82,23 +82,12 @@ class Beam(TreeDrafting):
         """
         return State(jnp.zeros(1), jnp.full(1, -jnp.inf))
 
-    def expand(
-        self,
-        key: RandomKey,
-        depth: int,
-        state: State,
-        q: LevelLaws,
-    ) -> tuple[State, Level]:
+    def expand(self, key: RandomKey, depth: int, state: State, q: LevelLaws) -> tuple[State, Level]:
         """The first arrivals below the level."""
         of_draws, of_waits = jax.random.split(jax.random.fold_in(key, depth))
         log_waits = jnp.log(exponential(of_waits, (self.width,), q.dtype))
 
-        def next_arrival(
-            draw: Array,
-            node: Array,
-            priority: Array,
-            log_left: Array,
-        ) -> Array:
+        def next_arrival(draw: Array, node: Array, priority: Array, log_left: Array) -> Array:
             log_wait = log_waits[draw] - state.log_mass[node] - log_left
             return -jnp.logaddexp(-priority, log_wait)
 

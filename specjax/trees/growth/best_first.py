@@ -31,13 +31,7 @@ class BestFirst(Budget):
         """The scheme at every node."""
         return "top_n"
 
-    def expand(
-        self,
-        key: RandomKey,
-        depth: int,
-        state: State,
-        q: LevelLaws,
-    ) -> tuple[State, Level]:
+    def expand(self, key: RandomKey, depth: int, state: State, q: LevelLaws) -> tuple[State, Level]:
         """The likeliest continuations of the level; the key is not used."""
         each = min(self.width, q.shape[1])
         tokens = jax.vmap(lambda law: top_tokens(law, each))(q)

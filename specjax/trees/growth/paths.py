@@ -53,11 +53,7 @@ class Paths(TreeDrafting):
         return jnp.zeros(self.count, jnp.int32)
 
     def expand(
-        self,
-        key: RandomKey,
-        depth: int,
-        state: Int[Array, " K"],
-        q: LevelLaws,
+        self, key: RandomKey, depth: int, state: Int[Array, " K"], q: LevelLaws
     ) -> tuple[Int[Array, " K"], Level]:
         """One token for each path."""
         words = uniforms(jax.random.fold_in(key, depth), (self.count,), q.dtype)

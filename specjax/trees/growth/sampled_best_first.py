@@ -33,21 +33,10 @@ class SampledBestFirst(Budget):
         """The number of children of a node depends on the children, so the scheme is SEQUENTIAL."""
         return SEQUENTIAL
 
-    def expand(
-        self,
-        key: RandomKey,
-        depth: int,
-        state: State,
-        q: LevelLaws,
-    ) -> tuple[State, Level]:
+    def expand(self, key: RandomKey, depth: int, state: State, q: LevelLaws) -> tuple[State, Level]:
         """The draws of largest chance below the level."""
 
-        def next_chance(
-            draw: Array,
-            node: Array,
-            priority: Array,
-            log_left: Array,
-        ) -> Array:
+        def next_chance(draw: Array, node: Array, priority: Array, log_left: Array) -> Array:
             return state.log_mass[node] + log_left
 
         own_key = jax.random.fold_in(key, depth)
