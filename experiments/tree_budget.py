@@ -11,6 +11,7 @@ not bound by it.
 
 import collections
 import dataclasses
+import math
 from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 import jax
@@ -315,7 +316,7 @@ def plot(content: Content) -> "Figure":
     lines = _lines(rows)
     methods = list(dict.fromkeys(method for method, _ in lines))
     title = f"{rows[0]['pair']}: emitted tokens per target call (± 2 se)"
-    figure, board = style.board(2, COLUMNS, title, PANEL)
+    figure, board = style.board(math.ceil(len(methods) / COLUMNS), COLUMNS, title, PANEL)
     panels = [panel for row in board for panel in row]
     for panel in panels[len(methods) :]:
         panel.set_visible(False)
@@ -323,13 +324,13 @@ def plot(content: Content) -> "Figure":
     reach = f"{min(limits.values()):.1f} to {max(limits.values()):.1f}"
     limit = f"limit of fixed trees, without its constant: {reach}"
     paths = [line for line in lines if line[0] == SINGLE]
-    reference = max(paths, key=lambda line: _reach(rows, line))
+    best = sorted(paths, key=lambda line: _most(rows, line))[-1:]  # none if no path was drafted
     for method, panel in zip(methods, panels, strict=False):
         panel.set_title(method, fontsize="medium")
-        _plot_line(panel, rows, reference, "0.75", None)
-        for line in lines:
-            if line[0] == method:
-                _plot_line(panel, rows, line, style.colour(line[1]), line[1])
+        for line in best:
+            _plot_line(panel, rows, line, "0.75", None)
+        for line in [line for line in lines if line[0] == method]:
+            _plot_line(panel, rows, line, style.colour(line[1]), line[1])
         panel.plot(list(limits), list(limits.values()), "k--", linewidth=1, label=limit)
         panel.set_xscale("log", base=2)
         panel.set_xticks(list(limits), [str(budget) for budget in limits])
@@ -339,7 +340,7 @@ def plot(content: Content) -> "Figure":
     return figure
 
 
-def _reach(rows: list[Row], line: tuple[str, str]) -> float:
+def _most(rows: list[Row], line: tuple[str, str]) -> float:
     """The most tokens per target call that a method reaches with a verifier."""
     mine = [row for row in rows if (row["method"], row["verifier"]) == line]
     return max(row["block_efficiency"] for row in mine)

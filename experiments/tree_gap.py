@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LEADER = "traversal"
-NEAR_TO_FAR = ("near_10", "near_30", "random")  # families, by the distance of their laws
+NEAR_TO_FAR = ("near_10", "near_30", "random")  # families drawn, by the distance of their laws
 FOLLOWER = {"iid": "top_down:optimal", "without_replacement": "top_down:transport"}
 SHORT = {  # a scheme has but one recursive rejection
     "recursive_rejection": "recursive rejection",
@@ -283,7 +283,7 @@ def show(content: Rows[Row], console: Console) -> None:
         console.print(_table(mine, "verifier", "gap"))
         sizes = (f"{tree}: {_sizes(chosen(mine, tree=tree))}" for tree in distinct(mine, "tree"))
         console.print(f"V {', '.join(sizes)}\n")
-        if led := chosen(mine, verifier=FOLLOWER.get(scheme, "")):
+        if led := chosen(mine, verifier=FOLLOWER[scheme]):
             console.print(
                 f"{scheme}: E(ell) of traversal less that of {FOLLOWER[scheme]}, in % of the "
                 "optimum, by family"
@@ -325,6 +325,7 @@ def plot(content: Rows[Row]) -> "Figure":
 
     rows = content["rows"]
     lines = _lanes(rows)
+    families = [family for family in NEAR_TO_FAR if chosen(rows, family=family)]
     title = "verifiers on identical trees against the joint optimum (± 2 se)"
     figure, (gaps, leads) = style.lanes([label for label, _ in lines], title)
     for place, (_, held) in enumerate(lines):
@@ -332,17 +333,17 @@ def plot(content: Rows[Row]) -> "Figure":
             group = chosen(held, verifier=name)
             value, error = pooled(group, "gap")
             style.dot(gaps, place, 100 * value, 200 * error, style.colour(name), 1)
-        leaders = [row for row in held if row["verifier"] == FOLLOWER[row["scheme"]]]
-        for depth, family in enumerate(NEAR_TO_FAR, 1):
-            if group := chosen(leaders, family=family):
+        followers = [row for row in held if row["verifier"] == FOLLOWER[row["scheme"]]]
+        for rank, family in enumerate(families, 1):
+            if group := chosen(followers, family=family):
                 value, error = pooled(group, "lead")
-                shade = depth / len(NEAR_TO_FAR)
+                shade = rank / len(families)
                 style.dot(leads, place, 100 * value, 200 * error, "k", shade)
     for name in dict.fromkeys(_rule(row["verifier"]) for row in rows):
         style.entry(gaps, name, style.colour(name), "o")
     leads.axvline(0, color="k", linewidth=0.8)
     gaps.set_xlabel("1 - E[ell] / joint optimum, %")
-    distances = ", ".join(f"{_distance(rows, family):.2f}" for family in NEAR_TO_FAR)
+    distances = ", ".join(f"{_distance(rows, family):.2f}" for family in families)
     shades = f"light to dark: mean TV(p, q) = {distances}"
     leads.set_xlabel(f"lead of traversal over the optimal node rule, %\n{shades}")
     style.legend(figure, 4)

@@ -103,7 +103,7 @@ def audit(
         else _battery_cases(scheme, n, vocabulary, seed, make.claims.searches)
         for scheme in schemes
     ]
-    return [_judge(make, cases, "" if pairs else f"; seed {seed}") for cases in tables]
+    return [_audited(make, cases, "" if pairs else f"; seed {seed}") for cases in tables]
 
 
 def check_claims(make: type[Rule]) -> None:
@@ -131,7 +131,7 @@ def check_claims(make: type[Rule]) -> None:
         )
 
 
-def _judge(make: type[Rule], cases: rule_laws.Cases, drawn: str) -> Row:
+def _audited(make: type[Rule], cases: rule_laws.Cases, drawn: str) -> Row:
     per_pair = make.claims.per_pair
     where = "" if per_pair else ", every mask"
     scope = (

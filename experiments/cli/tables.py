@@ -4,6 +4,7 @@ names where words end.
 
 import dataclasses
 import math
+import operator
 import re
 from collections.abc import Sequence
 
@@ -65,8 +66,8 @@ class Table:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         heads = [Text(head, style="bold") for head in self.heads]
         lines = [list(map(Text.from_markup, line or ())) for line in self.lines]
-        columns = list(zip(heads, *filter(None, lines), strict=False))
-        natural = [max(map(_length, column)) for column in columns]
+        columns = list(zip(heads, *filter(None, lines), strict=True))
+        natural = [max(map(operator.attrgetter("cell_len"), column)) for column in columns]
         least = [max(map(_least, column)) for column in columns]
         between = 2 if sum(natural) + 2 * len(columns) - 2 <= options.max_width else 1
         widths = _fitting(natural, least, options.max_width - between * (len(columns) - 1))
@@ -96,10 +97,6 @@ def _pieces(text: str) -> list[str]:
     indent = len(text) - len(text.lstrip())
     first, *rest = BREAKS.findall(text[indent:])
     return [text[:indent] + first, *rest]
-
-
-def _length(text: Text) -> int:
-    return text.cell_len
 
 
 def _least(text: Text) -> int:

@@ -1,4 +1,4 @@
-"""One decode that measures several verifiers: all judge the same drafts, and the target's own text
+"""One decode that measures several verifiers: all verify the same drafts, and the target's own text
 or one of them leads.
 """
 
@@ -80,7 +80,7 @@ def measure(
     texts: Texts,
     calls: int,
 ) -> Measured:
-    """Every verifier judges one draft at each context of the texts, then leads `calls` target calls
+    """Every verifier sees one draft at each context of the texts, then leads `calls` target calls
     after each prompt.
 
     The draft and the uniforms of a position hang on the key, the prompt and the tree: decodes of

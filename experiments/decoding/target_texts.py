@@ -1,5 +1,6 @@
-"""The contexts at which rules are judged: texts that the target itself draws after each prompt, the
-same whoever judges them.
+"""The contexts at which rules are compared: texts that the target itself draws after each prompt.
+
+They are the same whoever verifies the drafts.
 """
 
 import functools

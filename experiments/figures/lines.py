@@ -68,6 +68,7 @@ def draw(
     figure, panels = board(points, "scheme", title)
     rules = list(dict.fromkeys(point["rule"] for point in points))
     shapes = sorted({rule.partition(ON_A)[2] for rule in rules})
+    mark = dict(zip(shapes, itertools.cycle(MARKS), strict=False))
     for (where, scheme), panel in panels.items():
         mine = [p for p in points if (p["setting"], p["scheme"]) == (where, scheme)]
         for rule in rules:
@@ -76,7 +77,7 @@ def draw(
             x, y, error = np.reshape(marks, (-1, 3)).T
             maker, _, shape = rule.partition(ON_A)
             colour = "k" if rule == OPTIMUM else style.colour(maker)
-            look = "_--" if rule == OPTIMUM else f"{MARKS[shapes.index(shape) % len(MARKS)]}-"
+            look = "_--" if rule == OPTIMUM else f"{mark[shape]}-"
             if line:
                 panel.errorbar(x, y, 2 * error, color=colour, fmt=look, capsize=2, label=maker)
         panel.set_xscale("log", base=2)
@@ -84,10 +85,8 @@ def draw(
         panel.set_xticks(ticks, [str(tick) for tick in ticks])
         panel.set_xlabel(label)
         panel.set_ylabel(name)
-    last = figure.axes[-1]
-    for mark, shape in zip(itertools.cycle(MARKS), shapes, strict=False):
-        if len(shapes) > 1:
-            style.entry(last, shape or "star", mark=mark)
+    for shape in shapes if len(shapes) > 1 else ():
+        style.entry(figure.axes[-1], shape or "star", mark=mark[shape])
     legend(figure)
     return figure
 

@@ -1,4 +1,4 @@
-"""Rules and verifiers by name: a rule judges the drafts of one node, a verifier a whole tree of
+"""Rules and verifiers by name: a rule verifies the drafts of one node, a verifier a whole tree of
 them.
 """
 

@@ -102,10 +102,10 @@ def curves(ladders: tuple[Ladder, ...]) -> dict[str, list[str]]:
     """The schemes that have an optimum or a rule at some n, each with the rules that have a value
     under it.
     """
-    judged = {pair for one in ladders for pair in one.under.items()}
+    covered = {pair for one in ladders for pair in one.under.items()}
     found = {}
     for scheme in ladders[0].alpha_star:
-        names = [rule for rule in ladders[0].under if (rule, scheme) in judged]
+        names = [rule for rule in ladders[0].under if (rule, scheme) in covered]
         if names or any(one.alpha_star[scheme] is not None for one in ladders):
             found[scheme] = names
     return found

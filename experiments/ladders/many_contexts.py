@@ -189,7 +189,7 @@ def _plan(n: int, chosen: list[type[Rule]], named: bool, vocabulary: int) -> Pla
         scheme = next((scheme for scheme in drafted if scheme in claims.drafting), None)
         if scheme is None or not claims.admits(n) or claims.per_pair:
             if named:
-                plan.absent[make.name] = f"does not judge {n} drafts of one law at every context"
+                plan.absent[make.name] = f"does not verify {n} drafts of one law at every context"
             continue
         try:
             _take(plan, make(), scheme, vocabulary)
@@ -273,7 +273,7 @@ def _common(row: Count, p: Law, q: Law) -> dict[str, Scalar]:
 
 def _at(plan: Plan) -> At:
     def columns(row: Count, p: Law, q: Law) -> Columns[Array]:
-        # rules of one scheme judge the same drafts
+        # rules of one scheme verify the same drafts
         key = jax.random.fold_in(jax.random.key(SEED), row)
         brackets = {scheme: bounds.bracket(p, q, plan.n, scheme) for scheme in plan.schemes}
         attained = {name: expectation(p, q) for name, expectation in plan.exact.items()}

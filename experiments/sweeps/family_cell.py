@@ -72,7 +72,7 @@ def measure(cell: Cell) -> Measured:
         cell.family, cell.vocabulary, Sampling(cell.temperature, top_p=cell.top_p), cell.seed
     )
     optimum = _optimum(laws, cell.scheme, cell.n, cell.contexts)
-    program, exact = _judge(cell.rule, cell.scheme, cell.n)
+    program, exact = _program(cell.rule, cell.scheme, cell.n)
     accepted, error = _over_contexts(program, laws, (cell.scheme, cell.n), cell.contexts)
     held = {
         "acceptance_values": accepted,
@@ -174,7 +174,7 @@ def _bound(scheme: str, n: int) -> Callable[[RandomKey, Law, Law], Optimum[Array
 
 
 @functools.cache
-def _judge(
+def _program(
     name: str, scheme: str, n: int
 ) -> tuple[Callable[[RandomKey, Law, Law], Acceptance], bool]:
     """The program of one context, and whether the acceptance that it gives is exact."""

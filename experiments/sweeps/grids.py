@@ -273,7 +273,7 @@ def _of_pair(grid: Grid) -> list[Measured]:
 
 
 def _rules(grid: Grid) -> list[tuple[str, str | None, type[Rule]]]:
-    """The rules that can judge many pairs of laws, with the hash of their file if they lie outside
+    """The rules that can verify many pairs of laws, with the hash of their file if they lie outside
     the package.
     """
     found = []

@@ -258,7 +258,7 @@ def test_a_single_context_has_no_interval(files, logits, tmp_path):
 
 def test_a_named_rule_without_a_value_is_an_error(files, logits):
     for name in ("single", "transport"):
-        with pytest.raises(ValueError, match=f"rule {name}: does not judge 3 drafts"):
+        with pytest.raises(ValueError, match=f"rule {name}: does not verify 3 drafts"):
             study(files, logits, 3, rules=(name,))
 
 
@@ -377,15 +377,3 @@ def test_a_setting_out_of_its_range_is_refused(option, files, logits, capsys):
 def test_laws_have_no_temperature(files):
     with pytest.raises(ValueError, match="two vectors of probabilities"):
         bound.run(bound.Config(*files(*REVERSED), (2,), temperature=0.5))
-
-
-FAILING = """
-from specjax.rules import Claims, register
-
-@register
-class Failing:
-    claims = Claims(lossless=True, drafting=frozenset({"iid"}))
-
-    def law(self, tokens, p, q, mask):
-        raise ZeroDivisionError("planted")
-"""

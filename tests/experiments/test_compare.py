@@ -155,7 +155,7 @@ def placed(*chosen, tree):
     }
 
 
-def test_chosenof_whole_paths_join_the_rules_of_the_schemes_that_they_cover():
+def test_verifiers_of_whole_paths_join_the_rules_of_the_schemes_that_they_cover():
     assert placed("traversal", "kseq", tree="full:2,2") == {("iid", "traversal"), ("iid", "kseq")}
     assert placed("block", "traversal", tree="chain:2") == {("iid", "block"), ("iid", "traversal")}
     assert placed("traversal", "one_hot", tree="full:2,2") == {
@@ -171,7 +171,7 @@ def test_chosenof_whole_paths_join_the_rules_of_the_schemes_that_they_cover():
         assert placed("block", "kseq", tree="full:2,2") == {("iid", "kseq")}
 
 
-def test_without_names_chosenjoin_on_deeper_trees_only():
+def test_without_names_verifiers_join_on_deeper_trees_only():
     assert {"block", "traversal"} <= {name for _, name in placed(tree="chain:2")}
     assert {("iid", "traversal"), ("without_replacement", "traversal")} <= placed(tree="full:2,2")
     assert not {"block", "top_down"} & {name for _, name in placed(tree="full:2,2")}

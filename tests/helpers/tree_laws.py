@@ -170,8 +170,9 @@ def _masses(q: np.ndarray, drafts: np.ndarray, scheme: str) -> np.ndarray:
 
 
 class EmittedLaw:
-    """Judges one verifier on one tree under one scheme; the kernel is compiled once for all worlds
-    of a vocabulary.
+    """The laws of one verifier on one tree under one scheme.
+
+    The kernel is compiled once for all worlds of a vocabulary.
 
     `change` (draft, p) -> (draft, p) plants an error in what the verifier sees.
     """

@@ -3,7 +3,6 @@ the words of its reason.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,17 +11,9 @@ from experiments.audits import rule_checks
 from specjax.numerics import acceptance_probability, add_at, divide, normalise, residual, total
 from specjax.rules import Certificate, Claims, Law, Mask, Scalar, Solves, Tokens, get, register
 from specjax.solvers.importance_weights import CELLS, cells
+from tests.helpers.planted import Planted
 
 RecursiveRejection, KSeq = get("recursive_rejection"), get("kseq")
-
-
-class Planted(NamedTuple):
-    """The check that must reject a rule, None if the rule has no laws to check; and words of the
-    reason.
-    """
-
-    check: Callable | None
-    reason: str
 
 
 PLANTED: dict[type, Planted] = {}

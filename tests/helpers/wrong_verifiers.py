@@ -4,27 +4,16 @@ must reject it and the words of its reason.
 
 import dataclasses
 from collections.abc import Callable
-from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.audits import verifier_checks
+from experiments.audits import verifier_checks, walk_checks
 from specjax.numerics import divide
 from specjax.rules import Claims, get
 from specjax.trees import NO_NODE, ROOT, Verdict
 from specjax.verifiers import Block, TopDown, Traversal, _leaf_first, register
-
-
-class Planted(NamedTuple):
-    """The tree on which a verifier is audited; the check that must reject it, None if there are no
-    laws to check; and words of the reason.
-    """
-
-    tree: str
-    check: Callable | None
-    reason: str
-
+from tests.helpers.planted import Planted
 
 PLANTED: dict[type, Planted] = {}
 
@@ -42,7 +31,7 @@ def planted(
         cls.claims = Claims(lossless=True, drafting=frozenset({scheme}), **claims)
         cls.verify = None  # what is drawn is not judged
         cls = register(cls)
-        PLANTED[cls] = Planted(tree, check, reason)
+        PLANTED[cls] = Planted(check, reason, tree)
         return cls
 
     return enter
@@ -284,7 +273,7 @@ class WrongOnceInAHundred:
         return walk._replace(verdict=verdict)
 
 
-MISDRAWN = {
+WORDS = {
     WrongOnceInAHundred: "walk does not draw its law: total variation",
     OneByOne: "verify does not draw its law: total variation .* on .*, .* may be chance",
     OneUniform: "walk does not draw its law",
@@ -293,3 +282,4 @@ MISDRAWN = {
     "nothing drafted",
     WalkRaises: "walk raises KeyError: 'walk'",
 }
+MISDRAWN = {cls: Planted(walk_checks.draws_its_law, words) for cls, words in WORDS.items()}

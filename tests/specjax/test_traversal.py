@@ -132,10 +132,10 @@ def test_is_what_the_book_says(tree, scheme):
 
 @pytest.mark.parametrize("depth", [1, 4])
 def test_on_one_path_it_is_block_verification(depth):
-    judges = [EmittedLaw(verifier(), chain(depth), "iid") for verifier in (Block, Traversal)]
+    emitted = [EmittedLaw(verifier(), chain(depth), "iid") for verifier in (Block, Traversal)]
     for name, world in battery_worlds(2, depth).items():
         trees = draw_all(world, chain(depth), "iid")
-        one, other = (judge.laws(trees) for judge in judges)
+        one, other = (law.laws(trees) for law in emitted)
         assert np.abs(one - other)[trees.mass > 0].max() < 1e-12, name
 
 
@@ -144,8 +144,8 @@ def forget_that_children_are_missing(monkeypatch):
         view = right(draft, node)
         return view._replace(mask=jnp.ones_like(view.mask))
 
-    right = traversal.at
-    monkeypatch.setattr(traversal, "at", all_live)
+    right = traversal.node_view
+    monkeypatch.setattr(traversal, "node_view", all_live)
 
 
 def siblings_backwards(monkeypatch):
@@ -165,8 +165,8 @@ def every_child_sees_the_first_residual(monkeypatch):
     right = traversal._try_children
 
     def wrong(view, p, q, left, weight):
-        own, _ = right(view, p, q, left, weight)
-        return own, jnp.minimum(1, weight * p[view.tokens] / q[view.tokens])
+        tried = right(view, p, q, left, weight)
+        return tried._replace(given=jnp.minimum(1, weight * p[view.tokens] / q[view.tokens]))
 
     monkeypatch.setattr(traversal, "_try_children", wrong)
 

@@ -29,14 +29,14 @@ def trees():
 
 
 def steps(tree, dtype):
-    """A decode of every judge that takes the tree, as a function of nothing."""
+    """A decode by every rule and verifier that takes the tree, as a function of nothing."""
     table = jnp.zeros((5, 5), dtype)
     pair = Pair(Markov(5, 1), table, Markov(5, 1), table, Letters(), -1, ())
     for name in [*verifiers.names(), *rules.names()]:
         try:
-            judge = named_verifiers.made(name)
-            grown = growth.parse(tree, scheme_choice.taken(judge, tree))
-            verifier = decode.verifier(judge, grown.scheme, grown.topology)
+            named = named_verifiers.made(name)
+            grown = growth.parse(tree, scheme_choice.taken(named, tree))
+            verifier = decode.verifier(named, grown.scheme, grown.topology)
         except (TypeError, ValueError):
             continue  # outside its proof
         decoder, params = decode.decoder(pair, grown, grown.scheme), decode.Params(table, table)
