@@ -253,5 +253,5 @@ def plot(study: Study) -> "Figure":
     right.set_xlabel("entropy of p (nats)")
     right.set_yscale("log")
     right.set_ylabel(f"alpha* - rule, n = {last.n}")
-    figure.legend(loc="outside lower center", ncols=3, fontsize="small")
+    style.legend(figure, 3)
     return figure

@@ -255,7 +255,7 @@ def summary(content: Content) -> str:
     drafts = ", ".join(f"{count} with {budget} drafts" for budget, count in sorted(failed.items()))
     return (
         f"{rows[0]['pair']}, {budget} drafts: {'; '.join(lines)}; {MEANING} over prompts. More "
-        "than a single draft of the same budget in "
+        "than a single path of the same budget in "
         f"{len(claims) - failed.total()} of {len(claims)} "
         f"comparisons{drafts and f', not in {drafts}'}."
     )
@@ -292,7 +292,7 @@ def _trees(rows: list[Row], method: str, budget: int) -> str:
 
 
 def _claims_table(rows: list[Claim]) -> Table:
-    title = f"more than a single draft? mean difference by prompt, {LEVEL:.0%} interval"
+    title = f"more than a single path? mean difference by prompt, {LEVEL:.0%} interval"
     table = Table(("method", "against", "drafts", "difference", "interval", "reproduced"), 2, title)
     for row in rows:
         if row["reproduced"] is not None:
@@ -307,7 +307,7 @@ def _claims_table(rows: list[Claim]) -> Table:
 
 def plot(content: Content) -> "Figure":
     """Tokens per target call against the budget: a panel for each method, a colour for each
-    verifier; dashed the limit of fixed trees, grey the best of a single draft.
+    verifier; dashed the limit of fixed trees, grey the best of a single path.
     """
     from experiments.figures import style  # needs the extra `plots`
 

@@ -331,17 +331,13 @@ def plot(content: Rows[Row]) -> "Figure":
         (left, "drafts n at a node"),
         (right, "vocabulary V, at the largest n of each rule"),
     ):
-        panel.axhline(
-            PROMISED,
-            color="k",
-            linestyle="--",
-            label="1 - 1/e, promised for K-SEQ" if panel is left else None,
-        )
+        promised = "1 - 1/e, promised for K-SEQ"
+        panel.axhline(PROMISED, color="k", linestyle="--", label=promised)
         panel.set_xscale("log", base=2)
         panel.set_ylim(0, 1)
         panel.set_xlabel(name)
     ticks = sorted({row["vocabulary"] for row in rows})
     right.set_xticks(ticks, [str(tick) for tick in ticks])
     left.set_ylabel("worst acceptance / alpha*")
-    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    style.legend(figure, 2)
     return figure

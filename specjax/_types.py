@@ -83,14 +83,14 @@ class Certificate(NamedTuple):
         may leave it below 0.
       tv_bound: bound of TV(emitted law, p); it covers rounding in the dtype of the computation, and
         the mass that the solve leaves out.
-      status: whether the solve met its tolerance; the rule is lossless either way.
+      converged: whether the solve met its tolerance; the rule is lossless either way.
     """
 
     alpha: Scalar
     alpha_star: Scalar
     gap: Scalar
     tv_bound: Scalar
-    status: Bool[Array, ""]
+    converged: Bool[Array, ""]
 
 
 @runtime_checkable

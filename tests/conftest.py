@@ -32,3 +32,10 @@ def seed(request) -> int:
 def key(seed) -> jax.Array:
     """The random key of this test."""
     return jax.random.key(seed)
+
+
+@pytest.fixture(autouse=True)
+def _keys_are_used_once(request):
+    """Tests marked key_reuse run under jax's checker: a key that is used twice is an error."""
+    with jax.debug_key_reuse(request.node.get_closest_marker("key_reuse") is not None):
+        yield

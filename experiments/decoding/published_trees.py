@@ -86,7 +86,7 @@ def _joined(numbers: tuple[int, ...] | list[int]) -> str:
     return ",".join(map(str, numbers))
 
 
-SINGLE = "single draft"
+SINGLE = "single path"
 METHODS = {
     SINGLE: Method("iid", ("recursive_rejection", "block"), _chain),
     "RSD-C": Method("without_replacement", (REJECTION, "traversal"), _constant),
@@ -96,5 +96,5 @@ METHODS = {
     "best first": Method("top_n", ("one_hot",), _grown("best_first")),
     "sampled best first": Method("without_replacement", (REJECTION,), _grown("sampled_best_first")),
 }
-# better than a single draft
+# better than a single path
 CLAIMS = {"RSD-C": "jeon2024recursive", "RSD-S": "jeon2024recursive", "SpecTr": "sun2023spectr"}

@@ -21,7 +21,7 @@ from specjax import rules
 from specjax.rules import Rule
 from specjax.trees import NO_NODE, ROOT, Draft, Topology
 from specjax.trees.topology import from_parents
-from specjax.verifiers import Verifier, check_covers
+from specjax.verifiers import Verifier
 from theory import verifiers
 
 Laws = NDArray[np.float64]
@@ -110,12 +110,13 @@ def padded_verifiers(scheme: str, node_rules: Sequence[str], size: Size) -> list
         if scheme in verifier.claims.drafting
     ]
     chosen = [rules.get(name) for name in node_rules]
-    for rule in [rule for rule in chosen if scheme in rule.claims.drafting]:
-        if rule.claims.per_pair:
-            found.append(_planned(rule, scheme))
+    for make in [make for make in chosen if scheme in make.claims.drafting]:
+        if make.claims.per_pair:
+            found.append(_planned(make, scheme))
         else:
-            lifted = named_verifiers.lifted(rule())
-            found += [_lifted(verifier, rule(), scheme, size) for verifier in lifted]
+            rule = make()
+            lifted = named_verifiers.lifted(rule)
+            found += [_lifted(verifier, rule, scheme, size) for verifier in lifted]
     return found
 
 
@@ -126,11 +127,7 @@ def _is_path(topology: Topology) -> bool:
 def _whole(verifier: Verifier, scheme: str, size: Size) -> PaddedVerifier:
     @functools.cache  # a question costs seconds
     def takes(parents: tuple[int, ...]) -> bool:
-        try:
-            check_covers(verifier, scheme, from_parents([*parents]))
-        except ValueError:
-            return False
-        return True
+        return named_verifiers.covers(verifier, scheme, from_parents([*parents]))
 
     return PaddedVerifier(
         name=verifier.name,

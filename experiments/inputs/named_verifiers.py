@@ -8,6 +8,7 @@ from collections.abc import Callable
 from specjax import rules, verifiers
 from specjax._registry import load_file
 from specjax.rules import Rule
+from specjax.trees import Topology
 from specjax.verifiers import Verifier
 
 
@@ -67,6 +68,15 @@ def lifted(rule: Rule) -> list[Verifier]:
     """A rule at every node of a tree, by each verifier that takes a rule."""
     makes: list[Callable[[Rule], Verifier]] = [*filter(lifts_rules, verifiers.all())]
     return [make(rule) for make in makes]
+
+
+def covers(verifier: Verifier, scheme: str, topology: Topology) -> bool:
+    """Whether a tree lies within a verifier's proof."""
+    try:
+        verifiers.check_covers(verifier, scheme, topology)
+    except ValueError:
+        return False
+    return True
 
 
 def label(verifier: Verifier) -> str:

@@ -115,7 +115,7 @@ def _row(
         "gap_limit": GAP,
         "tv_bound": float(made.tv_bound.max()),
         "tv_limit": BIAS,
-        "solved": int(made.status.sum()),
+        "solved": int(made.converged.sum()),
     }
 
 

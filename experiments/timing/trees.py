@@ -2,7 +2,6 @@
 tree costs beside the models.
 """
 
-import contextlib
 import functools
 import itertools
 from typing import TypedDict
@@ -26,7 +25,7 @@ from specjax.decode import Decoder, DecodeState, Params
 from specjax.drafters import ModelDrafter
 from specjax.models import Pair, pairs
 from specjax.trees import Draft, Topology, Verdict, growth
-from specjax.verifiers import Verifier, check_covers
+from specjax.verifiers import Verifier
 
 # RSD-S, where every node hangs under the first of its level: the most drafts that a walk can meet
 BEAM = "beam:9x7"
@@ -120,12 +119,8 @@ def _verifiers(name: str, shape: Topology) -> list[Verifier]:
     found: list[Verifier] = []
     for rule in RULES[scheme]:
         found += named_verifiers.lifted(rules.get(rule)())
-    for verifier in named_verifiers.whole():
-        if scheme in verifier.claims.drafting:
-            with contextlib.suppress(ValueError):  # its law refuses the shape
-                check_covers(verifier, scheme, shape)
-                found.append(verifier)
-    return found
+    whole = [one for one in named_verifiers.whole() if scheme in one.claims.drafting]
+    return found + [one for one in whole if named_verifiers.covers(one, scheme, shape)]
 
 
 def _tokens(shape: Topology, order: Int[np.ndarray, "N V"]) -> Int[Array, " N"]:

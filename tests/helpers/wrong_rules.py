@@ -245,7 +245,7 @@ class PromisesTooMuch:
         return KSeq().expected_acceptance(p, q, n)
 
 
-@planted(rule_checks.is_law, "does not sum to 1|negative|not lossless")
+@planted(rule_checks.is_law, "does not sum to 1")
 class MiscountsDuplicates:
     """Writes the mass of equal drafts over each other in place of adding it up."""
 

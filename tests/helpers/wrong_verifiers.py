@@ -53,7 +53,7 @@ class UncappedAtTheEnd:
         return _leaf_first.law(ends._replace(accept=ends.accept.at[-1].set(last)), draft, p)
 
 
-@planted(verifier_checks.is_lossless, "not lossless|reads what was never drawn")
+@planted(verifier_checks.is_lossless, "not lossless")
 class PrefixOffByOne:
     """Accepts each prefix with the chance of the one before."""
 
@@ -77,7 +77,7 @@ class BonusFromTheParent:
 
 @planted(
     verifier_checks.ignores_what_was_not_drawn,
-    "reads what was never drawn|ends with probability",
+    "reads what was never drawn",
     "full:2,2",
 )
 class IgnoresTheMask:

@@ -8,6 +8,7 @@ import pytest
 import theory
 from specjax import numerics, rules
 from specjax.numerics import Sampling
+from tests.helpers import optimised
 from tests.helpers.sampling import assert_drawn_from, distance
 from tests.helpers.tree_laws import words
 
@@ -40,13 +41,12 @@ def in_words(k: np.ndarray) -> np.ndarray:
     return np.stack([(k >> 19) / 2.0**23, (k & ((1 << 19) - 1)) / 2.0**19], -1).astype(np.float32)
 
 
-@jax.jit
+@optimised.jit
 def drawn(law, u):
     """The token of each row of uniforms [rows, columns, 2]."""
     return jax.lax.map(lambda row: jax.vmap(numerics.draw, (None, 0))(law, row), u)
 
 
-@jax.jit
 def drawn_by_one_word(law, u):
     """Planted error: of every uniform only the first word is read."""
     return drawn(law, u.at[..., 1].set(0))
@@ -200,6 +200,14 @@ def test_accept_with_u_zero_needs_a_strict_comparison():
 
 
 @pytest.mark.key_reuse
+@pytest.mark.parametrize("sample", [jax.random.uniform, jax.jit(jax.random.uniform)])
+def test_a_key_that_is_used_twice_is_an_error(sample, key):
+    sample(key)
+    with pytest.raises(jax.errors.KeyReuseError):
+        sample(key)
+
+
+@pytest.mark.key_reuse
 def test_draws_have_the_law(key):
     law = np.float32(theory.battery.laws(37, seed=0)[1].p)
     uniforms = numerics.uniforms(key, (200_000,), jnp.float32)
@@ -245,7 +253,7 @@ def tail_share(key, noise) -> tuple[float, float]:
     around one half.
     """
     logits = jnp.log(jnp.append(jnp.full(16384, 0.5 / 16384), 0.5))
-    drawn = jax.jit(jax.vmap(lambda key: noise(key, logits)))(jax.random.split(key, 2_000))
+    drawn = optimised.jit(jax.vmap(lambda key: noise(key, logits)))(jax.random.split(key, 2_000))
     return distance(drawn < 16384, [0.5, 0.5])
 
 

@@ -4,6 +4,7 @@ how near it comes to the optimum.
 
 import functools
 import itertools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -17,9 +18,10 @@ from specjax.rules.optimal_without_replacement import OptimalWithoutReplacement
 from specjax.solvers.levels import level_rule, low_race, newton, race_masses
 from specjax.solvers.levels.level_rule import Levels
 from specjax.solvers.levels.settings import SETTINGS
+from tests.helpers import optimised
 
 # V at which pairs are enumerated, where tokens share nodes, and larger sets
-WIDE, NARROW = 2048, 80
+WIDE, NARROW = 1024, 80
 SCHEME = "without_replacement"
 
 
@@ -38,12 +40,17 @@ def solved(vocabulary: int, n: int) -> tuple[Levels, Certificate]:
     return jax.tree.map(np.asarray, solve_all(*laws(vocabulary)[1:], n))
 
 
-def solve_all(p: np.ndarray, q: np.ndarray, n: int) -> tuple[Levels, Certificate]:
+def solve_all(
+    p: np.ndarray,
+    q: np.ndarray,
+    n: int,
+    jit: Callable = jax.jit,
+) -> tuple[Levels, Certificate]:
     def solve(p, q):
         tables = OptimalWithoutReplacement().solve(p, q, n, jnp.asarray(n))
         return tables, level_rule.certificate(tables, bounds.bracket(p, q, n, SCHEME).upper, n)
 
-    return jax.jit(jax.vmap(solve))(p, q)
+    return jit(jax.vmap(solve))(p, q)
 
 
 def row(tables: Levels, index: int) -> Levels:
@@ -81,22 +88,21 @@ def given_by_pairs(tables: Levels, q: np.ndarray) -> np.ndarray:
     return after * (wins @ q) + q * (wins @ after)
 
 
-@pytest.mark.parametrize("plant", [0.0, 0.01])
-def test_pairs_emit_the_target(plant):
+def test_pairs_emit_the_target():
     """Planted: rows of the kernel that the stated masses know nothing of."""
     (names, p, q), (tables, certificate) = laws(WIDE), solved(WIDE, 2)
-    worst = 0.0
-    for index, name in enumerate(names):
+    worst = {0.0: 0.0, 0.01: 0.0}
+    for index, plant in itertools.product(range(len(names)), worst):
         if (q[index] > 0).sum() < 2:
             continue
         one = row(tables, index)
         one = one._replace(kernel=(1 - plant) * one.kernel + plant * one.kernel[::-1])
         error = bias(given_by_pairs(one, q[index]), one.allocated, p[index])
-        worst = max(worst, error)
+        worst[plant] = max(worst[plant], error)
         if not plant:
-            assert error <= certificate.tv_bound[index] <= 5e-6, name
-    print(f"largest bias {worst:.1e}")
-    assert (worst > 1e-4) == bool(plant)
+            assert error <= certificate.tv_bound[index] <= 5e-6, names[index]
+    print(f"largest bias {worst[0.0]:.1e}, planted {worst[0.01]:.1e}")
+    assert worst[0.0] <= 1e-4 < worst[0.01]
 
 
 def chance(law: np.ndarray, sets: np.ndarray) -> np.ndarray:
@@ -206,7 +212,7 @@ def test_a_race_of_all_tokens_emits_the_target(vocabulary, n, dtype):
         for side in zip(*pairs, strict=True)
     )
     with jax.enable_x64(dtype == np.float64):
-        tables, certificate = jax.tree.map(np.asarray, solve_all(p, q, n))
+        tables, certificate = jax.tree.map(np.asarray, solve_all(p, q, n, optimised.jit))
     for index in range(len(pairs)):
         one = row(tables, index)
         given = given_by_race(one, q[index], n)
@@ -248,7 +254,7 @@ def test_it_comes_near_the_optimum(vocabulary, n):
         f"n = {n}: " + " ".join(f"{name} {gap:.1e}" for name, gap in zip(names, short, strict=True))
     )
     assert max(short) <= 1e-5
-    assert np.all(certificate.status)
+    assert np.all(certificate.converged)
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -284,13 +290,15 @@ def near(rng: np.random.Generator, vocabulary: int, index: int) -> tuple[np.ndar
     return softmax((0.5 + index / 8) * z + 0.05 * noise), softmax((0.5 + index / 8) * z)
 
 
-def gaps(family, vocabulary: int, n: int, count: int, first: int = 0) -> np.ndarray:
-    rng = np.random.default_rng(1)
-    p, q = (
-        np.stack(side).astype(np.float32)
-        for side in zip(*[family(rng, vocabulary, i) for i in range(count)][first:], strict=True)
-    )
-    return np.asarray(solve_all(p, q, n)[1].gap)
+def contexts(family, vocabulary: int, indices: range) -> tuple[np.ndarray, np.ndarray]:
+    """Laws of a family, [B, V] each; the noise of a context hangs on its index."""
+    pairs = [family(np.random.default_rng([1, i]), vocabulary, i) for i in indices]
+    p, q = (np.stack(side).astype(np.float32) for side in zip(*pairs, strict=True))
+    return p, q
+
+
+def gaps(family, vocabulary: int, n: int, indices: range = range(9)) -> np.ndarray:
+    return np.asarray(solve_all(*contexts(family, vocabulary, indices), n)[1].gap)
 
 
 thorough = pytest.mark.thorough
@@ -300,17 +308,17 @@ thorough = pytest.mark.thorough
     ("family", "vocabulary", "n"),
     [
         (tie, 1500, 2),
-        pytest.param(flat, 200, 4, marks=pytest.mark.thorough),
+        pytest.param(flat, 200, 4, marks=thorough),
         pytest.param(near, 8192, 2, marks=thorough),
-        pytest.param(flat, 300, 8, marks=pytest.mark.thorough),
-        (flat, 600, 4),
-        pytest.param(square, 300, 4, marks=pytest.mark.thorough),
+        pytest.param(flat, 300, 8, marks=thorough),
+        pytest.param(flat, 600, 4, marks=thorough),
+        pytest.param(square, 300, 4, marks=thorough),
         pytest.param(near, 8192, 4, marks=thorough),
     ],
 )
 def test_it_comes_near_the_optimum_where_searches_stall(family, vocabulary, n):
     """Nine contexts of each family."""
-    short = gaps(family, vocabulary, n, 9)
+    short = gaps(family, vocabulary, n)
     print(
         f"{family.__name__} V = {vocabulary} n = {n}: gaps {short.min():.1e} .. {short.max():.1e}"
     )
@@ -326,17 +334,18 @@ def sharp(rng: np.random.Generator, vocabulary: int, index: int) -> tuple[np.nda
 
 @pytest.mark.parametrize("plant", [False, True])
 def test_nearly_one_hot_laws_give_numbers(monkeypatch, plant):
-    """Laws of logits 68 to 72 wide. Planted: the age of a token that has long come overflows."""
+    """Logits of deviation 59 to 61. Planted: the age of a token that has long come overflows."""
     if plant:
         monkeypatch.setattr(low_race, "AGES", np.inf)
-    short = gaps(sharp, 300, 4, 45, first=40)
+    short = gaps(sharp, 300, 4, range(32, 33) if plant else range(31, 34))
     print(f"gaps {short}")
     assert np.all(np.isfinite(short)) == (not plant)
     assert plant or np.max(np.abs(short)) <= 1e-5
 
 
-def test_nearly_one_hot_laws_give_numbers_where_tokens_share_nodes():
-    short = gaps(sharp, 600, 4, 4)
+def test_flat_and_nearly_one_hot_laws_where_tokens_share_nodes():
+    laws = contexts(flat, 600, range(3)), contexts(sharp, 600, range(3))
+    short = np.asarray(solve_all(*map(np.concatenate, zip(*laws, strict=True)), 4)[1].gap)
     print(f"gaps {short}")
     assert np.max(np.abs(short)) <= 1e-5
 
@@ -362,4 +371,4 @@ def test_surplus_slots_change_nothing_at_a_large_vocabulary(live):
 def test_a_search_that_stops_early_is_seen(monkeypatch):
     """Planted: three steps of Newton's method."""
     monkeypatch.setattr(newton, "SETTINGS", SETTINGS._replace(steps=3))
-    assert gaps(tie, 1500, 2, 9).max() > 1e-4
+    assert gaps(tie, 1500, 2).max() > 1e-4

@@ -111,7 +111,7 @@ def certificate(levels: Levels, upper: Scalar, n: int) -> Certificate:
         alpha_star=upper,
         gap=gap,
         tv_bound=levels.error + (n + 8) * eps,
-        status=gap <= tolerance,
+        converged=gap <= tolerance,
     )
 
 
