@@ -167,22 +167,16 @@ def _title(rows: list[Row]) -> str:
 def _legend(rows: list[Row]) -> str:
     fewest = min(row.get("contexts", 0) for row in rows)
     calls = min(row.get("calls", 0) for row in rows)
-    worst = max(
-        (row["stated_error"] for row in rows if row["stated_error"] is not None), default=math.nan
-    )
     return (
-        "accepted: share of nodes at which a draft was emitted. law mass: the same with the draw "
-        "averaged out; beside alpha*, the optimum "
-        "at the contexts. expected: exact, of the rule. gap: alpha* - law mass. tok/call: emitted "
-        "tokens per target call in a decode of "
-        f"the rule's own, with the bonus token, the draws shared by all. {MEANING}, prompts as "
-        "clusters; "
-        f"{fewest} nodes and {calls} calls or more in each row.\n"
-        "within: the row is consistent: the expectation is at most alpha* at every node, and the "
-        "law mass differs from it (or, with none "
-        f"known, exceeds alpha*) by no more than this, {worst:.3f} at the most; a sound row fails "
-        f"by chance with probability {DELTA:g}. "
-        "No proof: that is specjax audit."
+        "accepted: share of nodes at which a draft was emitted.\n"
+        "law mass: the same, with the draw averaged out; in the line of alpha*, the optimum.\n"
+        "expected: the exact acceptance of the rule. gap: alpha* - law mass.\n"
+        "tok/call: emitted tokens per target call, with the bonus token, in a decode of the rule's "
+        "own; all share the draws.\n"
+        "within: how far the law mass of a sound row may lie from expected, or above alpha* if "
+        "nothing is expected. A sound "
+        f"row fails by chance with probability {DELTA:g}. No proof: that is specjax audit.\n"
+        f"{MEANING}, prompts as clusters; {fewest} nodes and {calls} calls or more in each row."
     )
 
 

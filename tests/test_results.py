@@ -109,22 +109,17 @@ def lead(tree):
 
 
 def test_the_page_quotes_the_stored_gaps_of_trees():
-    traversal, rejection = (
-        by_tree("iid", "traversal"),
-        by_tree("iid", "top_down:recursive_rejection"),
-    )
-    optimal, without = (
-        by_tree("iid", "top_down:optimal"),
-        [
-            by_tree("without_replacement", name)
-            for name in ("traversal", f"top_down:{REJECTION}", "top_down:transport")
-        ],
-    )
+    top_down = {
+        "iid": ("top_down:recursive_rejection", "top_down:optimal"),
+        "without_replacement": (f"top_down:{REJECTION}", "top_down:transport"),
+    }
+    losses = {
+        scheme: " | ".join(by_tree(scheme, name) for name in ("traversal", *names))
+        for scheme, names in top_down.items()
+    }
     for quoted in (
-        f"traversal loses on average {traversal} % of it by tree, top-down verification with "
-        f"recursive rejection {rejection} %, with "
-        f"the optimal node rule {optimal} %; "
-        f"without replacement {without[0]}, {without[1]} and {without[2]} %.",
+        f"| independent | {losses['iid']} |",
+        f"| without replacement | {losses['without_replacement']} |",
         worst_problems("traversal", "traversal"),
         worst_problems("recursive rejection", "top_down:recursive_rejection"),
         f"by {lead('full:1,1,2')} of the optimum on `full:1,1,2`, {lead('full:2,1,1')} on "

@@ -10,7 +10,7 @@ from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, registe
 
 @register
 class Greedy(Rule):
-    """Runs the one-draft rule on the drawn token, against q without the n-1 most likely tokens.
+    """Tests the one drawn token against q without the n-1 most likely tokens, which are drafts too.
 
     These n-1 tokens are called Top. Top is always drafted, so that its mass p(Top) is accepted if
     the residual lands there. The acceptance is p(Top) + sum over the rest of min(p, q/(1 -

@@ -9,7 +9,7 @@ from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, registe
 
 @register
 class Hub(Rule):
-    """Accepts the token beside the hub a = argmax q first, and a with what the target leaves it.
+    """Tests the draft beside the hub a = argmax q first; the hub gets the target mass that remains.
 
     Q(i, a) = q_i and Q(a, i) = q_a q_i / (1 - q_a). A token i != a is accepted from (i, a) with
     probability min(1, p_i / q_i), and from (a, i) with min(1, (p_i - q_i)+ / Q(a, i)). The rejected

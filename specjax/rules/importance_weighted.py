@@ -9,7 +9,7 @@ from specjax.solvers.importance_weights import CELLS, refused_and_unseen, select
 
 @register
 class ImportanceWeighted(Rule):
-    """Picks the draft of largest p/q with probability w, else the first, for the one-draft rule.
+    """Tests a single draft: that of largest p/q with probability w, else the first.
 
     The one-draft rule runs with the law r of the pick for q. The ratio p/q counts in cells of a
     factor e^(1/64), and of the drafts in one cell the first is picked. The law of the pick is r = q

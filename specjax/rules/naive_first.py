@@ -8,7 +8,7 @@ from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, registe
 
 @register
 class NaiveFirst(Rule):
-    """Runs the one-draft rule on the first live draft; its residual may still land on a later one.
+    """Runs the one-draft rule on the first live draft; the residual draw may hit a later draft.
 
     The acceptance is sum min(p, q) + sum (p - q)+ (1 - (1 - q)^(n-1)).
 

@@ -6,7 +6,7 @@ from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, registe
 
 @register
 class OneHot(Rule):
-    """Recursive rejection in which the law of each draft counts as one-hot.
+    """Recursive rejection for deterministic drafts: each draft law counts as one-hot.
 
     The rule accepts x_1 with probability p(x_1), else drops it from p. Draft i is reached with
     probability 1 - p(x_1) - .. - p(x_{i-1}). It is then accepted with probability p(x_i) / (1 -

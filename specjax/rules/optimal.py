@@ -12,7 +12,7 @@ from specjax.solvers.levels.level_rule import LevelRule, Levels
 
 @register
 class Optimal(LevelRule):
-    """Gives every draft a level, as high as its p/q; the highest wins, if it is high enough.
+    """Draws a level for every draft, higher for larger p/q; the highest wins, above a threshold.
 
     The levels are uniform on [0, 1] and independent, so that a unit of q mass at level m is given n
     m^(n-1). Tokens that would be given more than p swap levels with lower tokens that would be

@@ -10,7 +10,7 @@ from specjax.solvers.levels.level_rule import LevelRule, Levels
 
 @register
 class OptimalWithoutReplacement(LevelRule):
-    """Picks a draft with a probability proportional to its weight, fitted to the race of drafts.
+    """Picks a draft with probability proportional to its weight; Newton's method fits the weights.
 
     Newton's method fits the weights. At most 120 kernels a refinement, and three refinements, serve
     V > 512; one refinement serves smaller V. The rule is lossless for all weights, and the

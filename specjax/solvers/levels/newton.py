@@ -1,11 +1,12 @@
 """Newton's method finds log-weights y at which each node's mass m is its cap, up to a slack.
 
-A node is a token, or a place between which tokens lie. Its cap is the mass that it may be
-allocated. It may miss the cap by what pulls its weight back: m = cap - 2 slack sinh(y) (cap + m).
-The matrix d m_i / d y_j is nearly the Laplacian of a graph on the nodes: the edge i, j weighs the
-chance that two picks from the same drafts are i and j. In each cell of levels that chance is nearly
-a product. So the Newton matrix is approximated by a diagonal minus U U^T. U has a column for each
-cell, and a step solves as many equations as cells.
+A node is one token, or a grid point; tokens lie between neighbouring grid points. The cap of a node
+is the mass that the node may be allocated. A restoring term keeps y finite, so the mass misses the
+cap slightly: m = cap - 2 slack sinh(y) (cap + m). The matrix d m_i / d y_j is nearly a graph
+Laplacian: edge i, j weighs the chance that two picks from the same drafts give i and j. Levels are
+split into cells. Within one cell this chance nearly factorises into a term of i and a term of j. So
+the Newton matrix is approximated by a diagonal minus U U^T, where U has one column per cell. One
+step solves one equation per cell.
 """
 
 from typing import NamedTuple
@@ -25,16 +26,16 @@ from specjax.solvers.levels.settings import SETTINGS
 
 
 class _State(NamedTuple):
-    """Newton's method.
+    """Where the search stands.
 
     Attributes:
       y: [B], logarithms of the weights.
       slack: how far the weights may miss their caps.
       start: [B], the y before the last step.
       step: [B], the last step.
-      wrong: the mass that was wrong at `start`; infinite if the slack was another.
+      wrong: the sum of the errors of mass at `start`; infinite if the slack has changed since.
       steps: the number of steps.
-      over: whether the least slack is reached and hardly any mass is wrong, or the steps are spent.
+      over: whether the steps are spent, or the slack is least and the mass precise.
     """
 
     y: PerNode
@@ -55,7 +56,7 @@ def weights(
     slack: Scalar,
     shared: int,
 ) -> PerNode:
-    """The logarithms of the weights at which the nodes reach their caps, but for the least slack.
+    """The log-weights at which each node reaches its cap, up to the least slack.
 
     Args:
       field: the race of q.
