@@ -1,7 +1,7 @@
 """Rules of speculative sampling as conditional laws, their optimum, and jitted decoding.
 
-`rules`, `optimal_acceptance` and `generate` are the places to start. The package `theory` checks
-all results in float64.
+`rules`, `optimal_acceptance` and `generate` are the places to start. The package `theory` is the
+referee, in float64.
 """
 
 import importlib.metadata

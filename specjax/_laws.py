@@ -78,7 +78,9 @@ def register(cls: type[T]) -> type[T]:
 def _takes_both(method: Callable[..., object], place: int) -> bool:
     """Whether a method is implemented and takes both laws; the methods of a verifier take no q."""
     there = not getattr(method, "__isabstractmethod__", False)
-    return there and len(inspect.signature(method).parameters) >= place + 2
+    parameters = inspect.signature(method).parameters.values()
+    variadic = any(one.kind is one.VAR_POSITIONAL for one in parameters)
+    return there and (variadic or len(parameters) >= place + 2)
 
 
 def _checked(method: Callable[..., R], place: int, slots: bool) -> Callable[..., R]:
@@ -87,8 +89,7 @@ def _checked(method: Callable[..., R], place: int, slots: bool) -> Callable[...,
 
     @functools.wraps(method)
     def checked(*arguments: object, **named: object) -> R:
-        given = list(signature.bind(*arguments, **named).arguments.values())
-        p, q = given[place : place + 2]
+        p, q = signature.bind(*arguments, **named).args[place : place + 2]
         check_laws(p, q, slots)
         return method(*arguments, **named)
 

@@ -92,7 +92,8 @@ class Registry(Generic[T]):
         """The one registered class that a module defines.
 
         Raises:
-          ValueError: the module defines none or several, or the class lacks an abstract method.
+          ValueError: the module defines none or several, or the class leaves out a method of its
+            base.
         """
         found = self._found(module)
         if len(found) != 1:

@@ -26,7 +26,7 @@ DepthFloats = Float[Array, " D+1"]
 
 
 class Claims(NamedTuple):
-    """The claims of a rule; the audit tests every field.
+    """The claims of a rule; the audit tests what they promise.
 
     Attributes:
       lossless: the emitted token has law p for every (p, q) under every scheme in `drafting`.
@@ -35,8 +35,8 @@ class Claims(NamedTuple):
       optimal_for: attains the optimum for every n up to it; 0 means never, -1 means every n.
       n_range: smallest and largest number of drafts that the rule takes; None is no limit.
       per_pair: the rule holds the plan of one (p, q, n) and serves no other.
-      searches: runs a search of many steps at each pair of laws; commands that name no rule leave
-        such rules out.
+      searches: runs a search of many steps at each pair of laws; `compare`, `bound`,
+        `sweep` and `worst_ratio` run such a rule only where it is named.
       expectation_under: the schemes for which `expected_acceptance` holds; None is all of
         `drafting`.
       expectation_up_to: the largest n for which it holds; None is every n that the rule takes.
@@ -74,7 +74,7 @@ class Claims(NamedTuple):
 class Certificate(NamedTuple):
     """How near an optimal rule came to the optimum and to p at one pair of laws.
 
-    The audit compares every field with enumeration.
+    The audit compares every field but `converged` with enumeration.
 
     Attributes:
       alpha: acceptance reached, up to `tv_bound`.

@@ -102,7 +102,8 @@ def is_lossless(
       tolerance: the largest error that passes, at least 0.
 
     Returns:
-      The check; its error is the total variation between the emitted law and p.
+      The check. Its error is the total variation between the emitted law and p, or that of
+      `is_law` where a law is none.
 
     Example:
       A rule that emits p whatever is drafted is lossless, and one that emits its draft is not.

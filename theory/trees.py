@@ -280,7 +280,7 @@ def is_lossless(drawn: Drawn, laws: Law, tolerance: float = TOLERANCE) -> Check:
       tolerance: the largest error that passes, at least 0.
 
     Returns:
-      The check; its error is the loss.
+      The check. Its error is the loss, or that of `is_law` where a law is none.
     """
     check = is_law(laws.reshape(len(laws), -1), tolerance)
     if not check:

@@ -350,9 +350,6 @@ def decode(
 
     Returns:
       The tokens and the history of the steps.
-
-    Raises:
-      ValueError: the law of the rule or verifier refuses the tree.
     """
     start = init(decoder, params, prompt, length, budget)
     one = functools.partial(step, decoder, verifier, key, params, record=record)

@@ -9,7 +9,10 @@ import numpy as np
 
 
 def cache_folder() -> Path:
-    """The folder of fitted weights: $XDG_CACHE_HOME/specjax, or ~/.cache/specjax."""
+    """The folder of fitted weights, checkpoints and findings.
+
+    It is $XDG_CACHE_HOME/specjax, or ~/.cache/specjax.
+    """
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "specjax"
 
 

@@ -12,10 +12,10 @@ from specjax.solvers.levels.level_rule import LevelRule, Levels
 class OptimalWithoutReplacement(LevelRule):
     """Picks a draft with probability proportional to its weight; Newton's method fits the weights.
 
-    Newton's method fits the weights. At most 120 kernels a refinement, and three refinements, serve
-    V > 512; one refinement serves smaller V. The rule is lossless for all weights, and the
-    certificate says how far the search came. The rule claims no optimum, since nothing proves that
-    the search ends there. `specjax bench` shows where the search does end there on real contexts.
+    For V > 512 there are three refinements of at most 120 kernels each. For smaller V there is one.
+    The rule is lossless for all weights. The certificate says how far the search came. The rule
+    claims no optimum, since nothing proves that the search ends there. `specjax bench` shows where
+    the search does end there on real contexts.
 
     Cost: an evaluation of the race, C x H x n x nodes, and C = 39 linear equations for each kernel.
     Source: specjax2026, solvers/levels/level_weights.py.

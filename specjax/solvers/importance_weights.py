@@ -172,7 +172,7 @@ def refused_and_unseen(selection: Selection, p: Law, q: Law, n: int) -> Law:
     Returns:
       [V], probabilities, differentiable in p and q.
 
-    Cost: two scatters of V and n passes over V.
+    Cost: a scatter and a gather of V, and n passes over V.
     """
     r = selection.law
     weight = selection.weight

@@ -155,7 +155,7 @@ def plain(claims: Claims) -> type:
         (Claims(True, frozenset({"iid"})), 12, "too large"),
     ],
 )
-def test_what_cannot_be_judged_is_an_error(claims, n, words):
+def test_what_cannot_be_audited_is_an_error(claims, n, words):
     with pytest.raises(ValueError, match=words):
         audit(plain(claims), n)
 
@@ -173,7 +173,7 @@ def test_enumeration_equals_a_loop():
             np.testing.assert_allclose(table[b, mask, x], one, atol=1e-15)
 
 
-def test_the_pair_in_two_files_is_judged(tmp_path):
+def test_the_pair_in_two_files_is_audited(tmp_path):
     paths = tmp_path / "p.npy", tmp_path / "q.npy"
     for path, law in zip(paths, ([0.5, 0.3, 0.2], [0.2, 0.3, 0.5]), strict=True):
         np.save(path, law)

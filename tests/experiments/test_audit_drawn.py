@@ -70,7 +70,7 @@ def mine(folder: Path, old: str = "", new: str = "") -> str:
     return f"{folder / 'mine.py'}:2x2"
 
 
-def test_a_tree_scheme_in_any_file_is_drawn_and_judged(tmp_path, monkeypatch):
+def test_a_tree_scheme_in_any_file_is_drawn_and_audited(tmp_path, monkeypatch):
     monkeypatch.setattr(sampled_trees, "DRAWS", 1 << 16)
     tree = mine(tmp_path)
     assert (

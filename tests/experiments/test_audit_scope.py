@@ -59,7 +59,7 @@ def test_what_is_wrong_from_four_drafts_on_is_rejected(wrong, reason):
     assert row.scope.startswith("V = 3, 94 pairs: ")
 
 
-def test_a_file_is_judged_beyond_what_is_named():
+def test_a_file_is_audited_beyond_what_is_named():
     """By default: one draft more, at V = 3, and every size at which rules take another way."""
     jobs = [
         job.args
@@ -104,6 +104,7 @@ OWN = [
 ]
 
 
+@pytest.mark.short
 @pytest.mark.parametrize(("name", "scheme", "size"), OWN)
 def test_rule_is_what_it_claims_at_a_large_vocabulary(name, scheme, size):
     (row,) = audit_large(rules.get(name), scheme, size)

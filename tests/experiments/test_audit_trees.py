@@ -42,7 +42,7 @@ SCHEMES = [(one, scheme, tree) for one, tree in HOUSE for scheme in sorted(one.c
 
 @pytest.fixture(autouse=True)
 def laws_alone(monkeypatch):
-    """What is drawn is judged in test_audit_drawn.py: here it would double the time."""
+    """What is drawn is audited in test_audit_drawn.py: here it would double the time."""
     monkeypatch.setattr(walk_checks, "OF_WALKS", ())
 
 
@@ -88,7 +88,7 @@ class ReadsTheNumber:
         return jnp.where(jnp.sum(mask) == 1, p, law)
 
 
-def test_a_tree_whose_drafts_tell_their_number_is_judged_as_it_is_drawn():
+def test_a_tree_whose_drafts_tell_their_number_is_audited_as_it_is_drawn():
     one = lifted(TopDown, ReadsTheNumber)
     assert audit_verifier(one, "without_replacement", "full:2,2").verdict.startswith(
         "not sequential: whether node"
@@ -178,7 +178,7 @@ class Mine:
 @pytest.mark.parametrize(
     ("factor", "code", "words"), [("p", 0, "ok"), ("p[:, ::-1]", 1, "not lossless")]
 )
-def test_a_verifier_in_any_file_is_judged(factor, code, words, tmp_path):
+def test_a_verifier_in_any_file_is_audited(factor, code, words, tmp_path):
     (tmp_path / "mine.py").write_text(MINE.replace("FACTOR", factor))
     assert (
         main(
@@ -234,7 +234,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("arguments", WRONG.values(), ids=WRONG)
-def test_what_cannot_be_judged_is_one_line_and_exit_code_2(arguments, capsys):
+def test_what_cannot_be_audited_is_one_line_and_exit_code_2(arguments, capsys):
     assert main(["audit", *arguments]) == 2
     out, err = capsys.readouterr()
     print(err)

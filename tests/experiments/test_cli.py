@@ -119,7 +119,7 @@ def test_a_result_that_cannot_be_written_is_refused_before_the_work(path, folder
     ("file", "code", "words"),
     [("mine.py", 0, "ok"), ("wrong.py", 1, "no law: it does not sum to 1")],
 )
-def test_a_rule_in_any_file_is_judged(file, code, words, folder):
+def test_a_rule_in_any_file_is_audited(file, code, words, folder):
     assert main(["audit", file, "--n", "2", "--json", "deep/rows.json"]) == code
     (row,) = json.loads((folder / "deep" / "rows.json").read_text())
     assert list(row) == ["rule", "scheme", "n", "tv", "acceptance", "optimum", "verdict", "scope"]

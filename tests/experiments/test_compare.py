@@ -59,12 +59,11 @@ def test_rows_hold_what_the_contract_says(content):
     assert content["provenance"]["config"]["seed"] == 0
 
 
-@pytest.mark.thorough
 def test_a_row_is_the_same_in_every_company(content):
     """Other rules and trees beside it change nothing that is shown of K-SEQ; what is left is
     rounding.
     """
-    config = dataclasses.replace(CONFIG, rules=("kseq", "naive_first"), n=(1, 2))
+    config = dataclasses.replace(CONFIG, rules=("kseq", "naive_first"), n=(2,))
     (found,) = [
         row for row in compare.run(config)["rows"] if (row["rule"], row["n"]) == ("kseq", 2)
     ]

@@ -130,11 +130,11 @@ def test_a_file_is_audited_once_until_it_changes(folder, monkeypatch):
     assert list(known) == ["thief"]
     assert known["thief"].refuted
     monkeypatch.setattr(
-        file_audit, "_audited", lambda make: file_audit.Finding("judged again", False)
+        file_audit, "_audited", lambda make: file_audit.Finding("audited again", False)
     )
     assert file_audit.findings([f"{folder}/thief.py"]) == known
     (folder / "thief.py").write_text(RULE.replace("LOSSLESS", "True") + "\n")
-    assert file_audit.findings([f"{folder}/thief.py"])["thief"].words == "judged again"
+    assert file_audit.findings([f"{folder}/thief.py"])["thief"].words == "audited again"
 
 
 def test_no_row_above_the_optimum_is_consistent():

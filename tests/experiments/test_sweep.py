@@ -117,7 +117,7 @@ def test_the_rows_hold_together(whole, tmp_path):
         assert row["exact"]
         assert row["consistent"]
     by_laws = {(row["family"], row["seed"]): row["alpha_star_values"] for row in rows}
-    # rules judge the same laws
+    # rules see the same laws
     assert all(row["alpha_star_values"] == by_laws[row["family"], row["seed"]] for row in rows)
     assert len({tuple(by_laws["markov", seed]) for seed in range(10)}) == 10
 

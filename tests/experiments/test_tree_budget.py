@@ -96,7 +96,7 @@ def rows(method, verifier, table):
     return [{**named, "tree": f"tree {i}", "by_prompt": list(line)} for i, line in enumerate(table)]
 
 
-def test_a_width_is_not_chosen_by_what_it_is_judged_by():
+def test_a_width_is_not_chosen_by_what_it_is_measured_by():
     """Ten trees that are all alike: the best mean lies above the true one, the mean after the other
     half's choice does not.
     """

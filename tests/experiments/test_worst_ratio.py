@@ -124,9 +124,9 @@ def test_two_tokens_are_as_bad_as_any_law(seed):
         merged = [
             theory.Problem(np.array([x, 1 - x]), np.array([c, 1 - c]), n, "iid") for x, c in pairs
         ]
-        judged = [worst_ratio.referee(rules.get("kseq")(), problem) for problem in merged]
-        assert min(alpha for alpha, _ in judged) == pytest.approx(attained, abs=EXACT)
-        assert all(best >= optimum - EXACT for _, best in judged)
+        recomputed = [worst_ratio.referee(rules.get("kseq")(), problem) for problem in merged]
+        assert min(alpha for alpha, _ in recomputed) == pytest.approx(attained, abs=EXACT)
+        assert all(best >= optimum - EXACT for _, best in recomputed)
 
 
 def test_the_search_reaches_the_proven_minimum(content):

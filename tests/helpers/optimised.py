@@ -1,5 +1,5 @@
-"""Programs that run longer than they compile: `make test` optimises lightly, and that costs these
-minutes.
+"""`jit` for tests whose programs run longer than they compile: it optimises although `make test`
+hardly does.
 """
 
 import functools

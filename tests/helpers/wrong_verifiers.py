@@ -29,7 +29,7 @@ def planted(
 
     def enter(cls: type) -> type:
         cls.claims = Claims(lossless=True, drafting=frozenset({scheme}), **claims)
-        cls.verify = None  # what is drawn is not judged
+        cls.verify = None  # what is drawn is not audited
         cls = register(cls)
         PLANTED[cls] = Planted(check, reason, tree)
         return cls

@@ -15,6 +15,7 @@ from specjax.numerics import rounding_error
 from specjax.rules import optimal
 from specjax.solvers.levels.level_rule import Levels
 
+pytestmark = pytest.mark.short  # in float32, also as users' programs are optimised
 V, DRAFTS = 2048, (1, 2, 8)
 PAIRS = theory.battery.laws(V, seed=0)
 P, Q = (np.stack([getattr(pair, name) for pair in PAIRS]).astype(np.float32) for name in ("p", "q"))

@@ -194,6 +194,7 @@ def later(series: np.ndarray) -> np.ndarray:
     ("vocabulary", "n", "dtype"),
     [
         (72, 12, np.float32),
+        (600, 3, np.float32),
         pytest.param(600, 4, np.float32, marks=pytest.mark.thorough),
         pytest.param(300, 3, np.float64, marks=pytest.mark.thorough),
         (600, 2, np.float64),
@@ -341,6 +342,13 @@ def test_nearly_one_hot_laws_give_numbers(monkeypatch, plant):
     print(f"gaps {short}")
     assert np.all(np.isfinite(short)) == (not plant)
     assert plant or np.max(np.abs(short)) <= 1e-5
+
+
+def test_flat_laws_and_many_drafts():
+    """What the settings are chosen by: flat q, V = 300, n = 8."""
+    short = gaps(flat, 300, 8, range(2))
+    print(f"gaps {short}")
+    assert -2e-6 <= short.min() <= short.max() <= 1e-5
 
 
 def test_flat_and_nearly_one_hot_laws_where_tokens_share_nodes():

@@ -63,6 +63,20 @@ def test_rules_refuse_what_is_no_law(name, kind):
             call(jnp.asarray(wrong), jnp.asarray(LAW))
 
 
+def test_a_rule_that_passes_its_arguments_on_refuses_what_is_no_law():
+    @rules.register
+    class Same:
+        claims = rules.Claims(lossless=True, drafting=frozenset({"iid"}))
+
+        def law(self, tokens, *others):
+            return rules.get("single")().law(tokens, *others)
+
+    mask, law = jnp.ones(1, bool), jnp.asarray(LAW)
+    assert jnp.allclose(Same().law(jnp.zeros(1, int), law, law, mask), jnp.array([1, 0, 0]))
+    with pytest.raises(ValueError, match="p: expected a sum"):
+        Same().law(jnp.zeros(1, int), 2 * law, law, mask)
+
+
 def test_an_estimate_refuses_what_is_no_law(key):
     rule = rules.get("kseq")()
     with pytest.raises(ValueError, match="q: expected a sum"):

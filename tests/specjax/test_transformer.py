@@ -56,7 +56,9 @@ def path_to(node: int) -> list[int]:
 def test_tree_mode_gives_the_same_logits(params):
     """NNX will take modules as trees, not as graphs; ours share nothing, so that both agree."""
     tokens = PROMPT[None]
-    as_graph = Transformer(CONFIG).forward(params, tokens)
+    transformer._structure.cache_clear()
+    with nnx.set_graph_mode(True):
+        as_graph = Transformer(CONFIG).forward(params, tokens)
     transformer._structure.cache_clear()
     with nnx.set_graph_mode(False):
         as_tree = Transformer(CONFIG).forward(params, tokens)

@@ -54,7 +54,7 @@ def covering(scheme):
     return found if scheme == "top_n" else [*found, verifiers.traversal]
 
 
-def test_every_scheme_is_judged():
+def test_every_scheme_is_audited():
     assert growth.names() == tuple(sorted(SIZES))
     with pytest.raises(ValueError, match="unknown tree scheme 'bush'"):
         growth.get("bush")

@@ -78,7 +78,7 @@ class _Supply(NamedTuple):
 
     Attributes:
       supply: [B], the allocation of a unit of mass in each node's cell.
-      open_cell: [B], the probability that a winner in this cell is accepted.
+      open_cell: [B], the probability that a winner in this cell is not refused.
     """
 
     supply: PerNode

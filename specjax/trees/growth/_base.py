@@ -15,7 +15,7 @@ from specjax.trees.topology import NO_NODE, ROOT, AnyArray, NodeFlags, NodeInts,
 # Children drawn without replacement, one after the other, for as long as the rest of the tree
 # leaves room. Whether there is a next one is settled before it is drawn; but how many there are
 # tells something of which they are.
-SEQUENTIAL = "stopped"
+SEQUENTIAL = "sequential"
 
 
 class Level(NamedTuple):
