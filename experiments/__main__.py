@@ -24,6 +24,10 @@ from experiments.cli.console import first_paragraph, say
 from experiments.cli.experiment import Draws, Ends, Experiment, Stores
 
 WRONG_INPUT, INTERRUPTED = 2, 130
+FOLDERS = {  # options of every command that takes a pair
+    "target": "a Hugging Face folder with the target model, in place of a pair",
+    "draft": "its draft model: a folder, or layers of the target: exit:4, skip:3,7, layers:0-5",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -128,6 +132,11 @@ def _parse(module: Experiment, name: str, figure: Path | None, arguments: list[s
     added: list[tuple[str, object, object]] = [
         ("json", Annotated[Path | None, tyro.conf.arg(help="write the result there")], None)
     ]
+    if hasattr(module.Config, "pair"):
+        added += [
+            (name, Annotated[str | None, tyro.conf.arg(help=words)], None)
+            for name, words in FOLDERS.items()
+        ]
     if figure:
         added.append(
             ("figure", Annotated[Path, tyro.conf.arg(help="write the figure there")], figure)
@@ -137,13 +146,24 @@ def _parse(module: Experiment, name: str, figure: Path | None, arguments: list[s
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):
-            return tyro.cli(
+            parsed: _Output = tyro.cli(
                 options, prog=f"specjax {name}", description=module.__doc__, args=arguments
             )
     except SystemExit as end:
         if end.code == 0:
             raise
         raise ValueError(_first_paragraph(complaint.getvalue())) from None
+    return _with_folders(parsed)
+
+
+def _with_folders(options: "_Output") -> "_Output":
+    """The pair of the two folders, where they are given."""
+    folders = [getattr(options, name) for name in FOLDERS] if hasattr(options, "pair") else []
+    if not any(folders):
+        return options
+    if not all(folders):
+        raise ValueError("expected both --target and --draft, or --pair")
+    return dataclasses.replace(options, pair="::".join(folders))  # type: ignore[type-var]
 
 
 def _check_names(arguments: list[str], known: list[str]) -> None:

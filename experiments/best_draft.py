@@ -149,7 +149,7 @@ def run(config: Config) -> Rows[Row]:
     p = _laws(contexts.target)
     q = _laws(contexts.draft)
     cells = list(itertools.product(SCHEMES, config.n))
-    row = functools.partial(_row, config.pair, contexts.used)
+    row = functools.partial(_row, pairs.label(config.pair), contexts.used)
     rows: list[Row] = []
     plain = {(scheme, n): _optimum(p, q, n, scheme) for scheme, n in cells}
     for study, value, sampling in track(variants, config.pair):

@@ -183,7 +183,7 @@ def _rows(config: Config, cell: Cell, budgets: list[int], led: list[Calls]) -> l
         by_prompt = [float(row[used].mean()) for row, used in prompts]
         rows += [
             {
-                "pair": config.pair,
+                "pair": pairs.label(config.pair),
                 "method": cell.method,
                 "budget": budget,
                 "tree": cell.tree,

@@ -47,7 +47,7 @@ def generate(
 
     Args:
       key: typed key, `jax.random.key(seed)`; the result depends on no other randomness.
-      pair: target and draft model, or the name of a pair out of `models.pairs.names()`.
+      pair: target and draft model, or the name of a pair for `models.pairs.load`.
       text: the prompt, of at least one token.
       rule: a rule for every node, or a verifier of whole paths.
       tree: the tree of drafts, or its name, for example `full:2,2` or `beam:8x4`.

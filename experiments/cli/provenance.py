@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from experiments.cli.rows import Record
+from specjax.models import pairs
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -23,7 +24,7 @@ def provenance(config: "DataclassInstance") -> Record:
     """
     return {
         "command": type(config).__module__.rpartition(".")[2],
-        "config": {name: _plain(value) for name, value in dataclasses.asdict(config).items()},
+        "config": {name: _plain(name, value) for name, value in dataclasses.asdict(config).items()},
         "specjax": importlib.metadata.version("specjax"),
         "jax": jax.__version__,
         "python": platform.python_version(),
@@ -34,7 +35,9 @@ def provenance(config: "DataclassInstance") -> Record:
     }
 
 
-def _plain(value: object) -> object:
+def _plain(name: str, value: object) -> object:
+    if name == "pair" and isinstance(value, str):
+        return pairs.label(value)
     return str(value) if isinstance(value, Path) else value
 
 

@@ -150,7 +150,7 @@ def plan(asked: Asked) -> Plan:
     )
     contexts = asked.contexts or (MANY if pair.target.vocabulary <= SMALL else FEW)
     return Plan(
-        name=asked.pair,
+        name=pair.name,
         pair=pair,
         sampling=asked.sampling,
         seed=asked.seed,

@@ -88,6 +88,7 @@ class Pair(NamedTuple):
       tokenizer: text to ids and back.
       eos: id of the token that ends a text, or several; -1 if there is none.
       prompts: held-out texts that neither model was fitted on.
+      name: what rows call the pair.
     """
 
     target: LanguageModel
@@ -97,6 +98,7 @@ class Pair(NamedTuple):
     tokenizer: Tokenizer
     eos: int | tuple[int, ...]
     prompts: tuple[str, ...]
+    name: str = ""
 
 
 @functools.partial(jax.jit, static_argnames=("model", "rows"))

@@ -21,7 +21,7 @@ RIDGE = 1e-5
 def fit(
     model: Transformer, params: PyTree, windows: Int[np.ndarray, "B T"], exit_after: int
 ) -> dict[str, Float[np.ndarray, "..."]]:
-    """`kernel` [E, E] and `bias` [E] of least squared error, for `transformer.adapted`.
+    """`kernel` [E, E] and `bias` [E] of least squared error, for `derived.adapted`.
 
     The first token of each window is left out: the hidden state at such attention sinks is larger
     by orders of magnitude.

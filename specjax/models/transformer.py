@@ -1,6 +1,6 @@
 """A plain decoder that scores whole trees in one forward.
 
-It has RMSNorm, rotary positions, grouped-query attention, a gated SiLU and a tied head.
+It has RMSNorm, rotary positions, grouped-query attention and a gated SiLU.
 """
 
 import dataclasses
@@ -16,6 +16,32 @@ from jaxtyping import Bool, Float, Int, PyTree
 from specjax._types import Index, RandomKey
 from specjax.models._base import Scores
 from specjax.trees import NO_NODE, ROOT, Topology
+
+
+@dataclasses.dataclass(frozen=True)
+class Stretch:
+    """How Llama 3.1 stretches rotary angles beyond the length of its first training.
+
+    Angles of long waves are divided by `factor`, those of short waves are kept, and in between the
+    two are mixed.
+
+    Attributes:
+      factor: the divisor.
+      low: waves longer than original / low are stretched in full.
+      high: waves shorter than original / high are kept.
+      original: the length of the first training, in positions.
+    """
+
+    factor: float
+    low: float
+    high: float
+    original: int
+
+    def __call__(self, frequencies: Float[Array, " half"]) -> Float[Array, " half"]:
+        """The frequencies [half], in radians a position, stretched."""
+        waves = self.original * frequencies / (2 * jnp.pi)
+        kept = jnp.clip((waves - self.low) / (self.high - self.low), 0, 1)
+        return frequencies * (kept + (1 - kept) / self.factor)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,10 +61,14 @@ class Config:
         not exceed the length of training.
       adapter: whether an affine map acts on the last block's output, before the final norm (early
         exits).
+      head: width of a head; width / heads if not given.
+      tied: whether the embedding is the head's matrix too.
+      projection_bias: whether query, key and value have a bias (Qwen2).
+      head_norm: whether each query and key is normalised before it is turned (Qwen3).
+      stretch: of the rotary angles (Llama 3.1).
 
     Raises:
-      ValueError: the heads do not divide the width into even parts, or kv_heads does not divide
-        heads.
+      ValueError: a head's width is not even or no whole number, or kv_heads does not divide heads.
     """
 
     vocabulary: int
@@ -51,18 +81,24 @@ class Config:
     norm_eps: float = 1e-5
     window: int = 2**30
     adapter: bool = False
+    head: int | None = None
+    tied: bool = True
+    projection_bias: bool = False
+    head_norm: bool = False
+    stretch: Stretch | None = None
 
     def __post_init__(self) -> None:
-        if self.width % (2 * self.heads) or self.heads % self.kv_heads:
+        broken = self.width % self.heads if self.head is None else 0
+        if broken or self.head_width % 2 or self.heads % self.kv_heads:
             raise ValueError(
-                f"config: expected width divisible by 2*heads and heads by kv_heads, got "
-                f"{self.width}, {self.heads}, {self.kv_heads}"
+                f"config: expected heads of one even width and heads divisible by kv_heads, got "
+                f"width {self.width}, {self.heads} heads, {self.kv_heads} kv_heads"
             )
 
     @property
     def head_width(self) -> int:
         """Width of one attention head."""
-        return self.width // self.heads
+        return self.width // self.heads if self.head is None else self.head
 
 
 class Cache(NamedTuple):
@@ -97,7 +133,10 @@ class Rotation(NamedTuple):
 def rotation(config: Config, positions: Int[Array, "*B"]) -> Rotation:
     """The rotary angles of a decoder at these positions."""
     half = config.head_width // 2
-    angles = positions[..., None, None] * config.rope_theta ** (-jnp.arange(half) / half)
+    frequencies = config.rope_theta ** (-jnp.arange(half) / half)
+    if config.stretch is not None:
+        frequencies = config.stretch(frequencies)
+    angles = positions[..., None, None] * frequencies
     return Rotation(jnp.cos(angles).astype(jnp.float32), jnp.sin(angles).astype(jnp.float32))
 
 
@@ -130,14 +169,19 @@ class Block(nnx.Module):
     def __init__(self, config: Config, rngs: nnx.Rngs):
         self.head_width = config.head_width
         linear = functools.partial(nnx.Linear, use_bias=False, rngs=rngs)
-        norm = functools.partial(nnx.RMSNorm, config.width, epsilon=config.norm_eps, rngs=rngs)
+        projection = functools.partial(nnx.Linear, use_bias=config.projection_bias, rngs=rngs)
+        norm = functools.partial(nnx.RMSNorm, epsilon=config.norm_eps, rngs=rngs)
+        query_width = config.heads * config.head_width
         kv_width = config.kv_heads * config.head_width
-        self.attention_norm = norm()
-        self.mlp_norm = norm()
-        self.query = linear(config.width, config.width)
-        self.out = linear(config.width, config.width)
-        self.key = linear(config.width, kv_width)
-        self.value = linear(config.width, kv_width)
+        self.attention_norm = norm(config.width)
+        self.mlp_norm = norm(config.width)
+        self.query = projection(config.width, query_width)
+        self.key = projection(config.width, kv_width)
+        self.value = projection(config.width, kv_width)
+        self.out = linear(query_width, config.width)
+        if config.head_norm:
+            self.query_norm = norm(config.head_width)
+            self.key_norm = norm(config.head_width)
         self.gate = linear(config.width, config.hidden)
         self.up = linear(config.width, config.hidden)
         self.down = linear(config.hidden, config.width)
@@ -149,19 +193,22 @@ class Block(nnx.Module):
         query = self.query(y).reshape(heads)
         key = self.key(y).reshape(heads)
         value = self.value(y).reshape(heads)
+        if hasattr(self, "query_norm"):
+            query = self.query_norm(query)
+            key = self.key_norm(key)
         return turn(query), turn(key), value
 
     def finish(
         self, x: Float[Array, "M E"], mixed: Float[Array, "*lead A H"]
     ) -> Float[Array, "M E"]:
         """The residual stream after the block, given what attention mixed."""
-        x = x + self.out(mixed.reshape(x.shape))
+        x = x + self.out(mixed.reshape(len(x), -1))
         y = self.mlp_norm(x)
         return x + self.down(jax.nn.silu(self.gate(y)) * self.up(y))
 
 
 class Decoder(nnx.Module):
-    """The weights and the forward; the head is the embedding."""
+    """The weights and the forward; a tied head is the embedding."""
 
     def __init__(self, config: Config, rngs: nnx.Rngs):
         self.embed = nnx.Embed(
@@ -171,10 +218,13 @@ class Decoder(nnx.Module):
         self.norm = nnx.RMSNorm(config.width, epsilon=config.norm_eps, rngs=rngs)
         if config.adapter:
             self.adapter = nnx.Linear(config.width, config.width, rngs=rngs)
+        if not config.tied:
+            self.unembed = nnx.Linear(config.width, config.vocabulary, use_bias=False, rngs=rngs)
 
     def head(self, x: Float[Array, "M E"]) -> Float[Array, "M V"]:
         """Logits from the residual stream."""
-        return self.embed.attend(self.norm(self.adapter(x) if hasattr(self, "adapter") else x))
+        y = self.norm(self.adapter(x) if hasattr(self, "adapter") else x)
+        return self.unembed(y) if hasattr(self, "unembed") else self.embed.attend(y)
 
 
 @functools.cache
@@ -246,7 +296,7 @@ class Transformer:
         positions = cache.length + jnp.asarray(topology.depth)
         mask = self._mask(cache, topology, positions)[nodes]
         turn = rotation(self.config, positions[nodes])
-        hidden = [decoder.embed(tokens[nodes])]
+        hidden = [decoder.embed(tokens[nodes]).astype(jnp.float32)]
         keys = list(cache.keys)
         values = list(cache.values)
         for i, block in enumerate(decoder.blocks):
@@ -274,7 +324,7 @@ class Transformer:
         def split(heads: Float[Array, "BT K H"]) -> Float[Array, "B T K H"]:
             return heads.reshape(batch, length, *heads.shape[1:])
 
-        x = decoder.embed(windows.reshape(-1))
+        x = decoder.embed(windows.reshape(-1)).astype(jnp.float32)
         for block in decoder.blocks:
             query, key, value = block.project(x, turn)
             x = block.finish(x, attend_all(split(query), split(key), split(value), mask))
@@ -305,43 +355,3 @@ class Transformer:
         above = topology.ancestors() & (positions >= oldest)
         committed = (row < cache.length) & (row >= oldest)
         return jax.lax.dynamic_update_slice_in_dim(committed, above, cache.length, axis=1)
-
-
-def subset(
-    model: Transformer, params: PyTree, layers: tuple[int, ...]
-) -> tuple[Transformer, PyTree]:
-    """The model that runs only these blocks of another model, and shares its weight arrays.
-
-    Args:
-      model: the other model.
-      params: its weights.
-      layers: the numbers of the blocks.
-
-    Returns:
-      The model and its weights.
-
-    Raises:
-      ValueError: a layer is not one of the model's.
-    """
-    if not set(layers) <= set(range(model.config.layers)) or not layers:
-        raise ValueError(
-            f"layers: expected numbers from 0 to {model.config.layers - 1}, got {layers}"
-        )
-    blocks = {i: params["blocks"][layer] for i, layer in enumerate(layers)}
-    config = dataclasses.replace(model.config, layers=len(layers))
-    return Transformer(config), {**params, "blocks": blocks}
-
-
-def adapted(model: Transformer, params: PyTree, adapter: PyTree) -> tuple[Transformer, PyTree]:
-    """The model with an affine map between its last block and the final norm.
-
-    Args:
-      model: the model without the map.
-      params: its weights.
-      adapter: `kernel` [E, E] and `bias` [E].
-
-    Returns:
-      The model and its weights.
-    """
-    config = dataclasses.replace(model.config, adapter=True)
-    return Transformer(config), {**params, "adapter": jax.tree.map(jnp.asarray, adapter)}

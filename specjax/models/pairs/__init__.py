@@ -1,4 +1,4 @@
-"""Pairs of target and draft model, one in each file.
+"""Pairs of target and draft model, one in each file, or out of local folders.
 
 A file that is dropped into this folder can be named on the command line.
 """
@@ -9,6 +9,7 @@ from specjax._registry import find, public
 from specjax.models._base import Pair
 
 _NAMES = public(__path__)
+BETWEEN = "::"  # two folders in a name
 
 
 def names() -> tuple[str, ...]:
@@ -19,11 +20,32 @@ def names() -> tuple[str, ...]:
 def load(name: str) -> Pair:
     """The pair called `name`.
 
+    Args:
+      name: of a file of this package; or `TARGET::DRAFT`, where TARGET is a Hugging Face folder,
+        and DRAFT another one or some of the target's layers (`exit:4`, `skip:3,7`, `layers:0-5`).
+
     Raises:
-      ValueError: there is no such pair, or its weights are not installed.
+      ValueError: there is no such pair, or its weights are not installed; a folder holds no model
+        that is supported.
     """
+    if BETWEEN in name:
+        from specjax.models.pairs import _folders  # needs flax
+
+        return _folders.load(*name.split(BETWEEN, 1))
     module = importlib.import_module(
         find({held: f"{__name__}.{held}" for held in _NAMES}, "pair", name)
     )
     pair: Pair = module.load()
-    return pair
+    return pair._replace(name=name)
+
+
+def label(name: str) -> str:
+    """What rows call the pair called `name`.
+
+    A folder has its own name and a hash of its weights, and no path.
+    """
+    if BETWEEN not in name:
+        return name
+    from specjax.models.pairs import _folders  # needs flax
+
+    return _folders.label(*name.split(BETWEEN, 1))

@@ -14,7 +14,8 @@ from jaxtyping import Int
 from specjax.models import early_exit
 from specjax.models._base import Pair, Tokenizer
 from specjax.models._cache import cached
-from specjax.models.transformer import Transformer, adapted, subset
+from specjax.models.derived import adapted, subset
+from specjax.models.transformer import Transformer
 
 EXIT_AFTER = 2
 WINDOW = 256

@@ -1,0 +1,59 @@
+"""Llama 2, 3 and 3.1, and what is built like them: SmolLM, TinyLlama."""
+
+from specjax.models.architectures._fields import Fields
+from specjax.models.transformer import Config, Stretch
+
+KEYS = {
+    "model.embed_tokens.weight": "embed/embedding",
+    "model.layers.{}.input_layernorm.weight": "blocks/{}/attention_norm/scale",
+    "model.layers.{}.post_attention_layernorm.weight": "blocks/{}/mlp_norm/scale",
+    "model.layers.{}.self_attn.q_proj.weight": "blocks/{}/query/kernel",
+    "model.layers.{}.self_attn.k_proj.weight": "blocks/{}/key/kernel",
+    "model.layers.{}.self_attn.v_proj.weight": "blocks/{}/value/kernel",
+    "model.layers.{}.self_attn.o_proj.weight": "blocks/{}/out/kernel",
+    "model.layers.{}.mlp.gate_proj.weight": "blocks/{}/gate/kernel",
+    "model.layers.{}.mlp.up_proj.weight": "blocks/{}/up/kernel",
+    "model.layers.{}.mlp.down_proj.weight": "blocks/{}/down/kernel",
+    "model.norm.weight": "norm/scale",
+    "lm_head.weight": "unembed/kernel",
+}
+
+
+def config(fields: Fields) -> Config:
+    """The shape of the decoder that these fields describe.
+
+    Raises:
+      ValueError: a field has a value that is not supported.
+    """
+    fields.only("hidden_act", "silu")
+    fields.only("attention_bias", False)
+    fields.only("mlp_bias", False)
+    heads = fields.get("num_attention_heads")
+    rope = fields.part("rope_parameters")  # of newer files; older ones have two fields in its place
+    theta = rope.get("rope_theta", fields.get("rope_theta", 1e4))
+    return Config(
+        vocabulary=fields.get("vocab_size"),
+        width=fields.get("hidden_size"),
+        layers=fields.get("num_hidden_layers"),
+        heads=heads,
+        kv_heads=fields.get("num_key_value_heads", heads),
+        hidden=fields.get("intermediate_size"),
+        rope_theta=float(theta),
+        norm_eps=fields.get("rms_norm_eps", 1e-6),
+        head=fields.get("head_dim", fields.get("hidden_size") // heads),
+        tied=fields.get("tie_word_embeddings", False),
+        stretch=_stretch(rope if rope.held else fields.part("rope_scaling")),
+    )
+
+
+def _stretch(rope: Fields) -> Stretch | None:
+    kind = "type" if "type" in rope.held else "rope_type"  # its name in older files
+    rope.only(kind, "default", "llama3")
+    if rope.get(kind, "default") == "default":
+        return None
+    return Stretch(
+        factor=rope.get("factor"),
+        low=rope.get("low_freq_factor"),
+        high=rope.get("high_freq_factor"),
+        original=rope.get("original_max_position_embeddings"),
+    )

@@ -1,0 +1,186 @@
+"""A model in a local Hugging Face folder: config.json, safetensors and tokenizer.json.
+
+This module needs the packages `safetensors` and `tokenizers`.
+"""
+
+import dataclasses
+import functools
+import itertools
+import json
+import operator
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import safetensors
+import tokenizers
+from jax import Array
+from jaxtyping import PyTree
+
+from specjax.models import architectures
+from specjax.models._base import Tokenizer
+from specjax.models.architectures._fields import Fields
+from specjax.models.derived import cut
+from specjax.models.transformer import Config, Transformer
+
+ONE_FILE = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+
+
+class Loaded(NamedTuple):
+    """What a folder holds.
+
+    Attributes:
+      model: the decoder.
+      params: its weights, in the dtype of the file.
+      tokenizer: text to ids and back.
+      eos: ids of the tokens that end a text; none if empty.
+    """
+
+    model: Transformer
+    params: PyTree
+    tokenizer: "FileTokenizer"
+    eos: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class FileTokenizer(Tokenizer):
+    """The tokenizer of a tokenizer.json; it adds what the file says, such as a BOS token.
+
+    Decoding keeps control tokens visible.
+    """
+
+    inner: tokenizers.Tokenizer
+
+    def encode(self, text: str) -> list[int]:
+        """Ids, control tokens in the text recognised."""
+        ids: list[int] = self.inner.encode(text).ids
+        return ids
+
+    def decode(self, tokens: list[int]) -> str:
+        """The text of these ids."""
+        text: str = self.inner.decode(tokens, skip_special_tokens=False)
+        return text
+
+    def tokens(self) -> list[str | None]:
+        """Every token by its id; None where an id has none."""
+        ids: dict[str, int] = self.inner.get_vocab(with_added_tokens=True)
+        found: list[str | None] = [None] * (max(ids.values()) + 1)
+        for token, index in ids.items():
+            found[index] = token
+        return found
+
+
+def load(folder: Path) -> Loaded:
+    """The model in a folder.
+
+    Rows of the embedding beyond the tokenizer's last id are padding, and are cut.
+
+    Raises:
+      ValueError: a file is missing or broken, or a field of config.json is not supported; the
+        message names the file.
+    """
+    fields = Fields(folder / "config.json", _json(folder / "config.json"))
+    family = _family(fields)
+    config = family.config(fields)
+    tokenizer = _tokenizer(folder / "tokenizer.json")
+    params = _params(folder, family, config)
+    used = min(config.vocabulary, len(tokenizer.tokens()))
+    return Loaded(*cut(Transformer(config), params, used), tokenizer, _eos(folder, fields))
+
+
+def _family(fields: Fields) -> ModuleType:
+    try:
+        return architectures.get(fields.get("model_type"))
+    except ValueError as error:
+        raise ValueError(f"{fields.file}: {error}") from None
+
+
+def _json(file: Path) -> dict[str, Any]:
+    try:
+        held: dict[str, Any] = json.loads(file.read_text())
+    except FileNotFoundError:
+        raise ValueError(f"{file}: no such file; expected a Hugging Face folder") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{file}: no JSON: {error}") from None
+    return held
+
+
+def _tokenizer(file: Path) -> FileTokenizer:
+    if not file.is_file():
+        raise ValueError(f"{file}: no such file; save the tokenizer beside the weights")
+    try:
+        return FileTokenizer(tokenizers.Tokenizer.from_file(str(file)))
+    except Exception as error:  # what `tokenizers` raises is no subclass
+        raise ValueError(f"{file}: no tokenizer: {error}") from None
+
+
+def _eos(folder: Path, fields: Fields) -> tuple[int, ...]:
+    """The ids that config.json and generation_config.json name."""
+    further = folder / "generation_config.json"
+    held = [fields.get("eos_token_id", [])]
+    if further.is_file():
+        held.append(Fields(further, _json(further)).get("eos_token_id", []))
+    ids = [one if isinstance(one, list) else [one] for one in held]
+    return tuple(dict.fromkeys(itertools.chain(*ids)))
+
+
+def _params(folder: Path, family: ModuleType, config: Config) -> PyTree:
+    """The weights as a nested dict; each array is laid out as it is read."""
+    params: PyTree = jax.eval_shape(Transformer(config).new_params, jax.random.key(0))
+    places = _places(family, config)
+    for name, array in _arrays(folder, set(places)):
+        *above, leaf = places.pop(name)
+        held = functools.reduce(operator.getitem, above, params)
+        laid = array.T if leaf == "kernel" else array
+        if laid.shape != held[leaf].shape:
+            raise ValueError(
+                f"{folder}: the weight {name} has shape {array.shape}, expected "
+                f"{held[leaf].shape} {'transposed' if leaf == 'kernel' else ''}"
+            )
+        if not jnp.isfinite(laid).all():
+            raise ValueError(f"{folder}: the weight {name} holds a number that is not finite")
+        held[leaf] = laid
+    if places:
+        raise ValueError(f"{folder}: the weight {min(places)} is missing")
+    return params
+
+
+def _places(family: ModuleType, config: Config) -> dict[str, list[str | int]]:
+    """Where in the nested dict every weight lies, by its name in the file."""
+    found: dict[str, list[str | int]] = {}
+    for name, path in family.KEYS.items():
+        for layer in range(config.layers if "{}" in name else 1):
+            parts = path.format(layer).split("/")
+            found[name.format(layer)] = [int(x) if x.isdigit() else x for x in parts]
+    if config.tied:
+        found.pop("lm_head.weight", None)
+    return found
+
+
+def _arrays(folder: Path, wanted: set[str]) -> Iterator[tuple[str, Array]]:
+    """The wanted arrays, one after another."""
+    for file in _files(folder):
+        try:
+            with safetensors.safe_open(file, framework="flax") as opened:
+                for name in wanted.intersection(opened.keys()):
+                    yield name, jnp.asarray(opened.get_tensor(name))
+        except (safetensors.SafetensorError, OSError) as error:
+            raise ValueError(f"{file}: no safetensors: {error}") from None
+
+
+def _files(folder: Path) -> list[Path]:
+    """The files of weights: one, or the shards that the index names."""
+    if (folder / ONE_FILE).is_file():
+        return [folder / ONE_FILE]
+    if not (folder / INDEX).is_file():
+        raise ValueError(f"{folder}: no weights here; expected {ONE_FILE} or {INDEX}")
+    shards = Fields(folder / INDEX, _json(folder / INDEX)).get("weight_map").values()
+    files = [folder / name for name in dict.fromkeys(shards)]
+    for file in files:
+        if not file.is_file():
+            raise ValueError(f"{file}: no such file; {INDEX} names it")
+    return files

@@ -1,0 +1,112 @@
+"""A pair out of two local folders, or out of one: then some of its layers are the draft."""
+
+import functools
+import hashlib
+import re
+from collections.abc import Sequence
+from itertools import zip_longest
+from pathlib import Path
+
+from specjax.models import derived
+from specjax.models._base import LanguageModel, Pair
+from specjax.models.pairs import smollm2
+
+OWN = re.compile(r"exit:[0-9]*|(skip|layers):[0-9,-]*")
+
+
+def load(target: str, draft: str) -> Pair:
+    """The pair of a target's folder and a draft's.
+
+    Args:
+      target: a Hugging Face folder.
+      draft: another one with the same tokens; or some of the target's layers: `exit:4` the first
+        four, `skip:3,7` all but these, `layers:0-5,9` these.
+
+    Returns:
+      The pair, with the texts that specjax carries as its prompts.
+
+    Raises:
+      ValueError: a package is missing, a folder is no model, or the tokens differ.
+    """
+    try:
+        from specjax.models import folder  # needs packages that only folders need
+    except ImportError as error:
+        raise ValueError(f"{target}: {error}; run `pip install 'specjax[checkpoints]'`") from None
+    held = folder.load(Path(target))
+    if OWN.fullmatch(draft):
+        layers = _layers(draft, held.model.config.layers)
+        model, params = derived.subset(held.model, held.params, layers)
+    else:
+        other = folder.load(Path(draft))
+        _same_tokens(draft, held.tokenizer.tokens(), other.tokenizer.tokens())
+        _same_size(draft, held.model, other.model)
+        model, params = other.model, other.params
+    return Pair(
+        target=held.model,
+        target_params=held.params,
+        draft=model,
+        draft_params=params,
+        tokenizer=held.tokenizer,
+        eos=held.eos or -1,
+        prompts=smollm2.PROMPTS,
+        name=label(target, draft),
+    )
+
+
+def label(target: str, draft: str) -> str:
+    """`TARGET-1a2b3c4d+DRAFT-5e6f7a8b`, each with a hash of its weights, or `+exit:4`."""
+    other = draft if OWN.fullmatch(draft) else _named(draft)
+    return f"{_named(target)}+{other}"
+
+
+@functools.cache
+def _named(folder: str) -> str:
+    """The name of a folder and a hash of its weights."""
+    path = Path(folder).resolve()
+    digest = hashlib.sha256()
+    for file in sorted(path.glob("*.safetensors")):
+        with file.open("rb") as opened:
+            digest.update(hashlib.file_digest(opened, "sha256").digest())
+    return f"{path.name}-{digest.hexdigest()[:8]}"
+
+
+def _layers(draft: str, count: int) -> tuple[int, ...]:
+    """The numbers of the layers that `exit:4`, `skip:3,7` or `layers:0-5,9` names.
+
+    Raises:
+      ValueError: a number is none of the target's layers, or no layer is left.
+    """
+    kind, _, numbers = draft.partition(":")
+    try:
+        named = [layer for part in numbers.split(",") for layer in _range(part)]
+    except ValueError:
+        raise ValueError(f"draft {draft}: expected numbers such as 3,7 or 0-5") from None
+    every = range(count)
+    if kind == "exit":
+        named = [*range(named[-1])]
+    kept = [layer for layer in every if layer not in named] if kind == "skip" else named
+    if not kept or not {*named} <= {*every}:
+        raise ValueError(f"draft {draft}: the target has the layers 0 to {count - 1}")
+    return tuple(kept)
+
+
+def _range(part: str) -> range:
+    first, _, last = part.partition("-")
+    return range(int(first), int(last or first) + 1)
+
+
+def _same_tokens(draft: str, ours: Sequence[str | None], theirs: Sequence[str | None]) -> None:
+    for index, (one, other) in enumerate(zip_longest(ours, theirs)):
+        if one != other:
+            raise ValueError(
+                f"{draft}: its tokens are not the target's: token {index} is {other!r}, and "
+                f"{one!r} there"
+            )
+
+
+def _same_size(draft: str, ours: LanguageModel, theirs: LanguageModel) -> None:
+    if ours.vocabulary != theirs.vocabulary:
+        raise ValueError(
+            f"{draft}: expected logits of {ours.vocabulary} tokens, as the target has, got "
+            f"{theirs.vocabulary}"
+        )

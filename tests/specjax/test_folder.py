@@ -1,0 +1,158 @@
+"""Models in Hugging Face folders: their logits are those of transformers, and what is broken is
+refused by the name of its file.
+"""
+
+import json
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from safetensors.flax import load_file, save_file
+
+from specjax.models import folder
+from tests.helpers.places import DATA
+
+FOLDERS = sorted((DATA / "folders").iterdir())
+by_name = pytest.mark.parametrize("path", FOLDERS, ids=lambda path: path.name)
+
+
+@pytest.fixture
+def copied(tmp_path):
+    """A folder of one's own: a copy of the tiny Llama."""
+    return shutil.copytree(DATA / "folders" / "llama", tmp_path / "mine")
+
+
+def largest_error(path) -> float:
+    loaded = folder.load(path)
+    with np.load(path / "logits.npz") as stored:
+        found = loaded.model.forward(loaded.params, jnp.asarray(stored["ids"])[None])[0]
+        return float(np.abs(found - stored["logits"][:, : loaded.model.vocabulary]).max())
+
+
+@by_name
+def test_logits_are_those_of_transformers(path):
+    """Over 200 positions, three times the length before the stretch of Llama 3.1."""
+    error = largest_error(path)
+    print(f"{path.name}: largest difference {error:.1e}")
+    assert error < 1e-4
+
+
+@by_name
+def test_every_weight_and_field_counts(path, tmp_path):
+    """Planted: each array, and each field that families read, is another."""
+    weights = load_file(path / "model.safetensors")
+    mine = shutil.copytree(path, tmp_path / "mine")
+    for name, array in weights.items():
+        save_file(weights | {name: array + 0.1}, mine / "model.safetensors")
+        assert largest_error(mine) > 1e-3, name
+    shutil.copy(path / "model.safetensors", mine)
+    fields = json.loads((path / "config.json").read_text())
+    turned = dict(fields["rope_parameters"], rope_theta=7.0)
+    for changed in ({"rms_norm_eps": 0.5}, {"rope_parameters": turned}):
+        (mine / "config.json").write_text(json.dumps(fields | changed))
+        assert largest_error(mine) > 1e-3, changed
+
+
+def test_padded_rows_are_cut_and_both_files_name_ends():
+    loaded = folder.load(DATA / "folders" / "qwen2")
+    assert loaded.model.vocabulary == len(loaded.tokenizer.tokens()) == 61
+    assert loaded.eos == (1, 0)
+    assert loaded.tokenizer.decode(loaded.tokenizer.encode("TO BE OR NOT")) == "TO BE OR NOT"
+
+
+def test_shards_are_one_file(copied):
+    weights = load_file(copied / "model.safetensors")
+    parts = {"a.safetensors": {}, "b.safetensors": {}}
+    for name, array in weights.items():
+        parts["a.safetensors" if "layers.0" in name else "b.safetensors"][name] = array
+    for file, held in parts.items():
+        save_file(held, copied / file)
+    where = {name: file for file, held in parts.items() for name in held}
+    (copied / folder.INDEX).write_text(json.dumps({"weight_map": where}))
+    whole = folder.load(copied)
+    (copied / "model.safetensors").unlink()
+    assert jax.tree.all(jax.tree.map(jnp.array_equal, folder.load(copied).params, whole.params))
+    (copied / "b.safetensors").unlink()
+    with pytest.raises(ValueError, match=r"b.safetensors: no such file; .*index.json names it"):
+        folder.load(copied)
+
+
+def test_weights_in_bfloat16_stay_so_and_logits_are_float32(copied):
+    weights = load_file(copied / "model.safetensors")
+    save_file(
+        {name: array.astype(jnp.bfloat16) for name, array in weights.items()},
+        copied / "model.safetensors",
+    )
+    loaded = folder.load(copied)
+    assert {leaf.dtype for leaf in jax.tree.leaves(loaded.params)} == {jnp.dtype(jnp.bfloat16)}
+    logits = loaded.model.forward(loaded.params, jnp.zeros((1, 3), int))
+    assert logits.dtype == jnp.float32
+    rounded = {
+        name: array.astype(jnp.bfloat16).astype(jnp.float32) for name, array in weights.items()
+    }
+    save_file(rounded, copied / "model.safetensors")
+    exact = folder.load(copied)
+    same = exact.model.forward(exact.params, jnp.zeros((1, 3), int))
+    np.testing.assert_allclose(logits, same, atol=1e-4)
+
+
+def broken_field(path):
+    fields = json.loads((path / "config.json").read_text())
+    (path / "config.json").write_text(json.dumps(fields | {"hidden_act": "gelu"}))
+
+
+def unknown_family(path):
+    fields = json.loads((path / "config.json").read_text())
+    (path / "config.json").write_text(json.dumps(fields | {"model_type": "mamba"}))
+
+
+def unknown_rope(path):
+    fields = json.loads((path / "config.json").read_text())
+    changed = {"rope_parameters": {"rope_type": "yarn"}}
+    (path / "config.json").write_text(json.dumps(fields | changed))
+
+
+def truncated(path):
+    file = path / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:5000])
+
+
+def weight_missing(path):
+    weights = load_file(path / "model.safetensors")
+    weights.pop("model.layers.1.mlp.up_proj.weight")
+    save_file(weights, path / "model.safetensors")
+
+
+def weight_of_another_shape(path):
+    weights = load_file(path / "model.safetensors")
+    save_file(weights | {"model.norm.weight": jnp.ones(7)}, path / "model.safetensors")
+
+
+def weight_not_finite(path):
+    weights = load_file(path / "model.safetensors")
+    save_file(weights | {"model.norm.weight": jnp.full(32, jnp.nan)}, path / "model.safetensors")
+
+
+BROKEN = {
+    broken_field: r"config.json: hidden_act = 'gelu' is not supported, expected 'silu'",
+    unknown_family: r"config.json: unknown model_type 'mamba': expected one of llama, qwen2, qwen3",
+    unknown_rope: r"config.json: rope_type = 'yarn' is not supported, expected 'default' or",
+    truncated: r"model.safetensors: no safetensors",
+    weight_missing: r"mine: the weight model.layers.1.mlp.up_proj.weight is missing",
+    weight_of_another_shape: r"mine: the weight model.norm.weight has shape \(7,\), expected \(32",
+    weight_not_finite: r"mine: the weight model.norm.weight holds a number that is not finite",
+    lambda path: (path / "config.json").unlink(): r"config.json: no such file",
+    lambda path: (path / "config.json").write_text("{"): r"config.json: no JSON",
+    lambda path: (path / "tokenizer.json").unlink(): r"tokenizer.json: no such file",
+    lambda path: (path / "tokenizer.json").write_text("{}"): r"tokenizer.json: no tokenizer",
+    lambda path: (path / "model.safetensors").unlink(): r"mine: no weights here; expected model",
+}
+
+
+@pytest.mark.parametrize(("plant", "words"), BROKEN.items())
+def test_what_is_broken_is_refused_by_name(plant, words, copied):
+    plant(copied)
+    with pytest.raises(ValueError, match=words):
+        folder.load(copied)

@@ -1,0 +1,128 @@
+"""Pairs out of local folders: whose tokens agree, which layers draft, and what rows call them."""
+
+import json
+import shutil
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import specjax
+from experiments.__main__ import main
+from specjax.models import pairs
+from specjax.numerics import Sampling
+from specjax.trees import full
+from tests.helpers.places import DATA
+
+FOLDERS = sorted((DATA / "folders").iterdir())
+TARGET, DRAFT = DATA / "folders" / "qwen3", DATA / "folders" / "llama"
+
+
+def test_families_with_one_tokenizer_work_together():
+    pair = pairs.load(f"{TARGET}::{DRAFT}")
+    assert pair.target.vocabulary == pair.draft.vocabulary == 61
+    assert pair.eos == (1, 0)
+    out = specjax.generate(
+        jax.random.key(0), pair, "TO BE OR NOT", specjax.rules.KSeq(), full(2, 2), tokens=12
+    )
+    assert len(out.text) == len(out.tokens) == 12 or out.tokens[-1] in pair.eos
+    assert 1 <= out.steps <= len(out.tokens)
+
+
+@pytest.mark.parametrize("path", FOLDERS, ids=lambda path: path.name)
+def test_a_decode_with_a_cache_says_what_whole_forwards_say(path):
+    """Greedy, 60 tokens: each is the likeliest after all before it, but for near ties."""
+    pair = pairs.load(f"{path}::exit:1")._replace(eos=-1)
+    out = specjax.generate(
+        jax.random.key(0),
+        pair,
+        "TO BE OR NOT",
+        specjax.rules.KSeq(),
+        full(2, 1),
+        tokens=60,
+        sampling=Sampling(temperature=0),
+    )
+    prompt = pair.tokenizer.encode("TO BE OR NOT")
+    text = jnp.array([*prompt, *out.tokens])
+    logits = pair.target.forward(pair.target_params, text[None])[0]
+    after = logits[len(prompt) - 1 : -1]
+    assert len(out.tokens) == 60
+    assert jnp.all(after.max(-1) - after[jnp.arange(60), jnp.array(out.tokens)] < 1e-4)
+
+
+def test_a_draft_that_is_the_target_is_always_accepted():
+    pair = pairs.load(f"{TARGET}::layers:0-1")
+    out = specjax.generate(
+        jax.random.key(1), pair, "TO BE", specjax.rules.Single(), specjax.trees.chain(3), tokens=32
+    )
+    assert out.steps == -(-len(out.tokens) // 4)
+
+
+@pytest.mark.parametrize(
+    ("draft", "layers"), [("exit:1", (0,)), ("skip:0", (1,)), ("layers:1,0", (1, 0))]
+)
+def test_layers_of_the_target_draft(draft, layers):
+    pair = pairs.load(f"{TARGET}::{draft}")
+    assert pair.draft.config.layers == len(layers)
+    for place, layer in enumerate(layers):
+        ours, theirs = pair.draft_params["blocks"][place], pair.target_params["blocks"][layer]
+        assert jax.tree.all(jax.tree.map(jnp.array_equal, ours, theirs))
+
+
+@pytest.mark.parametrize("draft", ["exit:3", "exit:0", "skip:0,1", "skip:5", "layers:0-2"])
+def test_layers_that_there_are_not_are_refused(draft):
+    with pytest.raises(ValueError, match=rf"draft {draft}: the target has the layers 0 to 1"):
+        pairs.load(f"{TARGET}::{draft}")
+
+
+def test_no_numbers_are_refused():
+    with pytest.raises(ValueError, match=r"draft skip:-: expected numbers such as 3,7 or 0-5"):
+        pairs.load(f"{TARGET}::skip:-")
+
+
+def test_other_tokens_are_refused_with_the_first_that_differs(tmp_path):
+    other = shutil.copytree(DRAFT, tmp_path / "other")
+    held = json.loads((other / "tokenizer.json").read_text())
+    vocabulary = held["model"]["vocab"]
+    vocabulary["A"], vocabulary["B"] = vocabulary["B"], vocabulary["A"]
+    (other / "tokenizer.json").write_text(json.dumps(held))
+    with pytest.raises(
+        ValueError, match=r"its tokens are not the target's: token 35 is 'B', and 'A'"
+    ):
+        pairs.load(f"{TARGET}::{other}")
+
+
+def test_rows_name_folders_and_weights_and_no_path(tmp_path, capsys):
+    moved = shutil.copytree(TARGET, tmp_path / "elsewhere" / "qwen3")
+    command = ["compare", "--draft", "exit:1", "--rules", "kseq", "--n", "2", "--contexts", "24"]
+    command += ["--figure", str(tmp_path / "figure.png")]
+    found = []
+    for target in (TARGET, moved):
+        file = tmp_path / "rows.json"
+        assert main([*command, "--target", str(target), "--json", str(file)]) == 0
+        found.append(json.loads(file.read_text()))
+        assert str(target) not in file.read_text()
+    assert {row["pair"] for content in found for row in content["rows"]} == {
+        found[0]["provenance"]["config"]["pair"]
+    }
+    assert found[0]["rows"][0]["pair"].startswith("qwen3-")
+    assert found[0]["rows"][0]["pair"].endswith("+exit:1")
+    assert "qwen3-" in capsys.readouterr().out
+
+
+def test_one_folder_alone_is_one_line(capsys):
+    assert main(["decode", "TO BE", "--target", str(TARGET)]) == 2
+    assert "expected both --target and --draft" in capsys.readouterr().err
+
+
+COMMANDS = (
+    "decode TOBE --tokens 8 --rule kseq --tree full:2,1",
+    "best_draft --n 2 --temperature 1 --top-k 4 --budget 0.1 --contexts 8",
+    "tree_budget --methods RSD-S --budget 4 --depth 4 --prompts 4 --calls 4",
+)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.split()[0])
+def test_every_command_that_takes_a_pair_takes_folders(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main([*command.split(), "--target", str(TARGET), "--draft", str(DRAFT)]) == 0
