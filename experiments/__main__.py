@@ -163,7 +163,9 @@ def _with_folders(options: "_Output") -> "_Output":
         return options
     if not all(folders):
         raise ValueError("expected both --target and --draft, or --pair")
-    return dataclasses.replace(options, pair="::".join(folders))  # type: ignore[type-var]
+    from specjax.models import pairs  # loads jax
+
+    return dataclasses.replace(options, pair=pairs.BETWEEN.join(folders))  # type: ignore[type-var]
 
 
 def _check_names(arguments: list[str], known: list[str]) -> None:

@@ -62,7 +62,8 @@ class Config:
     """What to draft with.
 
     Attributes:
-      pair: target and draft model: bytes (embedded), smollm2 (make smollm2), markov.
+      pair: target and draft model: bytes (embedded), smollm2 (make smollm2), markov, or a Python
+        file with `load() -> Pair`.
       n: numbers of drafts.
       temperature: of q, that of p stays 1.
       top_k: how many of q's most likely tokens are kept.

@@ -9,6 +9,7 @@ files; -inf marks a masked token. Rows that are >= 0 and sum to 1 are read as pr
 
 import dataclasses
 import itertools
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,10 +18,11 @@ import numpy as np
 from rich.console import Console
 
 from experiments.audits import file_audit
-from experiments.inputs import law_files, logit_files
+from experiments.inputs import law_files, logit_files, model_logits
 from experiments.ladders import context_rows, ladder_tables, many_contexts, two_laws
 from experiments.ladders.ladder import Ladder, Study, best_rule, best_scheme, chain, curves, star
 from experiments.stats.means import Values, interval
+from specjax.models import pairs
 from specjax.numerics import AS_IS, Sampling
 
 if TYPE_CHECKING:
@@ -37,8 +39,10 @@ class Config:
 
     Attributes:
       target: p as a vector of V probabilities, or the target's logits [T, V], or [B, T, V] of B
-        texts: .npy, .npz or .safetensors; of several arrays one by name, FILE:NAME.
-      draft: q likewise.
+        texts: .npy, .npz or .safetensors; of several arrays one by name, FILE:NAME. Or a Hugging
+        Face folder with the target model.
+      draft: q likewise; or, beside a folder, another one or layers of the target: exit:4, skip:3,7,
+        layers:0-5.
       n: numbers of drafts.
       rules: names of rules, or paths of Python files; if none is named all but those that search.
       temperature: of both files of logits; 0 is greedy decoding.
@@ -46,6 +50,7 @@ class Config:
       vocabulary: tokens of both files that count; what is beyond them is padding.
       shift: compare row k + 1 of the target with row k of the draft, in every text.
       rows: write the values of every context there, as .csv or .parquet.
+      prompts: the texts that models in folders read, in place of those that specjax carries.
     """
 
     target: Path
@@ -57,6 +62,7 @@ class Config:
     vocabulary: int | None = None
     shift: bool = False
     rows: Path | None = None
+    prompts: Path | None = None
 
 
 def run(config: Config) -> Study:
@@ -68,13 +74,25 @@ def run(config: Config) -> Study:
     """
     if config.rows:
         context_rows.check(config.rows)
-    study = _study(config)
+    study = _study_of_models(config) if config.target.is_dir() else _study(config)
     if config.rows:
         context_rows.write(config.rows, study)
     return study
 
 
+def _study_of_models(config: Config) -> Study:
+    """The ladders of what two models say, by way of files that go away."""
+    pair = pairs.load(f"{config.target}{pairs.BETWEEN}{config.draft}")
+    with tempfile.TemporaryDirectory() as folder:
+        files = model_logits.write(pair, config.prompts, Path(folder))
+        return _study(
+            dataclasses.replace(config, target=files.target, draft=files.draft, prompts=None)
+        )
+
+
 def _study(config: Config) -> Study:
+    if config.prompts:
+        raise ValueError("prompts: they are read by models in folders, got files of logits")
     if min(config.n, default=0) < 1:
         raise ValueError(f"n: expected numbers >= 1, got {config.n}")
     sampling = Sampling(config.temperature, top_p=config.top_p)

@@ -34,7 +34,8 @@ class Config:
     """What to measure.
 
     Attributes:
-      pair: target and draft model: bytes (embedded), smollm2 (make smollm2), markov.
+      pair: target and draft model: bytes (embedded), smollm2 (make smollm2), markov, or a Python
+        file with `load() -> Pair`.
       rules: names of rules or verifiers (block, traversal), or paths of Python files; if none is
         named all rules but those that search, on deeper trees with all verifiers.
       n: drafts at one node, one star of n drafts for each.

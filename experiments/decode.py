@@ -38,7 +38,8 @@ class Config:
 
     Attributes:
       text: the prompt.
-      pair: target and draft model: bytes (embedded), smollm2 (make smollm2), markov.
+      pair: target and draft model: bytes (embedded), smollm2 (make smollm2), markov, or a Python
+        file with `load() -> Pair`.
       rule: name of a rule or verifier (block, traversal), or path of a Python file.
       scheme: drafting scheme; the first that the proof covers if none is named.
       tree: draft tree: chain:D, star:N, full:b1,b2,.., sequoia:N (N drafts, best by the acceptance

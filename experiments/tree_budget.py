@@ -49,7 +49,8 @@ class Config:
     """What to measure.
 
     Attributes:
-      pair: target and draft model: bytes (embedded), smollm2 (make smollm2), markov.
+      pair: target and draft model: bytes (embedded), smollm2 (make smollm2), markov, or a Python
+        file with `load() -> Pair`.
       methods: ways to draft a tree.
       budget: drafts that are verified at a target call.
       depth: drafts on a path, at most, whatever the method: below the budget it may decide who

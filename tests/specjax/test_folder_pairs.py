@@ -110,6 +110,16 @@ def test_rows_name_folders_and_weights_and_no_path(tmp_path, capsys):
     assert "qwen3-" in capsys.readouterr().out
 
 
+def test_a_pair_out_of_a_file(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("from specjax.models.pairs import markov\n\nload = markov.load\n")
+    pair = pairs.load(str(file))
+    assert (pair.name, pair.target.vocabulary) == ("mine", 26)
+    file.write_text("")
+    with pytest.raises(ValueError, match=r"mine.py: expected a function load\(\) -> Pair"):
+        pairs.load(str(file))
+
+
 def test_one_folder_alone_is_one_line(capsys):
     assert main(["decode", "TO BE", "--target", str(TARGET)]) == 2
     assert "expected both --target and --draft" in capsys.readouterr().err

@@ -4,8 +4,9 @@ A file that is dropped into this folder can be named on the command line.
 """
 
 import importlib
+from pathlib import Path
 
-from specjax._registry import find, public
+from specjax._registry import find, load_file, public
 from specjax.models._base import Pair
 
 _NAMES = public(__path__)
@@ -21,8 +22,9 @@ def load(name: str) -> Pair:
     """The pair called `name`.
 
     Args:
-      name: of a file of this package; or `TARGET::DRAFT`, where TARGET is a Hugging Face folder,
-        and DRAFT another one or some of the target's layers (`exit:4`, `skip:3,7`, `layers:0-5`).
+      name: of a file of this package; or the path of a Python file with `load() -> Pair`; or
+        `TARGET::DRAFT`, where TARGET is a Hugging Face folder, and DRAFT another one or some of the
+        target's layers (`exit:4`, `skip:3,7`, `layers:0-5`).
 
     Raises:
       ValueError: there is no such pair, or its weights are not installed; a folder holds no model
@@ -32,20 +34,25 @@ def load(name: str) -> Pair:
         from specjax.models.pairs import _folders  # needs flax
 
         return _folders.load(*name.split(BETWEEN, 1))
-    module = importlib.import_module(
-        find({held: f"{__name__}.{held}" for held in _NAMES}, "pair", name)
-    )
+    if name.endswith(".py"):
+        module = load_file(name)
+        if not hasattr(module, "load"):
+            raise ValueError(f"{name}: expected a function load() -> Pair")
+    else:
+        places = {held: f"{__name__}.{held}" for held in _NAMES}
+        expected = "a path to a .py file, two folders TARGET::DRAFT, or one of"
+        module = importlib.import_module(find(places, "pair", name, expected))
     pair: Pair = module.load()
-    return pair._replace(name=name)
+    return pair._replace(name=label(name))
 
 
 def label(name: str) -> str:
     """What rows call the pair called `name`.
 
-    A folder has its own name and a hash of its weights, and no path.
+    A folder has its own name and a hash of its weights, a file its own name; neither has a path.
     """
     if BETWEEN not in name:
-        return name
+        return Path(name).stem
     from specjax.models.pairs import _folders  # needs flax
 
     return _folders.label(*name.split(BETWEEN, 1))
