@@ -26,6 +26,7 @@ from experiments.sweeps import family_cell, grids, pair_cell
 from experiments.sweeps.folder import Begun, Failure, Folder, Header, Machine, Measured, Plan
 from experiments.sweeps.grids import Cell, Grid
 from specjax import sharding
+from specjax.models import pairs
 
 if TYPE_CHECKING:
     import submitit
@@ -99,9 +100,11 @@ def run(config: Config) -> Counts:
 
 
 def _plain(grid: Grid) -> Record:
+    """The grid as the plan holds it: models in folders go by name and weights."""
+    named = dataclasses.replace(grid, pair=tuple(map(pairs.label, grid.pair)))
     return {
         name: list(value) if isinstance(value, tuple) else value
-        for name, value in dataclasses.asdict(grid).items()
+        for name, value in dataclasses.asdict(named).items()
     }
 
 
@@ -131,7 +134,7 @@ def _compute(
             start = time.time()
             begun: Begun = {
                 "cell": name,
-                "config": dataclasses.asdict(cell),
+                "config": cell.record(),
                 "code": code,
                 "start": start,
                 **_machine(),

@@ -41,9 +41,18 @@ LLAMA3 = {
     "high_freq_factor": 4.0,
     "original_max_position_embeddings": 64,
 }
+GEMMA = {
+    "head_dim": 16,
+    "sliding_window": 9,
+    "query_pre_attn_scalar": 20,
+    "hidden_activation": "gelu_pytorch_tanh",
+    "tie_word_embeddings": True,
+}
 FAMILIES = {
     "llama": {"tie_word_embeddings": True},
     "llama-3.1": {"model_type": "llama", "tie_word_embeddings": False, "rope_parameters": LLAMA3},
+    "gemma2": GEMMA | {"attn_logit_softcapping": 2.0, "final_logit_softcapping": 3.0},
+    "gemma3_text": GEMMA | {"layer_types": ["sliding_attention", "full_attention"]},
     "qwen2": {"tie_word_embeddings": True},
     "qwen3": {"tie_word_embeddings": False, "head_dim": 16},
 }

@@ -9,6 +9,7 @@ import typing
 from pathlib import Path
 
 from experiments.cli import seeds
+from experiments.cli.rows import Record
 from experiments.decoding.programs import fitting
 from experiments.enumeration import rule_laws
 from experiments.inputs import named_verifiers
@@ -31,7 +32,7 @@ class Grid:
 
     Attributes:
       family: synthetic laws, NAME or NAME:parameter=value,..; see `specjax.families`.
-      pair: model pairs, in place of families.
+      pair: model pairs, in place of families: names, Python files, or two folders TARGET::DRAFT.
       rule: names of rules, or paths of Python files; all that do not search if none is listed.
       scheme: drafting schemes; for each rule the first that its proof covers if none is listed. Not
         for pairs.
@@ -79,11 +80,15 @@ class Cell:
     contexts: int
     source: str | None
 
+    def record(self) -> Record:
+        """The configuration as rows hold it: models in folders go by name and weights."""
+        return dataclasses.asdict(self) | {"pair": self.pair and pairs.label(self.pair)}
+
     def identity(self, code: str) -> str:
         """The hash of this configuration and of the code's version; a rule in a file goes by its
         name and text, not by its path.
         """
-        named = dataclasses.asdict(self) | {"rule": Path(self.rule).stem, "code": code}
+        named = self.record() | {"rule": Path(self.rule).stem, "code": code}
         return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:ID_DIGITS]
 
 
@@ -192,7 +197,8 @@ def _cells(grid: Grid) -> list[Cell]:
     for temperature, top_p in itertools.product(grid.temperature, grid.top_p):
         Sampling(temperature, top_p=top_p)
     for name in grid.pair:
-        find({pair: pair for pair in pairs.names()}, "pair", name)
+        if pairs.label(name) == name:  # neither folders nor a file
+            find({pair: pair for pair in pairs.names()}, "pair", name)
     measured = _of_family(grid) if grid.family else _of_pair(grid)
     sources: list[tuple[str | None, str | None, int | None]] = [
         (name, None, None) for name in grid.pair

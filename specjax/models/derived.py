@@ -30,7 +30,8 @@ def subset(
             f"layers: expected numbers from 0 to {model.config.layers - 1}, got {layers}"
         )
     blocks = {i: params["blocks"][layer] for i, layer in enumerate(layers)}
-    config = dataclasses.replace(model.config, layers=len(layers))
+    local = tuple(i for i, layer in enumerate(layers) if layer in model.config.local_layers)
+    config = dataclasses.replace(model.config, layers=len(layers), local_layers=local)
     return Transformer(config), {**params, "blocks": blocks}
 
 

@@ -23,8 +23,9 @@ from jaxtyping import PyTree
 from specjax.models import architectures
 from specjax.models._base import Tokenizer
 from specjax.models.architectures._fields import Fields
+from specjax.models.config import Config
 from specjax.models.derived import cut
-from specjax.models.transformer import Config, Transformer
+from specjax.models.transformer import Transformer
 
 ONE_FILE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -135,7 +136,7 @@ def _params(folder: Path, family: ModuleType, config: Config) -> PyTree:
     for name, array in _arrays(folder, set(places)):
         *above, leaf = places.pop(name)
         held = functools.reduce(operator.getitem, above, params)
-        laid = array.T if leaf == "kernel" else array
+        laid = family.laid(leaf, array)
         if laid.shape != held[leaf].shape:
             raise ValueError(
                 f"{folder}: the weight {name} has shape {array.shape}, expected "

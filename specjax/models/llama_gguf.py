@@ -13,7 +13,7 @@ import tokenizers
 from gguf import GGUFReader, dequantize
 from jaxtyping import PyTree
 
-from specjax.models.transformer import Config
+from specjax.models.config import Config
 
 CONTROL = 3
 NAMES = {

@@ -15,90 +15,10 @@ from jaxtyping import Bool, Float, Int, PyTree
 
 from specjax._types import Index, RandomKey
 from specjax.models._base import Scores
+from specjax.models.config import Config
 from specjax.trees import NO_NODE, ROOT, Topology
 
-
-@dataclasses.dataclass(frozen=True)
-class Stretch:
-    """How Llama 3.1 stretches rotary angles beyond the length of its first training.
-
-    Angles of long waves are divided by `factor`, those of short waves are kept, and in between the
-    two are mixed.
-
-    Attributes:
-      factor: the divisor.
-      low: waves longer than original / low are stretched in full.
-      high: waves shorter than original / high are kept.
-      original: the length of the first training, in positions.
-    """
-
-    factor: float
-    low: float
-    high: float
-    original: int
-
-    def __call__(self, frequencies: Float[Array, " half"]) -> Float[Array, " half"]:
-        """The frequencies [half], in radians a position, stretched."""
-        waves = self.original * frequencies / (2 * jnp.pi)
-        kept = jnp.clip((waves - self.low) / (self.high - self.low), 0, 1)
-        return frequencies * (kept + (1 - kept) / self.factor)
-
-
-@dataclasses.dataclass(frozen=True)
-class Config:
-    """The shape of a decoder.
-
-    Attributes:
-      vocabulary: V.
-      width: of the residual stream.
-      layers: number of blocks.
-      heads: number of query heads.
-      kv_heads: number of key and value heads.
-      hidden: width of the MLP.
-      rope_theta: base of the rotary angles.
-      norm_eps: the number that RMSNorm adds to the mean square.
-      window: how many positions, itself included, each position attends to in a block; it should
-        not exceed the length of training.
-      adapter: whether an affine map acts on the last block's output, before the final norm (early
-        exits).
-      head: width of a head; width / heads if not given.
-      tied: whether the embedding is the head's matrix too.
-      projection_bias: whether query, key and value have a bias (Qwen2).
-      head_norm: whether each query and key is normalised before it is turned (Qwen3).
-      stretch: of the rotary angles (Llama 3.1).
-
-    Raises:
-      ValueError: a head's width is not even or no whole number, or kv_heads does not divide heads.
-    """
-
-    vocabulary: int
-    width: int
-    layers: int
-    heads: int
-    kv_heads: int
-    hidden: int
-    rope_theta: float = 1e4
-    norm_eps: float = 1e-5
-    window: int = 2**30
-    adapter: bool = False
-    head: int | None = None
-    tied: bool = True
-    projection_bias: bool = False
-    head_norm: bool = False
-    stretch: Stretch | None = None
-
-    def __post_init__(self) -> None:
-        broken = self.width % self.heads if self.head is None else 0
-        if broken or self.head_width % 2 or self.heads % self.kv_heads:
-            raise ValueError(
-                f"config: expected heads of one even width and heads divisible by kv_heads, got "
-                f"width {self.width}, {self.heads} heads, {self.kv_heads} kv_heads"
-            )
-
-    @property
-    def head_width(self) -> int:
-        """Width of one attention head."""
-        return self.width // self.heads if self.head is None else self.head
+ACTIVATIONS = {"silu": jax.nn.silu, "gelu": jax.nn.gelu}  # jax's gelu is that by tanh
 
 
 class Cache(NamedTuple):
@@ -140,20 +60,26 @@ def rotation(config: Config, positions: Int[Array, "*B"]) -> Rotation:
     return Rotation(jnp.cos(angles).astype(jnp.float32), jnp.sin(angles).astype(jnp.float32))
 
 
+def capped(x: Float[Array, "*S"], cap: float | None) -> Float[Array, "*S"]:
+    """cap tanh(x / cap), which bends x to within -cap and cap; x where there is no cap."""
+    return x if cap is None else cap * jnp.tanh(x / cap)
+
+
 def attend(
     query: Float[Array, "M A H"],
     keys: Float[Array, "R K H"],
     values: Float[Array, "R K H"],
     mask: Bool[Array, "M R"],
+    cap: float | None = None,
 ) -> Float[Array, "M A H"]:
     """Grouped-query attention of M positions over the rows that the mask admits.
 
-    The mask admits at least one row for each position.
+    The queries are scaled already. The mask admits at least one row for each position.
     """
     count, _, width = query.shape
     groups = query.reshape(count, keys.shape[1], -1, width).transpose(1, 2, 0, 3)
-    flat = groups.reshape(keys.shape[1], -1, width) * width**-0.5
-    scores = jnp.einsum("kmh,krh->kmr", flat, keys.transpose(1, 0, 2))
+    flat = groups.reshape(keys.shape[1], -1, width)
+    scores = capped(jnp.einsum("kmh,krh->kmr", flat, keys.transpose(1, 0, 2)), cap)
     masked = jnp.where(mask, scores.reshape(*groups.shape[:3], -1), -jnp.inf)
     weights = jax.nn.softmax(masked).reshape(scores.shape)
     mixed = jnp.einsum("kmr,krh->kmh", weights, values.transpose(1, 0, 2))
@@ -168,6 +94,8 @@ class Block(nnx.Module):
 
     def __init__(self, config: Config, rngs: nnx.Rngs):
         self.head_width = config.head_width
+        self.scale = config.head_width**-0.5 if config.query_scale is None else config.query_scale
+        self.activation = ACTIVATIONS[config.activation]
         linear = functools.partial(nnx.Linear, use_bias=False, rngs=rngs)
         projection = functools.partial(nnx.Linear, use_bias=config.projection_bias, rngs=rngs)
         norm = functools.partial(nnx.RMSNorm, epsilon=config.norm_eps, rngs=rngs)
@@ -182,6 +110,9 @@ class Block(nnx.Module):
         if config.head_norm:
             self.query_norm = norm(config.head_width)
             self.key_norm = norm(config.head_width)
+        if config.after_norms:
+            self.attention_after = norm(config.width)
+            self.mlp_after = norm(config.width)
         self.gate = linear(config.width, config.hidden)
         self.up = linear(config.width, config.hidden)
         self.down = linear(config.hidden, config.width)
@@ -196,21 +127,25 @@ class Block(nnx.Module):
         if hasattr(self, "query_norm"):
             query = self.query_norm(query)
             key = self.key_norm(key)
-        return turn(query), turn(key), value
+        return turn(query) * self.scale, turn(key), value
 
     def finish(
         self, x: Float[Array, "M E"], mixed: Float[Array, "*lead A H"]
     ) -> Float[Array, "M E"]:
         """The residual stream after the block, given what attention mixed."""
-        x = x + self.out(mixed.reshape(len(x), -1))
+        attended = self.out(mixed.reshape(len(x), -1))
+        x = x + (self.attention_after(attended) if hasattr(self, "mlp_after") else attended)
         y = self.mlp_norm(x)
-        return x + self.down(jax.nn.silu(self.gate(y)) * self.up(y))
+        changed = self.down(self.activation(self.gate(y)) * self.up(y))
+        return x + (self.mlp_after(changed) if hasattr(self, "mlp_after") else changed)
 
 
 class Decoder(nnx.Module):
     """The weights and the forward; a tied head is the embedding."""
 
     def __init__(self, config: Config, rngs: nnx.Rngs):
+        self.embedding_scale = config.embedding_scale
+        self.logit_cap = config.logit_cap
         self.embed = nnx.Embed(
             config.vocabulary, config.width, embedding_init=nnx.initializers.normal(0.02), rngs=rngs
         )
@@ -221,10 +156,15 @@ class Decoder(nnx.Module):
         if not config.tied:
             self.unembed = nnx.Linear(config.width, config.vocabulary, use_bias=False, rngs=rngs)
 
+    def stream(self, tokens: Int[Array, " M"]) -> Float[Array, "M E"]:
+        """The residual stream before the first block, float32."""
+        return self.embed(tokens).astype(jnp.float32) * self.embedding_scale
+
     def head(self, x: Float[Array, "M E"]) -> Float[Array, "M V"]:
         """Logits from the residual stream."""
         y = self.norm(self.adapter(x) if hasattr(self, "adapter") else x)
-        return self.unembed(y) if hasattr(self, "unembed") else self.embed.attend(y)
+        logits = self.unembed(y) if hasattr(self, "unembed") else self.embed.attend(y)
+        return capped(logits, self.logit_cap)
 
 
 @functools.cache
@@ -294,16 +234,22 @@ class Transformer:
         decoder = nnx.merge(_structure(self.config), params)
         first = cache.length + nodes.indices(topology.nodes)[0]
         positions = cache.length + jnp.asarray(topology.depth)
-        mask = self._mask(cache, topology, positions)[nodes]
-        turn = rotation(self.config, positions[nodes])
-        hidden = [decoder.embed(tokens[nodes]).astype(jnp.float32)]
+        shapes = {False: self.config, True: self.config.local}
+        masks = {
+            local: _mask(shape, cache, topology, positions)[nodes]
+            for local, shape in shapes.items()
+        }
+        turns = {local: rotation(shape, positions[nodes]) for local, shape in shapes.items()}
+        hidden = [decoder.stream(tokens[nodes])]
         keys = list(cache.keys)
         values = list(cache.values)
         for i, block in enumerate(decoder.blocks):
-            query, key, value = block.project(hidden[-1], turn)
+            local = i in self.config.local_layers
+            query, key, value = block.project(hidden[-1], turns[local])
             keys[i] = jax.lax.dynamic_update_slice_in_dim(keys[i], key, first, axis=0)
             values[i] = jax.lax.dynamic_update_slice_in_dim(values[i], value, first, axis=0)
-            hidden.append(block.finish(hidden[-1], attend(query, keys[i], values[i], mask)))
+            mixed = attend(query, keys[i], values[i], masks[local], self.config.attention_cap)
+            hidden.append(block.finish(hidden[-1], mixed))
         features = tuple(hidden[i] for i in self.features)
         scored = Cache(tuple(keys), tuple(values), cache.length)
         return Scores(decoder.head(hidden[-1]), features, scored)
@@ -317,17 +263,25 @@ class Transformer:
         batch, length = windows.shape
         decoder = nnx.merge(_structure(self.config), params)
         every = jnp.ones((length, length), bool)
-        mask = jnp.tril(every) & jnp.triu(every, 1 - self.config.window)
-        turn = rotation(self.config, jnp.tile(jnp.arange(length), batch))
-        attend_all = jax.vmap(attend, in_axes=(0, 0, 0, None))
+        positions = jnp.tile(jnp.arange(length), batch)
+        shapes = {False: self.config, True: self.config.local}
+        masks = {
+            local: jnp.tril(every) & jnp.triu(every, 1 - shape.window)
+            for local, shape in shapes.items()
+        }
+        turns = {local: rotation(shape, positions) for local, shape in shapes.items()}
+        attend_all = jax.vmap(attend, in_axes=(0, 0, 0, None, None))
+        cap = self.config.attention_cap
 
         def split(heads: Float[Array, "BT K H"]) -> Float[Array, "B T K H"]:
             return heads.reshape(batch, length, *heads.shape[1:])
 
-        x = decoder.embed(windows.reshape(-1)).astype(jnp.float32)
-        for block in decoder.blocks:
-            query, key, value = block.project(x, turn)
-            x = block.finish(x, attend_all(split(query), split(key), split(value), mask))
+        x = decoder.stream(windows.reshape(-1))
+        for i, block in enumerate(decoder.blocks):
+            local = i in self.config.local_layers
+            query, key, value = block.project(x, turns[local])
+            heads = split(query), split(key), split(value)
+            x = block.finish(x, attend_all(*heads, masks[local], cap))
         logits: Float[Array, "B T V"] = decoder.head(x).reshape(batch, length, -1)
         return logits
 
@@ -346,12 +300,13 @@ class Transformer:
         values = tuple(map(keep, cache.values))
         return Cache(keys, values, length)
 
-    def _mask(
-        self, cache: Cache, topology: Topology, positions: Int[Array, " N"]
-    ) -> Bool[Array, "N R"]:
-        """The committed rows and the ancestors, each within the window."""
-        row = jnp.arange(cache.keys[0].shape[0])
-        oldest = positions[:, None] - self.config.window + 1
-        above = topology.ancestors() & (positions >= oldest)
-        committed = (row < cache.length) & (row >= oldest)
-        return jax.lax.dynamic_update_slice_in_dim(committed, above, cache.length, axis=1)
+
+def _mask(
+    config: Config, cache: Cache, topology: Topology, positions: Int[Array, " N"]
+) -> Bool[Array, "N R"]:
+    """The committed rows and the ancestors, each within the window."""
+    row = jnp.arange(cache.keys[0].shape[0])
+    oldest = positions[:, None] - config.window + 1
+    above = topology.ancestors() & (positions >= oldest)
+    committed = (row < cache.length) & (row >= oldest)
+    return jax.lax.dynamic_update_slice_in_dim(committed, above, cache.length, axis=1)

@@ -11,7 +11,8 @@ from experiments import decode as command
 from experiments.inputs import prompt_files, stop_strings
 from specjax.models import pairs, prefill
 from specjax.models._base import PIECE
-from specjax.models.transformer import Config, Transformer
+from specjax.models.config import Config
+from specjax.models.transformer import Transformer
 from specjax.trees import NO_NODE, chain
 
 MODEL = Transformer(

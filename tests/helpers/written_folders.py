@@ -8,8 +8,8 @@ from pathlib import Path
 from safetensors.flax import save_file
 
 from specjax.models.architectures import llama
+from specjax.models.config import Config
 from specjax.models.llama_gguf import BytePairs
-from specjax.models.transformer import Config
 
 
 def write(folder: Path, config: Config, params, tokenizer: BytePairs) -> None:

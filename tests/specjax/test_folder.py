@@ -18,6 +18,12 @@ FOLDERS = sorted((DATA / "folders").iterdir())
 by_name = pytest.mark.parametrize("path", FOLDERS, ids=lambda path: path.name)
 
 
+SHARED = ({"sliding_window": 5}, {"query_pre_attn_scalar": 3})
+CAPS = ({"attn_logit_softcapping": 9.0}, {"final_logit_softcapping": None})
+KINDS = ({"layer_types": ["full_attention"] * 2},)
+OF_GEMMA = {"gemma2": SHARED + CAPS + KINDS, "gemma3_text": SHARED + KINDS}
+
+
 @pytest.fixture
 def copied(tmp_path):
     """A folder of one's own: a copy of the tiny Llama."""
@@ -41,7 +47,7 @@ def test_logits_are_those_of_transformers(path):
 
 @by_name
 def test_every_weight_and_field_counts(path, tmp_path):
-    """Planted: each array, and each field that families read, is another."""
+    """Planted: each array is another, or a field that the family reads."""
     weights = load_file(path / "model.safetensors")
     mine = shutil.copytree(path, tmp_path / "mine")
     for name, array in weights.items():
@@ -49,8 +55,12 @@ def test_every_weight_and_field_counts(path, tmp_path):
         assert largest_error(mine) > 1e-3, name
     shutil.copy(path / "model.safetensors", mine)
     fields = json.loads((path / "config.json").read_text())
-    turned = dict(fields["rope_parameters"], rope_theta=7.0)
-    for changed in ({"rms_norm_eps": 0.5}, {"rope_parameters": turned}):
+    rope = fields["rope_parameters"]
+    parts = rope if "full_attention" in rope else {None: rope}
+    turns = [{part: dict(held, rope_theta=7.0)} for part, held in parts.items()]
+    planted = [{"rope_parameters": turn.get(None, rope | turn)} for turn in turns]
+    planted += [{"rms_norm_eps": 0.5}, *OF_GEMMA.get(path.name, ())]
+    for changed in planted:
         (mine / "config.json").write_text(json.dumps(fields | changed))
         assert largest_error(mine) > 1e-3, changed
 
@@ -137,7 +147,7 @@ def weight_not_finite(path):
 
 BROKEN = {
     broken_field: r"config.json: hidden_act = 'gelu' is not supported, expected 'silu'",
-    unknown_family: r"config.json: unknown model_type 'mamba': expected one of llama, qwen2, qwen3",
+    unknown_family: r"config.json: unknown model_type 'mamba': expected one of gemma2",
     unknown_rope: r"config.json: rope_type = 'yarn' is not supported, expected 'default' or",
     truncated: r"model.safetensors: no safetensors",
     weight_missing: r"mine: the weight model.layers.1.mlp.up_proj.weight is missing",

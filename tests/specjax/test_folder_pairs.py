@@ -5,6 +5,7 @@ import shutil
 
 import jax
 import jax.numpy as jnp
+import pyarrow.parquet
 import pytest
 
 import specjax
@@ -69,6 +70,15 @@ def test_layers_of_the_target_draft(draft, layers):
         assert jax.tree.all(jax.tree.map(jnp.array_equal, ours, theirs))
 
 
+@pytest.mark.parametrize(
+    ("draft", "local"), [("exit:1", (0,)), ("skip:0", ()), ("layers:1,0", (1,))]
+)
+def test_a_local_layer_stays_local(draft, local):
+    pair = pairs.load(f"{DATA / 'folders' / 'gemma3_text'}::{draft}")
+    assert pair.target.config.local_layers == (0,)
+    assert pair.draft.config.local_layers == local
+
+
 @pytest.mark.parametrize("draft", ["exit:3", "exit:0", "skip:0,1", "skip:5", "layers:0-2"])
 def test_layers_that_there_are_not_are_refused(draft):
     with pytest.raises(ValueError, match=rf"draft {draft}: the target has the layers 0 to 1"):
@@ -108,6 +118,21 @@ def test_rows_name_folders_and_weights_and_no_path(tmp_path, capsys):
     assert found[0]["rows"][0]["pair"].startswith("qwen3-")
     assert found[0]["rows"][0]["pair"].endswith("+exit:1")
     assert "qwen3-" in capsys.readouterr().out
+
+
+def test_a_sweep_takes_folders(tmp_path):
+    grid = tmp_path / "grid.toml"
+    grid.write_text(
+        f'[[grid]]\npair = ["{TARGET}::exit:1"]\nrule = ["kseq"]\nn = [2]\ncontexts = 24\n'
+    )
+    rows = tmp_path / "rows.parquet"
+    assert main(["sweep", str(grid), "--out", str(tmp_path / "cells")]) == 0
+    assert main(["merge", str(tmp_path / "cells"), "--out", str(rows)]) == 0
+    (row,) = pyarrow.parquet.read_table(rows).to_pylist()
+    assert row["pair"].startswith("qwen3-")
+    assert str(TARGET).encode() not in rows.read_bytes()
+    grid.write_text('[[grid]]\npair = ["nowhere::exit:1"]\nrule = ["kseq"]\n')
+    assert main(["sweep", str(grid), "--out", str(tmp_path / "others")]) == 2
 
 
 def test_a_pair_out_of_a_file(tmp_path):

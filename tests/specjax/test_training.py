@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from specjax.models import checkpoints, packed
-from specjax.models.transformer import Config, Transformer
+from specjax.models.config import Config
+from specjax.models.transformer import Transformer
 from specjax.training import evaluation, text
 from specjax.training.loop import Schedule, train
 from specjax.training.objectives import cross_entropy, distillation, overlap

@@ -12,8 +12,9 @@ import pytest
 from flax import nnx
 
 from specjax.models import transformer
+from specjax.models.config import Config
 from specjax.models.derived import adapted, subset
-from specjax.models.transformer import Config, Transformer
+from specjax.models.transformer import Transformer
 from specjax.trees import NO_NODE, ROOT, chain, full
 
 CONFIG = Config(vocabulary=50, width=16, layers=3, heads=4, kv_heads=2, hidden=32, window=6)

@@ -1,6 +1,7 @@
 """Families of checkpoints, one in each file, named as `model_type` in a folder's config.json.
 
-A file says what the family's fields mean (`config`) and which weight is which (`KEYS`).
+A file says what the family's fields mean (`config`), which weight is which (`KEYS`), and how an
+array lies in the decoder (`laid`).
 """
 
 import importlib

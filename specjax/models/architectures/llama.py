@@ -1,7 +1,8 @@
 """Llama 2, 3 and 3.1, and what is built like them: SmolLM, TinyLlama."""
 
+from specjax.models.architectures import _layout
 from specjax.models.architectures._fields import Fields
-from specjax.models.transformer import Config, Stretch
+from specjax.models.config import Config, Stretch
 
 KEYS = {
     "model.embed_tokens.weight": "embed/embedding",
@@ -17,6 +18,7 @@ KEYS = {
     "model.norm.weight": "norm/scale",
     "lm_head.weight": "unembed/kernel",
 }
+laid = _layout.laid
 
 
 def config(fields: Fields) -> Config:
@@ -28,6 +30,11 @@ def config(fields: Fields) -> Config:
     fields.only("hidden_act", "silu")
     fields.only("attention_bias", False)
     fields.only("mlp_bias", False)
+    return shape(fields)
+
+
+def shape(fields: Fields) -> Config:
+    """What Llama shares with the families that are built like it."""
     heads = fields.get("num_attention_heads")
     rope = fields.part("rope_parameters")  # of newer files; older ones have two fields in its place
     theta = rope.get("rope_theta", fields.get("rope_theta", 1e4))

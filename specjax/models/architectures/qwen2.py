@@ -4,13 +4,14 @@ import dataclasses
 
 from specjax.models.architectures import llama
 from specjax.models.architectures._fields import Fields
-from specjax.models.transformer import Config
+from specjax.models.config import Config
 
 KEYS = llama.KEYS | {
     "model.layers.{}.self_attn.q_proj.bias": "blocks/{}/query/bias",
     "model.layers.{}.self_attn.k_proj.bias": "blocks/{}/key/bias",
     "model.layers.{}.self_attn.v_proj.bias": "blocks/{}/value/bias",
 }
+laid = llama.laid
 
 
 def config(fields: Fields) -> Config:

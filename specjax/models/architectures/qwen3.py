@@ -4,12 +4,13 @@ import dataclasses
 
 from specjax.models.architectures import llama
 from specjax.models.architectures._fields import Fields
-from specjax.models.transformer import Config
+from specjax.models.config import Config
 
 KEYS = llama.KEYS | {
     "model.layers.{}.self_attn.q_norm.weight": "blocks/{}/query_norm/scale",
     "model.layers.{}.self_attn.k_norm.weight": "blocks/{}/key_norm/scale",
 }
+laid = llama.laid
 
 
 def config(fields: Fields) -> Config:

@@ -63,6 +63,8 @@ def label(target: str, draft: str) -> str:
 def _named(folder: str) -> str:
     """The name of a folder and a hash of its weights."""
     path = Path(folder).resolve()
+    if not path.is_dir():
+        raise ValueError(f"{folder}: no such folder")
     digest = hashlib.sha256()
     for file in sorted(path.glob("*.safetensors")):
         with file.open("rb") as opened:

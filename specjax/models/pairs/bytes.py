@@ -9,7 +9,8 @@ import jax
 
 from specjax.models import packed
 from specjax.models._base import Pair
-from specjax.models.transformer import Config, Transformer
+from specjax.models.config import Config
+from specjax.models.transformer import Transformer
 
 DATA = Path(__file__).parents[1] / "data"
 SEPARATOR = b"\x1e"

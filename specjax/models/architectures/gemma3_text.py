@@ -1,0 +1,33 @@
+"""Gemma 3, text alone: Gemma 2 with normalised queries and keys, five of six layers local."""
+
+import dataclasses
+
+from specjax.models.architectures import _layout, gemma2
+from specjax.models.architectures._fields import Fields
+from specjax.models.config import Config
+
+KEYS = gemma2.KEYS | {
+    "model.layers.{}.self_attn.q_norm.weight": "blocks/{}/query_norm/scale",
+    "model.layers.{}.self_attn.k_norm.weight": "blocks/{}/key_norm/scale",
+}
+laid = _layout.laid_from_one
+
+
+def config(fields: Fields) -> Config:
+    """The shape of the decoder that these fields describe.
+
+    Raises:
+      ValueError: a field has a value that is not supported.
+    """
+    for name in ("attn_logit_softcapping", "final_logit_softcapping", "rope_scaling"):
+        fields.only(name, None)
+    rope = fields.part("rope_parameters")  # of newer files; older ones have two fields in its place
+    every, local = rope.part("full_attention"), rope.part(gemma2.LOCAL)
+    for part in (every, local):
+        part.only("rope_type", "default")
+    return dataclasses.replace(
+        gemma2.shape(fields, fields.get("sliding_window_pattern", 6)),
+        head_norm=True,
+        rope_theta=float(every.get("rope_theta", fields.get("rope_theta", 1e6))),
+        local_theta=float(local.get("rope_theta", fields.get("rope_local_base_freq", 1e4))),
+    )
