@@ -3,7 +3,6 @@
 This module needs the packages `safetensors` and `tokenizers`.
 """
 
-import dataclasses
 import functools
 import itertools
 import json
@@ -21,7 +20,7 @@ from jax import Array
 from jaxtyping import PyTree
 
 from specjax.models import architectures
-from specjax.models._base import Tokenizer
+from specjax.models._tokenizers import FastTokenizer
 from specjax.models.architectures._fields import Fields
 from specjax.models.config import Config
 from specjax.models.derived import cut
@@ -43,36 +42,8 @@ class Loaded(NamedTuple):
 
     model: Transformer
     params: PyTree
-    tokenizer: "FileTokenizer"
+    tokenizer: FastTokenizer
     eos: tuple[int, ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class FileTokenizer(Tokenizer):
-    """The tokenizer of a tokenizer.json; it adds what the file says, such as a BOS token.
-
-    Decoding keeps control tokens visible.
-    """
-
-    inner: tokenizers.Tokenizer
-
-    def encode(self, text: str) -> list[int]:
-        """Ids, control tokens in the text recognised."""
-        ids: list[int] = self.inner.encode(text).ids
-        return ids
-
-    def decode(self, tokens: list[int]) -> str:
-        """The text of these ids."""
-        text: str = self.inner.decode(tokens, skip_special_tokens=False)
-        return text
-
-    def tokens(self) -> list[str | None]:
-        """Every token by its id; None where an id has none."""
-        ids: dict[str, int] = self.inner.get_vocab(with_added_tokens=True)
-        found: list[str | None] = [None] * (max(ids.values()) + 1)
-        for token, index in ids.items():
-            found[index] = token
-        return found
 
 
 def load(folder: Path) -> Loaded:
@@ -110,11 +81,11 @@ def _json(file: Path) -> dict[str, Any]:
     return held
 
 
-def _tokenizer(file: Path) -> FileTokenizer:
+def _tokenizer(file: Path) -> FastTokenizer:
     if not file.is_file():
         raise ValueError(f"{file}: no such file; save the tokenizer beside the weights")
     try:
-        return FileTokenizer(tokenizers.Tokenizer.from_file(str(file)))
+        return FastTokenizer(tokenizers.Tokenizer.from_file(str(file)))
     except Exception as error:  # what `tokenizers` raises is no subclass
         raise ValueError(f"{file}: no tokenizer: {error}") from None
 

@@ -3,7 +3,6 @@
 This module needs the packages `gguf` and `tokenizers`.
 """
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import tokenizers
 from gguf import GGUFReader, dequantize
 from jaxtyping import PyTree
 
+from specjax.models._tokenizers import FastTokenizer
 from specjax.models.config import Config
 
 CONTROL = 3
@@ -83,28 +83,8 @@ def _halves(weight: np.ndarray, head: int) -> np.ndarray:
     return pairs.swapaxes(1, 2).reshape(weight.shape)
 
 
-@dataclasses.dataclass(frozen=True)
-class BytePairs:
-    """A byte-pair tokenizer that splits digits one by one.
-
-    Decoding keeps control tokens visible.
-    """
-
-    inner: tokenizers.Tokenizer
-
-    def encode(self, text: str) -> list[int]:
-        """Ids, control tokens in the text recognised."""
-        ids: list[int] = self.inner.encode(text).ids
-        return ids
-
-    def decode(self, tokens: list[int]) -> str:
-        """The text of these ids."""
-        text: str = self.inner.decode(tokens, skip_special_tokens=False)
-        return text
-
-
-def tokenizer(reader: GGUFReader) -> BytePairs:
-    """The tokenizer in the file's metadata."""
+def tokenizer(reader: GGUFReader) -> FastTokenizer:
+    """The byte-pair tokenizer in the file's metadata; it splits digits one by one."""
     words = _field(reader, "tokenizer.ggml.tokens")
     kinds = _field(reader, "tokenizer.ggml.token_type")
     pairs = [tuple(merge.split(" ")) for merge in _field(reader, "tokenizer.ggml.merges")]
@@ -117,10 +97,10 @@ def tokenizer(reader: GGUFReader) -> BytePairs:
     inner.decoder = tokenizers.decoders.ByteLevel()
     control = [word for word, kind in zip(words, kinds, strict=True) if kind == CONTROL]
     inner.add_special_tokens(control)
-    return BytePairs(inner)
+    return FastTokenizer(inner)
 
 
-def read(file: Path) -> tuple[Config, PyTree, BytePairs]:
+def read(file: Path) -> tuple[Config, PyTree, FastTokenizer]:
     """Shape, weights (float32) and tokenizer of a GGUF file; about 3 s for 135M weights."""
     reader = GGUFReader(file)
     shape = config(reader)

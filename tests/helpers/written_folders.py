@@ -7,12 +7,12 @@ from pathlib import Path
 
 from safetensors.flax import save_file
 
+from specjax.models._tokenizers import FastTokenizer
 from specjax.models.architectures import llama
 from specjax.models.config import Config
-from specjax.models.llama_gguf import BytePairs
 
 
-def write(folder: Path, config: Config, params, tokenizer: BytePairs) -> None:
+def write(folder: Path, config: Config, params, tokenizer: FastTokenizer) -> None:
     """Write config.json, model.safetensors and tokenizer.json; the head is tied."""
     fields = {
         "model_type": "llama",
