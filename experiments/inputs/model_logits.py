@@ -51,7 +51,7 @@ class Files(NamedTuple):
 
 
 def write(pair: Pair, prompts: Path | None, folder: Path) -> Files:
-    """Write target.npy and draft.npy, each whole or not at all.
+    """Write target.npy and draft.npy, both whole or neither.
 
     Args:
       pair: the two models.
@@ -67,22 +67,24 @@ def write(pair: Pair, prompts: Path | None, folder: Path) -> Files:
         tokens = pair.tokenizer.encode(text)
         texts.append(Text(rows, tokens, text))
         rows += len(tokens)
-    prompt_files.padded([text.tokens for text in texts])  # refuses a text without a token
-    files = Files(
-        folder / "target.npy", folder / "draft.npy", (rows, pair.target.vocabulary), texts
-    )
-    models = (
-        (files.target, pair.target, pair.target_params),
-        (files.draft, pair.draft, pair.draft_params),
-    )
-    with progress(pair.name, len(models) * len(texts)) as step:
-        for path, model, params in models:
-            with whole_files.replaced(path) as file:
-                header = {"descr": "<f4", "fortran_order": False, "shape": files.shape}
-                np.lib.format.write_array_header_1_0(file, header)
-                for part in _logits(model, params, [text.tokens for text in texts]):
-                    file.write(part.astype("<f4").tobytes())
-                    step(path.stem)
+    ids = [text.tokens for text in texts]
+    prompt_files.check(ids)
+    shape = (rows, pair.target.vocabulary)
+    files = Files(folder / "target.npy", folder / "draft.npy", shape, texts)
+    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    with (
+        progress(pair.name, 2 * len(texts)) as step,
+        whole_files.replaced(files.target) as target,
+        whole_files.replaced(files.draft) as draft,
+    ):
+        for name, file, model, params in (
+            ("target", target, pair.target, pair.target_params),
+            ("draft", draft, pair.draft, pair.draft_params),
+        ):
+            np.lib.format.write_array_header_1_0(file, header)
+            for part in _logits(model, params, ids):
+                file.write(part.astype("<f4").tobytes())
+                step(name)
     return files
 
 

@@ -78,15 +78,20 @@ def _prompt(entry: Entry) -> str:
     return text
 
 
+def check(prompts: list[list[int]]) -> None:
+    """Refuse prompts of which one has no token."""
+    if not min(map(len, prompts)):
+        raise ValueError("a prompt has no token")
+
+
 def padded(prompts: list[list[int]]) -> tuple[Int[Array, "B P"], Int[Array, " B"]]:
     """Whole prompts as one array, padded to the bucket of the longest, and their lengths.
 
     Raises:
       ValueError: a prompt has no token.
     """
+    check(prompts)
     lengths = [len(tokens) for tokens in prompts]
-    if min(lengths) < 1:
-        raise ValueError("a prompt has no token")
     size = -(-max(lengths) // BUCKET) * BUCKET
     return jnp.array(
         [tokens + [0] * (size - len(tokens)) for tokens in prompts], jnp.int32

@@ -10,6 +10,7 @@ from specjax.numerics import (
     is_duplicate,
     normalise,
     rounding_error,
+    sums_onward,
     total,
 )
 from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, register
@@ -53,7 +54,7 @@ class RecursiveRejectionWithoutReplacement(Rule):
         token_p = jnp.where(live, p[tokens], 0)
         token_q = jnp.where(live, q[tokens], 0)
         # q mass before each trial, as a sum of what remains
-        left = total(others_q) + jnp.cumsum(token_q[::-1])[::-1]
+        left = total(others_q) + sums_onward(token_q)
         c = jnp.zeros((), p.dtype)
         z = jnp.ones((), p.dtype)
         reached = jnp.ones((), p.dtype)

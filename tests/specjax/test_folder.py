@@ -65,6 +65,29 @@ def test_every_weight_and_field_counts(path, tmp_path):
         assert largest_error(mine) > 1e-3, changed
 
 
+def older(fields):
+    """The fields as files had them before `rope_parameters` and `layer_types`."""
+    rope, kinds = fields.pop("rope_parameters"), fields.pop("layer_types", None)
+    if "full_attention" in rope:
+        fields["rope_theta"] = rope["full_attention"]["rope_theta"]
+        fields["rope_local_base_freq"] = rope["sliding_attention"]["rope_theta"]
+        fields["sliding_window_pattern"] = len(kinds)
+    else:
+        fields["rope_theta"] = rope.pop("rope_theta")
+    if rope.get("rope_type") == "llama3":
+        fields["rope_scaling"] = {"type": rope.pop("rope_type"), **rope}
+    return fields
+
+
+@by_name
+def test_older_files_say_the_same(path, tmp_path):
+    """Most checkpoints were written before transformers 5 moved some fields."""
+    mine = shutil.copytree(path, tmp_path / "mine")
+    fields = older(json.loads((path / "config.json").read_text()))
+    (mine / "config.json").write_text(json.dumps(fields))
+    assert folder.load(mine).model == folder.load(path).model
+
+
 def test_padded_rows_are_cut_and_both_files_name_ends():
     loaded = folder.load(DATA / "folders" / "qwen2")
     assert loaded.model.vocabulary == len(loaded.tokenizer.tokens()) == 61

@@ -24,8 +24,8 @@ def config(fields: Fields) -> Config:
     """
     return dataclasses.replace(
         shape(fields, PERIOD),
-        attention_cap=fields.get("attn_logit_softcapping", 0) or None,
-        logit_cap=fields.get("final_logit_softcapping", 0) or None,
+        attention_cap=fields.get("attn_logit_softcapping", None),
+        logit_cap=fields.get("final_logit_softcapping", None),
     )
 
 

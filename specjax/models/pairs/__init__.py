@@ -3,6 +3,7 @@
 A file that is dropped into this folder can be named on the command line.
 """
 
+import hashlib
 import importlib
 from pathlib import Path
 
@@ -49,10 +50,13 @@ def load(name: str) -> Pair:
 def label(name: str) -> str:
     """What rows call the pair called `name`.
 
-    A folder has its own name and a hash of its weights, a file its own name; neither has a path.
+    A folder has its own name and a hash of its weights, a Python file its own and a hash of its
+    text; neither has a path.
     """
-    if BETWEEN not in name:
-        return Path(name).stem
-    from specjax.models.pairs import _folders  # needs flax
+    if BETWEEN in name:
+        from specjax.models.pairs import _folders  # needs flax
 
-    return _folders.label(*name.split(BETWEEN, 1))
+        return _folders.label(*name.split(BETWEEN, 1))
+    if name.endswith(".py") and Path(name).is_file():
+        return f"{Path(name).stem}-{hashlib.sha256(Path(name).read_bytes()).hexdigest()[:8]}"
+    return name
