@@ -4,7 +4,7 @@ how near it comes to the optimum.
 
 import functools
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +21,7 @@ from specjax.solvers.levels.settings import SETTINGS
 from tests.helpers import optimised
 
 # V at which pairs are enumerated, where tokens share nodes, and larger sets
-WIDE, NARROW = 1024, 80
+WIDE, NARROW = 2048, 80
 SCHEME = "without_replacement"
 
 
@@ -291,14 +291,14 @@ def near(rng: np.random.Generator, vocabulary: int, index: int) -> tuple[np.ndar
     return softmax((0.5 + index / 8) * z + 0.05 * noise), softmax((0.5 + index / 8) * z)
 
 
-def contexts(family, vocabulary: int, indices: range) -> tuple[np.ndarray, np.ndarray]:
+def contexts(family, vocabulary: int, indices: Iterable[int]) -> tuple[np.ndarray, np.ndarray]:
     """Laws of a family, [B, V] each; the noise of a context hangs on its index."""
     pairs = [family(np.random.default_rng([1, i]), vocabulary, i) for i in indices]
     p, q = (np.stack(side).astype(np.float32) for side in zip(*pairs, strict=True))
     return p, q
 
 
-def gaps(family, vocabulary: int, n: int, indices: range = range(9)) -> np.ndarray:
+def gaps(family, vocabulary: int, n: int, indices: Iterable[int] = range(9)) -> np.ndarray:
     return np.asarray(solve_all(*contexts(family, vocabulary, indices), n)[1].gap)
 
 
@@ -335,10 +335,10 @@ def sharp(rng: np.random.Generator, vocabulary: int, index: int) -> tuple[np.nda
 
 @pytest.mark.parametrize("plant", [False, True])
 def test_nearly_one_hot_laws_give_numbers(monkeypatch, plant):
-    """Logits of deviation 59 to 61. Planted: the age of a token that has long come overflows."""
+    """Logits of deviation 59 to 72. Planted: the age of a token that has long come overflows."""
     if plant:
         monkeypatch.setattr(low_race, "AGES", np.inf)
-    short = gaps(sharp, 300, 4, range(32, 33) if plant else range(31, 34))
+    short = gaps(sharp, 300, 4, (32,) if plant else (31, 32, 33, 43, 44))
     print(f"gaps {short}")
     assert np.all(np.isfinite(short)) == (not plant)
     assert plant or np.max(np.abs(short)) <= 1e-5
@@ -352,7 +352,7 @@ def test_flat_laws_and_many_drafts():
 
 
 def test_flat_and_nearly_one_hot_laws_where_tokens_share_nodes():
-    laws = contexts(flat, 600, range(3)), contexts(sharp, 600, range(3))
+    laws = contexts(flat, 600, range(9)), contexts(sharp, 600, range(4))
     short = np.asarray(solve_all(*map(np.concatenate, zip(*laws, strict=True)), 4)[1].gap)
     print(f"gaps {short}")
     assert np.max(np.abs(short)) <= 1e-5
