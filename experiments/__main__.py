@@ -85,6 +85,7 @@ def _dispatch(arguments: list[str]) -> int:
 
 def _run(name: str, arguments: list[str]) -> int:
     module = experiment.load(name)
+    _keep_programs()
     default = _default_figure(module, name)
     options = _parse(module, name, default, arguments)
     seeds.check(getattr(options, "seed", None) or 0)  # the audit draws one where none is given
@@ -112,6 +113,15 @@ def _run(name: str, arguments: list[str]) -> int:
         whole_files.write(figure, image)
         print(f"figure: {figure}")
     return module.status(content) if isinstance(module, Ends) else 0
+
+
+def _keep_programs() -> None:
+    """Keep compiled programs in the user's cache folder, unless the user named another."""
+    jax = sys.modules.get("jax")
+    if jax and not jax.config.jax_compilation_cache_dir:
+        from specjax.models._cache import cache_folder
+
+        jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "jax"))
 
 
 def _default_figure(module: Experiment, name: str) -> Path | None:

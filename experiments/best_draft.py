@@ -33,7 +33,6 @@ from experiments.cli.console import track
 from experiments.cli.provenance import provenance
 from experiments.cli.rows import Rows, numeric
 from experiments.cli.tables import Table, interval, number
-from experiments.inputs import prompt_files
 from experiments.stats import means
 from experiments.stats.means import Values, clustered_mean
 from specjax import bounds, decode, rules
@@ -171,7 +170,7 @@ def read(config: Config) -> Contexts:
     target, each read in one forward.
     """
     pair = pairs.load(config.pair)
-    prompts, lengths = prompt_files.padded([pair.tokenizer.encode(text) for text in pair.prompts])
+    prompts, lengths = decode.padded([pair.tokenizer.encode(text) for text in pair.prompts])
     decoder = decode.decoder(pair, chain(1), "iid")
     verifier = decode.verifier(rules.get("single")(), "iid", chain(1))
     params = decode.Params(pair.target_params, pair.draft_params)

@@ -20,7 +20,7 @@ from experiments.cli.provenance import provenance
 from experiments.cli.rows import Record
 from experiments.cli.tables import Table, number
 from experiments.decoding import sequoia
-from experiments.inputs import named_verifiers, prompt_files, scheme_choice, stop_strings
+from experiments.inputs import named_verifiers, scheme_choice, stop_strings
 from experiments.inputs.stop_strings import Span, Step
 from specjax import decode
 from specjax.decode import Decoded, StepInfo
@@ -116,7 +116,7 @@ def run(config: Config) -> Content:
     audits = file_audit.findings([config.rule])
     decoder = decode.decoder(pair, tree, scheme, sampling)
     tokens = pair.tokenizer.encode(config.text)
-    prompts, lengths = prompt_files.padded([tokens])
+    prompts, lengths = decode.padded([tokens])
     params = decode.Params(pair.target_params, pair.draft_params)
     decoded = decode.decode(
         decoder,

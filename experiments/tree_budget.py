@@ -26,7 +26,7 @@ from experiments.decoding.pair_profile import Profile, profile
 from experiments.decoding.paired import Calls, efficiency
 from experiments.decoding.published_trees import METHODS, SINGLE, Limits
 from experiments.decoding.tree_claims import Claim, Row, chosen, claims
-from experiments.inputs import named_verifiers, prompt_files
+from experiments.inputs import named_verifiers
 from experiments.stats.means import LEVEL, clustered_mean, mean
 from specjax import decode
 from specjax.decode import Decoder
@@ -104,7 +104,7 @@ def run(config: Config) -> Content:
     pair = pairs.load(config.pair)
     sampling = Sampling(config.temperature)
     key = seeds.key(config.seed)
-    prompts = prompt_files.padded(
+    prompts = decode.padded(
         [pair.tokenizer.encode(text) for text in pair.prompts[: config.prompts]]
     )
     slots = min(SLOTS, pair.target.vocabulary)

@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 
 from specjax import decode, drafting
@@ -72,9 +71,9 @@ def generate(
     grown = growth.parse(tree, scheme) if isinstance(tree, str) else growth.drafting(tree, scheme)
     decoder = decode.decoder(pair, grown, scheme, sampling)
     verifier = decode.verifier(rule, grown.scheme, grown.topology)
-    padded = jnp.pad(jnp.asarray(prompt, jnp.int32), (0, -len(prompt) % decode.ROWS))
+    prompts, lengths = decode.padded([prompt])
     params = decode.Params(pair.target_params, pair.draft_params)
-    found = decode.decode(decoder, verifier, key, params, padded, jnp.int32(len(prompt)), tokens)
+    found = decode.decode(decoder, verifier, key, params, prompts[0], lengths[0], tokens)
     if found.status != decode.FINE:
         raise ValueError(decode.STATUS[int(found.status)])
     emitted = np.asarray(found.tokens)[len(prompt) : int(found.length)].tolist()

@@ -1,7 +1,7 @@
 """Logits of transformers for the loader tests: a tiny random model of every family as a folder, and
 SmolLM2 at one prompt.
 
-Run with `make reference-logits`; the only user of torch and transformers.
+Run with `make reference-logits`.
 """
 
 import importlib.util

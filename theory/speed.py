@@ -1,6 +1,6 @@
 """From acceptance to speed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -107,3 +107,52 @@ def speedup(alpha: float, length: int, draft_cost: float, scoring_cost: CostCurv
         raise ValueError(f"draft_cost: expected at least 0, got {draft_cost}")
     cost = length * draft_cost + scoring_cost(length + 1)
     return expected_tokens(alpha, length) / cost
+
+
+def tokens_by_depth(alphas: Sequence[float]) -> float:
+    """Emitted tokens per target call on a chain whose acceptance differs by depth.
+
+    They are 1 + a_1 + a_1 a_2 + ..; with one acceptance for all it is `expected_tokens`.
+
+    Args:
+      alphas: acceptance of the draft at each depth given those before it, each in [0, 1].
+
+    Returns:
+      The expectation, in [1, len(alphas) + 1].
+
+    Raises:
+      ValueError: an acceptance is no probability.
+
+    Example:
+      >>> from theory import speed
+      >>> speed.tokens_by_depth([0.5, 0.5]), speed.tokens_by_depth([1, 0.0])
+      (1.75, 2.0)
+    """
+    given = np.asarray(alphas, np.float64)
+    if not ((given >= 0) & (given <= 1)).all():
+        raise ValueError(f"alphas: expected probabilities, got {list(alphas)}")
+    return float(1 + np.cumprod(given).sum())
+
+
+def step(target: CostCurve, draft: CostCurve, widths: Sequence[int], nodes: int) -> float:
+    """The cost of the forwards of one step: the target scores the tree, the draft all but leaves.
+
+    The draft's first forward is of two tokens: the last level of a tree is scored with the next.
+
+    Args:
+      target: the cost of scoring so many tokens at once.
+      draft: likewise, in the same unit.
+      widths: the number of nodes drafted at each level; the root's 1 is the first.
+      nodes: how many of all these the target scores.
+
+    Returns:
+      The cost, in that unit.
+
+    Example:
+      >>> from theory import speed
+      >>> speed.step(float, float, (1, 2, 4), 7)  # c(T) = T: 7 tokens, then 2 and 2
+      11.0
+    """
+    if len(widths) == 1:
+        return target(1)
+    return target(nodes) + draft(2) + sum(draft(width) for width in widths[1:-1])

@@ -145,7 +145,7 @@ def plan(asked: Asked) -> Plan:
     found = found or programs(
         asked.rules, sequoia.resolved(asked.trees, pair, asked.sampling, asked.seed)
     )
-    prompts, lengths = prompt_files.padded(
+    prompts, lengths = decode.padded(
         [pair.tokenizer.encode(text) for text in texts or pair.prompts]
     )
     contexts = asked.contexts or (MANY if pair.target.vocabulary <= SMALL else FEW)

@@ -34,6 +34,11 @@ def programs(names: tuple[str, ...], trees: tuple[str, ...]) -> list[Program]:
     Raises:
       ValueError: there is no such name or tree; what is named fits none of the trees.
     """
+    for tree in trees:
+        if next(iter(growth.drawable(tree).values())).topology.height == 0:
+            raise ValueError(
+                f"tree {tree}: has no drafts to verify; `specjax profile` times plain decoding"
+            )
     chosen = _chosen(names)
     found = [program for tree in trees for program in _programs_of(tree, chosen, bool(names))]
     placed = {one.name for program in found for one in program.verifiers}

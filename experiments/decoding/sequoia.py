@@ -6,7 +6,7 @@ import jax
 
 from experiments.cli import console, seeds
 from experiments.decoding import pair_profile, published_trees
-from experiments.inputs import prompt_files
+from specjax import decode
 from specjax.models import Pair
 from specjax.numerics import Sampling
 
@@ -44,7 +44,7 @@ def resolved(trees: tuple[str, ...], pair: Pair, sampling: Sampling, seed: int) 
     """
     if not check(trees):
         return trees
-    prompts = prompt_files.padded([pair.tokenizer.encode(text) for text in pair.prompts[:PROMPTS]])
+    prompts = decode.padded([pair.tokenizer.encode(text) for text in pair.prompts[:PROMPTS]])
     key = jax.random.fold_in(seeds.key(seed), STREAM)
     slots = min(SLOTS, pair.target.vocabulary)
     acceptance = pair_profile.profile(pair, sampling, key, *prompts, CALLS, slots).acceptance

@@ -10,11 +10,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int, Key, PyTree
 
+from specjax import decode
 from specjax.models import LanguageModel, Pair, prefill
 from specjax.numerics import Sampling, draw, uniforms
 from specjax.trees import ROOT, chain
-
-ROWS = 64  # a cache comes in multiples of this
 
 
 class Texts(NamedTuple):
@@ -70,7 +69,7 @@ def _said(
     lengths: Int[Array, " B"],
     count: int,
 ) -> Int[Array, "B T"]:
-    rows = -(-(prompts.shape[1] + count + 1) // ROWS) * ROWS
+    rows = decode.bucket(prompts.shape[1] + count + 1)
 
     def one(
         key: Key[Array, ""], prompt: Int[Array, " P"], length: Int[Array, ""]

@@ -1,15 +1,9 @@
-"""Prompts: read from files of text or JSONL, and padded to one length for a batch."""
+"""Prompts out of files of text or JSONL."""
 
 import json
 from pathlib import Path
 from typing import TypedDict
 
-import jax.numpy as jnp
-from jaxtyping import Array, Int
-
-# prompts are padded to a multiple of this many tokens, so that prompts of similar length share a
-# program
-BUCKET = 64
 JSON = (".jsonl", ".ndjson", ".json")
 
 
@@ -82,17 +76,3 @@ def check(prompts: list[list[int]]) -> None:
     """Refuse prompts of which one has no token."""
     if not min(map(len, prompts)):
         raise ValueError("a prompt has no token")
-
-
-def padded(prompts: list[list[int]]) -> tuple[Int[Array, "B P"], Int[Array, " B"]]:
-    """Whole prompts as one array, padded to the bucket of the longest, and their lengths.
-
-    Raises:
-      ValueError: a prompt has no token.
-    """
-    check(prompts)
-    lengths = [len(tokens) for tokens in prompts]
-    size = -(-max(lengths) // BUCKET) * BUCKET
-    return jnp.array(
-        [tokens + [0] * (size - len(tokens)) for tokens in prompts], jnp.int32
-    ), jnp.array(lengths, jnp.int32)

@@ -6,7 +6,6 @@ text.
 
 import functools
 from collections.abc import Callable
-from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +15,8 @@ from jaxtyping import Bool, Float, Int, PyTree
 
 from specjax import numerics, rules
 from specjax._types import Count, NodeLaws, RandomKey, Rule, Uniforms
+from specjax.decode._loop import run
+from specjax.decode._prompts import bucket, padded
 from specjax.decode._state import (
     FINE,
     NO_DRAFT_LAW,
@@ -26,18 +27,16 @@ from specjax.decode._state import (
     DecodeState,
     Params,
     StepInfo,
+    waste,
 )
-from specjax.drafters import ModelDrafter
+from specjax.drafters import ModelDrafter, NoDraft
 from specjax.models import Pair, prefill
 from specjax.numerics import AS_IS, Sampling
 from specjax.trees import NO_NODE, Draft, Topology, TreeDrafting, Verdict, growth
 from specjax.verifiers import TopDown, Verifier, Walk, check_covers, node_rule
 
 DRAFT, VERIFY = range(2)  # purposes of the random streams
-# caches come in multiples of this, so that trees of similar size share the prefill's trace
-ROWS = 64
 
-Info = TypeVar("Info")
 # of one step; the last is how many tokens are kept
 Record = Callable[[Verifier, Draft, NodeLaws, Walk, Count], PyTree]
 
@@ -46,6 +45,8 @@ def decoder(
     pair: Pair, tree: Topology | TreeDrafting, scheme: str, sampling: Sampling = AS_IS
 ) -> Decoder:
     """The decoder in which the pair's draft model grows a tree by a drafting scheme.
+
+    Without drafts (`trees.chain(0)`) the target decodes alone: the baseline of every speed.
 
     Args:
       pair: target and draft model.
@@ -65,8 +66,10 @@ def decoder(
       >>> decode.decoder(pair, trees.full(2, 2), "iid").drafter.topology.nodes
       7
     """
-    drafter = ModelDrafter(pair.draft, growth.drafting(tree, scheme), sampling)
-    return Decoder(pair.target, drafter, sampling, pair.eos)
+    grown = growth.drafting(tree, scheme)
+    if grown.topology.height == 0:
+        return Decoder(pair.target, NoDraft(pair.target.vocabulary, scheme), sampling, pair.eos)
+    return Decoder(pair.target, ModelDrafter(pair.draft, grown, sampling), sampling, pair.eos)
 
 
 def verifier(chosen: Rule | Verifier, scheme: str, topology: Topology) -> Verifier:
@@ -114,7 +117,7 @@ def init(
 ) -> DecodeState:
     """The state after the first `length` tokens of a padded prompt.
 
-    The padding lets prompts of one bucket share a trace.
+    Prompts that `padded` pads to one size share a trace; so do caches of similar size.
 
     Args:
       decoder: the decoder.
@@ -127,8 +130,7 @@ def init(
       The state before the first step.
     """
     steps = decoder.drafter.topology.height + 1
-    rows = prompt.shape[0] + budget + steps + decoder.drafter.topology.nodes
-    rows = -(-rows // ROWS) * ROWS
+    rows = bucket(prompt.shape[0] + budget + steps + decoder.drafter.topology.nodes)
     return DecodeState(
         tokens=jnp.pad(prompt.astype(jnp.int32), (0, budget + steps)),
         length=length,
@@ -288,40 +290,6 @@ def step(
     return commit(decoder, scored, kept), info
 
 
-def run(
-    step: Callable[[DecodeState], tuple[DecodeState, Info]],
-    state: DecodeState,
-    rows: int,
-    most: Count,
-) -> tuple[DecodeState, Count, Info]:
-    """Repeat a step until the state is done.
-
-    Args:
-      step: the function from a state to the next state and its record.
-      state: the first state.
-      rows: the number of rows in the table of records, static.
-      most: the largest number of steps, at most `rows`.
-
-    Returns:
-      The last state, the number of steps made, and their records [rows, ...].
-    """
-    records = jax.tree.map(
-        lambda row: jnp.zeros((rows, *row.shape), row.dtype), jax.eval_shape(step, state)[1]
-    )
-
-    def unfinished(carry: tuple[DecodeState, Count, Info]) -> Bool[Array, ""]:
-        state, count, _ = carry
-        return ~state.done & (count < most)
-
-    def turn(carry: tuple[DecodeState, Count, Info]) -> tuple[DecodeState, Count, Info]:
-        state, count, records = carry
-        state, row = step(state)
-        records = jax.tree.map(lambda table, value: table.at[count].set(value), records, row)
-        return state, count + 1, records
-
-    return jax.lax.while_loop(unfinished, turn, (state, jnp.int32(0), records))
-
-
 @functools.partial(jax.jit, static_argnames=("decoder", "budget", "record"))
 def decode(
     decoder: Decoder,
@@ -332,10 +300,13 @@ def decode(
     length: Count,
     budget: int,
     record: Record | None = None,
+    most: Count | None = None,
 ) -> Decoded:
     """Decode up to `budget` tokens after a prompt, without leaving the device.
 
-    A batch is a vmap over key, prompt and length; it runs until its slowest row is done.
+    A batch is a vmap over key, prompt, length and `most`. It runs until its slowest row is done;
+    rows that are done stand still, and `waste` says what that cost. Every row gets the tokens that
+    it gets alone.
 
     Args:
       decoder: the decoder; static.
@@ -347,11 +318,15 @@ def decode(
       budget: the largest number of tokens to emit; static.
       record: what to look at in each step, e.g. `verifiers.node_report`; None for nothing, which
         costs nothing.
+      most: a smaller budget that is traced, so that each row of a batch may have its own.
 
     Returns:
       The tokens and the history of the steps.
     """
     start = init(decoder, params, prompt, length, budget)
+    if most is not None:
+        limit = jnp.minimum(start.limit, length + most)
+        start = start._replace(limit=limit, done=length >= limit)
     one = functools.partial(step, decoder, verifier, key, params, record=record)
     state, steps, info = run(one, start, budget, jnp.int32(budget))
     return Decoded(state.tokens, state.length, steps, info, state.status)
@@ -361,7 +336,6 @@ __all__ = [
     "FINE",
     "NO_DRAFT_LAW",
     "NO_TARGET_LAW",
-    "ROWS",
     "STATUS",
     "DecodeState",
     "Decoded",
@@ -369,16 +343,19 @@ __all__ = [
     "Params",
     "Record",
     "StepInfo",
+    "bucket",
     "commit",
     "decode",
     "decoder",
     "emitted",
     "init",
+    "padded",
     "propose",
     "run",
     "step",
     "uniforms",
     "verifier",
+    "waste",
 ]
 
 

@@ -3,9 +3,10 @@
 import dataclasses
 from typing import NamedTuple
 
+import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int, PyTree
 
-from specjax._types import Count
+from specjax._types import Count, Scalar
 from specjax.drafters import Drafter
 from specjax.models import LanguageModel
 from specjax.numerics import AS_IS, Sampling
@@ -99,3 +100,15 @@ class Decoded(NamedTuple):
     steps: Count
     info: StepInfo
     status: Count
+
+
+def waste(decoded: Decoded) -> Scalar:
+    """The share of a batch's target calls that were spent on rows which were done.
+
+    Args:
+      decoded: what a vmap of `decode` returned, over B rows.
+
+    Returns:
+      From 0 to 1 - 1 / B.
+    """
+    return 1 - jnp.mean(decoded.steps) / jnp.max(decoded.steps)

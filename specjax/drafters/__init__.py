@@ -2,8 +2,9 @@
 
 from specjax.drafters._base import Drafter
 from specjax.drafters.model import ModelDrafter
+from specjax.drafters.no_draft import NoDraft
 
-__all__ = ["Drafter", "ModelDrafter"]
+__all__ = ["Drafter", "ModelDrafter", "NoDraft"]
 
 
 def __dir__() -> list[str]:

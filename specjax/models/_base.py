@@ -20,7 +20,7 @@ class Scores(NamedTuple):
     """The result of scoring nodes of a tree.
 
     Attributes:
-      logits: [M, V], of what follows each scored node.
+      logits: [M, V], of what follows each node that was asked about.
       features: the features that were asked for, empty by default.
       cache: the cache to continue with.
     """
@@ -53,10 +53,12 @@ class LanguageModel(Protocol):
         tokens: Int[Array, " N"],
         topology: Topology,
         nodes: slice = slice(None),
+        asked: slice = slice(None),
     ) -> Scores:
-        """Logits of what follows each node of the static range `nodes`, given the node's ancestors.
+        """Score the nodes of the static range `nodes`, each given its ancestors.
 
-        Earlier calls on the same cache and tree scored the rows before `nodes.start`.
+        Earlier calls on the same cache and tree scored the rows before `nodes.start`. The logits
+        are of what follows those of the scored nodes that are `asked` about, a static range.
         """
         ...
 

@@ -109,6 +109,16 @@ class Config:
         return self.width // self.heads if self.head is None else self.head
 
     @property
+    def query_width(self) -> int:
+        """Width of all query heads together."""
+        return self.heads * self.head_width
+
+    @property
+    def kv_width(self) -> int:
+        """Width of all key heads together, and of all value heads."""
+        return self.kv_heads * self.head_width
+
+    @property
     def local(self) -> "Config":
         """The shape, with the window and the rotary angles of local blocks for all."""
         return dataclasses.replace(

@@ -51,7 +51,7 @@ def adapted(model: Transformer, params: PyTree, adapter: PyTree) -> tuple[Transf
 
 
 def cut(model: Transformer, params: PyTree, vocabulary: int) -> tuple[Transformer, PyTree]:
-    """The model without the rows of its embedding and head from `vocabulary` on.
+    """The model without the columns of its embedding and head from `vocabulary` on.
 
     Args:
       model: the other model.
@@ -64,7 +64,7 @@ def cut(model: Transformer, params: PyTree, vocabulary: int) -> tuple[Transforme
     if vocabulary == model.vocabulary:
         return model, params
     config = dataclasses.replace(model.config, vocabulary=vocabulary)
-    kept = {**params, "embed": {"embedding": params["embed"]["embedding"][:vocabulary]}}
+    kept = {**params, "embed": {"kernel": params["embed"]["kernel"][:, :vocabulary]}}
     if not config.tied:
         kept["unembed"] = {"kernel": params["unembed"]["kernel"][:, :vocabulary]}
     return Transformer(config), kept

@@ -20,6 +20,7 @@ from jax import Array
 from jaxtyping import PyTree
 
 from specjax.models import architectures
+from specjax.models._joined import apart, joined
 from specjax.models._tokenizers import FastTokenizer
 from specjax.models.architectures._fields import Fields
 from specjax.models.config import Config
@@ -102,7 +103,8 @@ def _eos(folder: Path, fields: Fields) -> tuple[int, ...]:
 
 def _params(folder: Path, family: ModuleType, config: Config) -> PyTree:
     """The weights as a nested dict; each array is laid out as it is read."""
-    params: PyTree = jax.eval_shape(Transformer(config).new_params, jax.random.key(0))
+    new = Transformer(config).new_params
+    params: PyTree = jax.eval_shape(lambda key: apart(config, new(key)), jax.random.key(0))
     places = _places(family, config)
     for name, array in _arrays(folder, set(places)):
         *above, leaf = places.pop(name)
@@ -118,7 +120,7 @@ def _params(folder: Path, family: ModuleType, config: Config) -> PyTree:
         held[leaf] = laid
     if places:
         raise ValueError(f"{folder}: the weight {min(places)} is missing")
-    return params
+    return joined(params)
 
 
 def _places(family: ModuleType, config: Config) -> dict[str, list[str | int]]:

@@ -12,6 +12,7 @@ import tokenizers
 from gguf import GGUFReader, dequantize
 from jaxtyping import PyTree
 
+from specjax.models._joined import joined
 from specjax.models._tokenizers import FastTokenizer
 from specjax.models.config import Config
 
@@ -67,11 +68,12 @@ def params(reader: GGUFReader, config: Config) -> PyTree:
     def block(index: int) -> PyTree:
         return {ours: leaf(index, ours) for ours in NAMES}
 
-    return {
-        "embed": {"embedding": jnp.asarray(array("token_embd.weight"))},
+    held = {
+        "embed": {"kernel": jnp.asarray(array("token_embd.weight").T)},
         "blocks": {i: block(i) for i in range(config.layers)},
         "norm": {"scale": jnp.asarray(array("output_norm.weight"))},
     }
+    return joined(held)
 
 
 def _halves(weight: np.ndarray, head: int) -> np.ndarray:

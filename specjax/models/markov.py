@@ -43,6 +43,7 @@ class Markov:
         tokens: Int[Array, " N"],
         topology: Topology,
         nodes: slice = slice(None),
+        asked: slice = slice(None),
     ) -> Scores:
         parents = jnp.asarray(topology.parents)
         depth = jnp.asarray(topology.depth)
@@ -54,7 +55,7 @@ class Markov:
             context += token * self.vocabulary**back
             ancestor = jnp.where(ancestor == NO_NODE, NO_NODE, parents[ancestor])
         scored = jax.lax.dynamic_update_slice(cache.scored, tokens.astype(jnp.int32), (0,))
-        return Scores(params[context[nodes]], (), _Cache(cache.history, scored))
+        return Scores(params[context[nodes][asked]], (), _Cache(cache.history, scored))
 
     def commit(self, cache: _Cache, path: Int[Array, " D"]) -> _Cache:
         sequence = jnp.concatenate([cache.history, cache.scored[path]])

@@ -13,8 +13,9 @@ from flax import nnx
 from jax import Array
 from jaxtyping import Bool, Float, Int, PyTree
 
-from specjax._types import Index, RandomKey
+from specjax._types import Count, Index, RandomKey
 from specjax.models._base import Scores
+from specjax.models.attention import Rotation, attend, attend_first, capped, rotation
 from specjax.models.config import Config
 from specjax.trees import NO_NODE, ROOT, Topology
 
@@ -25,65 +26,14 @@ class Cache(NamedTuple):
     """The cache of a decoder.
 
     Attributes:
-      keys: for each block, [rows, kv_heads, head_width].
-      values: for each block, [rows, kv_heads, head_width].
+      keys: for each block, [kv_heads, rows, head_width].
+      values: for each block, [kv_heads, rows, head_width].
       length: the number of committed rows; the rows from `length` on are scratch.
     """
 
-    keys: tuple[Float[Array, "R K H"], ...]
-    values: tuple[Float[Array, "R K H"], ...]
+    keys: tuple[Float[Array, "K R H"], ...]
+    values: tuple[Float[Array, "K R H"], ...]
     length: Index
-
-
-class Rotation(NamedTuple):
-    """Cosines and sines of the rotary angles at each position, shaped to act on heads."""
-
-    cosine: Float[Array, "*B 1 half"]
-    sine: Float[Array, "*B 1 half"]
-
-    def __call__(self, x: Float[Array, "*B K H"]) -> Float[Array, "*B K H"]:
-        """Turn the heads (first half against second half) to their positions."""
-        first, second = jnp.split(x, 2, axis=-1)
-        return jnp.concatenate(
-            [first * self.cosine - second * self.sine, second * self.cosine + first * self.sine],
-            axis=-1,
-        )
-
-
-def rotation(config: Config, positions: Int[Array, "*B"]) -> Rotation:
-    """The rotary angles of a decoder at these positions."""
-    half = config.head_width // 2
-    frequencies = config.rope_theta ** (-jnp.arange(half) / half)
-    if config.stretch is not None:
-        frequencies = config.stretch(frequencies)
-    angles = positions[..., None, None] * frequencies
-    return Rotation(jnp.cos(angles).astype(jnp.float32), jnp.sin(angles).astype(jnp.float32))
-
-
-def capped(x: Float[Array, "*S"], cap: float | None) -> Float[Array, "*S"]:
-    """cap tanh(x / cap), which bends x to within -cap and cap; x where there is no cap."""
-    return x if cap is None else cap * jnp.tanh(x / cap)
-
-
-def attend(
-    query: Float[Array, "M A H"],
-    keys: Float[Array, "R K H"],
-    values: Float[Array, "R K H"],
-    mask: Bool[Array, "M R"],
-    cap: float | None = None,
-) -> Float[Array, "M A H"]:
-    """Grouped-query attention of M positions over the rows that the mask admits.
-
-    The queries are scaled already. The mask admits at least one row for each position.
-    """
-    count, _, width = query.shape
-    groups = query.reshape(count, keys.shape[1], -1, width).transpose(1, 2, 0, 3)
-    flat = groups.reshape(keys.shape[1], -1, width)
-    scores = capped(jnp.einsum("kmh,krh->kmr", flat, keys.transpose(1, 0, 2)), cap)
-    masked = jnp.where(mask, scores.reshape(*groups.shape[:3], -1), -jnp.inf)
-    weights = jax.nn.softmax(masked).reshape(scores.shape)
-    mixed = jnp.einsum("kmr,krh->kmh", weights, values.transpose(1, 0, 2))
-    return mixed.reshape(groups.shape).transpose(2, 0, 1, 3).reshape(query.shape)
 
 
 class Block(nnx.Module):
@@ -99,14 +49,11 @@ class Block(nnx.Module):
         linear = functools.partial(nnx.Linear, use_bias=False, rngs=rngs)
         projection = functools.partial(nnx.Linear, use_bias=config.projection_bias, rngs=rngs)
         norm = functools.partial(nnx.RMSNorm, epsilon=config.norm_eps, rngs=rngs)
-        query_width = config.heads * config.head_width
-        kv_width = config.kv_heads * config.head_width
         self.attention_norm = norm(config.width)
         self.mlp_norm = norm(config.width)
-        self.query = projection(config.width, query_width)
-        self.key = projection(config.width, kv_width)
-        self.value = projection(config.width, kv_width)
-        self.out = linear(query_width, config.width)
+        self.qkv = projection(config.width, config.query_width + 2 * config.kv_width)
+        self.ends = config.query_width, config.query_width + config.kv_width
+        self.out = linear(config.query_width, config.width)
         if config.head_norm:
             self.query_norm = norm(config.head_width)
             self.key_norm = norm(config.head_width)
@@ -121,9 +68,10 @@ class Block(nnx.Module):
         """Query, key and value heads of each row."""
         y = self.attention_norm(x)
         heads = (len(x), -1, self.head_width)
-        query = self.query(y).reshape(heads)
-        key = self.key(y).reshape(heads)
-        value = self.value(y).reshape(heads)
+        query, key, value = jnp.split(self.qkv(y), self.ends, axis=-1)
+        query = query.reshape(heads)
+        key = key.reshape(heads)
+        value = value.reshape(heads)
         if hasattr(self, "query_norm"):
             query = self.query_norm(query)
             key = self.key_norm(key)
@@ -141,13 +89,21 @@ class Block(nnx.Module):
 
 
 class Decoder(nnx.Module):
-    """The weights and the forward; a tied head is the embedding."""
+    """The weights and the forward.
+
+    The embedding is stored as the kernel of a head: one column a token. A CPU multiplies one row
+    by it five times as fast as by its transpose.
+    """
 
     def __init__(self, config: Config, rngs: nnx.Rngs):
         self.embedding_scale = config.embedding_scale
         self.logit_cap = config.logit_cap
-        self.embed = nnx.Embed(
-            config.vocabulary, config.width, embedding_init=nnx.initializers.normal(0.02), rngs=rngs
+        self.embed = nnx.Linear(
+            config.width,
+            config.vocabulary,
+            use_bias=False,
+            kernel_init=nnx.initializers.normal(0.02),
+            rngs=rngs,
         )
         self.blocks = nnx.List([Block(config, rngs) for _ in range(config.layers)])
         self.norm = nnx.RMSNorm(config.width, epsilon=config.norm_eps, rngs=rngs)
@@ -158,12 +114,12 @@ class Decoder(nnx.Module):
 
     def stream(self, tokens: Int[Array, " M"]) -> Float[Array, "M E"]:
         """The residual stream before the first block, float32."""
-        return self.embed(tokens).astype(jnp.float32) * self.embedding_scale
+        return self.embed.kernel[:, tokens].T.astype(jnp.float32) * self.embedding_scale
 
     def head(self, x: Float[Array, "M E"]) -> Float[Array, "M V"]:
         """Logits from the residual stream."""
         y = self.norm(self.adapter(x) if hasattr(self, "adapter") else x)
-        logits = self.unembed(y) if hasattr(self, "unembed") else self.embed.attend(y)
+        logits = self.unembed(y) if hasattr(self, "unembed") else self.embed(y)
         return capped(logits, self.logit_cap)
 
 
@@ -183,8 +139,8 @@ class Transformer:
       features: numbers of blocks after which the hidden state [M, width] is returned by `score`; 0
         is the embedding.
 
-    Cost: a forward costs O(M (weights + rows * width)), rows = capacity + nodes, whatever the cache
-    holds.
+    Cost: a forward costs O(M (weights + rows * width)); rows are those that the cache holds, with
+    the tree, rounded up as in `attention.attend_first`.
     """
 
     config: Config
@@ -204,7 +160,7 @@ class Transformer:
 
         At length t, `score` takes any tree of up to capacity + nodes - t nodes.
         """
-        shape = (capacity + nodes, self.config.kv_heads, self.config.head_width)
+        shape = (self.config.kv_heads, capacity + nodes, self.config.head_width)
         keys = tuple(jnp.zeros(shape, jnp.float32) for _ in range(self.config.layers))
         values = tuple(jnp.zeros(shape, jnp.float32) for _ in range(self.config.layers))
         return Cache(keys, values, jnp.zeros((), jnp.int32))
@@ -216,8 +172,9 @@ class Transformer:
         tokens: Int[Array, " N"],
         topology: Topology,
         nodes: slice = slice(None),
+        asked: slice = slice(None),
     ) -> Scores:
-        """Logits (float32) of what follows each node of the static range `nodes`.
+        """Logits (float32) of what follows the nodes that are `asked` about.
 
         `LanguageModel` describes the arguments.
 
@@ -225,7 +182,7 @@ class Transformer:
           ValueError: the tree has more nodes than the cache has rows, or `tokens` has another size
             than the tree.
         """
-        rows = cache.keys[0].shape[0]
+        rows = cache.keys[0].shape[1]
         if topology.nodes > rows or tokens.shape != (topology.nodes,):
             raise ValueError(
                 f"tree: expected at most {rows} nodes and as many tokens, got {topology.nodes} and "
@@ -246,13 +203,14 @@ class Transformer:
         for i, block in enumerate(decoder.blocks):
             local = i in self.config.local_layers
             query, key, value = block.project(hidden[-1], turns[local])
-            keys[i] = jax.lax.dynamic_update_slice_in_dim(keys[i], key, first, axis=0)
-            values[i] = jax.lax.dynamic_update_slice_in_dim(values[i], value, first, axis=0)
-            mixed = attend(query, keys[i], values[i], masks[local], self.config.attention_cap)
+            keys[i] = _written(keys[i], key.swapaxes(0, 1), first)
+            values[i] = _written(values[i], value.swapaxes(0, 1), first)
+            read = query, keys[i], values[i], masks[local]
+            mixed = attend_first(cache.length + topology.nodes, *read, self.config.attention_cap)
             hidden.append(block.finish(hidden[-1], mixed))
         features = tuple(hidden[i] for i in self.features)
         scored = Cache(tuple(keys), tuple(values), cache.length)
-        return Scores(decoder.head(hidden[-1]), features, scored)
+        return Scores(decoder.head(hidden[-1][asked]), features, scored)
 
     def forward(self, params: PyTree, windows: Int[Array, "B T"]) -> Float[Array, "B T V"]:
         """Logits of what follows each position of plain sequences, without a cache; for training.
@@ -276,11 +234,14 @@ class Transformer:
         def split(heads: Float[Array, "BT K H"]) -> Float[Array, "B T K H"]:
             return heads.reshape(batch, length, *heads.shape[1:])
 
+        def by_head(heads: Float[Array, "BT K H"]) -> Float[Array, "B K T H"]:
+            return split(heads).swapaxes(1, 2)
+
         x = decoder.stream(windows.reshape(-1))
         for i, block in enumerate(decoder.blocks):
             local = i in self.config.local_layers
             query, key, value = block.project(x, turns[local])
-            heads = split(query), split(key), split(value)
+            heads = split(query), by_head(key), by_head(value)
             x = block.finish(x, attend_all(*heads, masks[local], cap))
         logits: Float[Array, "B T V"] = decoder.head(x).reshape(batch, length, -1)
         return logits
@@ -293,7 +254,7 @@ class Transformer:
         rows = cache.length + jnp.maximum(path, ROOT)
 
         def keep(x: Array) -> Array:
-            return jax.lax.dynamic_update_slice_in_dim(x, x[rows], cache.length, axis=0)
+            return _written(x, x[:, rows], cache.length)
 
         length = cache.length + jnp.sum(path != NO_NODE, dtype=jnp.int32)
         keys = tuple(map(keep, cache.keys))
@@ -301,11 +262,18 @@ class Transformer:
         return Cache(keys, values, length)
 
 
+def _written(
+    held: Float[Array, "K R H"], new: Float[Array, "K M H"], first: Count
+) -> Float[Array, "K R H"]:
+    """The rows, with new ones from row `first` on."""
+    return jax.lax.dynamic_update_slice_in_dim(held, new, first, axis=1)
+
+
 def _mask(
     config: Config, cache: Cache, topology: Topology, positions: Int[Array, " N"]
 ) -> Bool[Array, "N R"]:
     """The committed rows and the ancestors, each within the window."""
-    row = jnp.arange(cache.keys[0].shape[0])
+    row = jnp.arange(cache.keys[0].shape[1])
     oldest = positions[:, None] - config.window + 1
     above = topology.ancestors() & (positions >= oldest)
     committed = (row < cache.length) & (row >= oldest)

@@ -60,12 +60,12 @@ class Topology:
         return len(self.levels) - 2
 
     def ancestors(self) -> Bool[Array, "N N"]:
-        """The matrix that is true at [i, j] if j is i or lies on the path from the root to i.
+        """The matrix that is true at [i, j] if j is i or lies on the path to i from its root.
 
         Cost: N^2 bits for each doubling of the depth.
         """
         reach = jnp.eye(self.nodes, dtype=bool)
-        up = jnp.maximum(self.parents, ROOT)
+        up = jnp.where(self.parents == NO_NODE, jnp.arange(self.nodes), self.parents)
         for _ in range(self.height.bit_length()):
             reach = reach | reach[up]
             up = up[up]
@@ -222,7 +222,7 @@ def parse(text: str) -> Topology:
     """The tree named by `chain:D`, `star:N`, `full:b1,b2,...` or `branching:c0,c1,...`.
 
     Args:
-      text: a name of one of these forms.
+      text: a name of one of these forms; `none` is the tree without drafts.
 
     Returns:
       The tree.
@@ -235,6 +235,8 @@ def parse(text: str) -> Topology:
       >>> trees.parse("full:2,2") == trees.full(2, 2)
       True
     """
+    if text == "none":
+        return chain(0)
     kind, _, numbers = text.partition(":")
     builders = {
         "chain": (chain, 1, 1),
@@ -249,7 +251,7 @@ def parse(text: str) -> Topology:
             raise ValueError
     except (KeyError, ValueError):
         expected = (
-            "chain:D, star:N or full:b1,b2,.. with numbers >= 1, or branching:c0,c1,.. with "
+            "none, chain:D, star:N or full:b1,b2,.. with numbers >= 1, or branching:c0,c1,.. with "
             "children in level order"
         )
         raise ValueError(f"tree: expected {expected}, got {text!r}") from None

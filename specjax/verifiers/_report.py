@@ -272,7 +272,8 @@ def _children(draft: Draft) -> Int[Array, " N"]:
 
 
 def _arities(draft: Draft) -> list[int]:
-    return [n for n in draft.topology.arities if n > 0]
+    # a tree without drafts is looked at nowhere, but a switch needs a branch
+    return [n for n in draft.topology.arities if n > 0] or [1]
 
 
 def _arity_index(draft: Draft, node: Int[Array, "..."]) -> Int[Array, "..."]:

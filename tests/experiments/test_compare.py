@@ -10,7 +10,6 @@ import pytest
 from experiments import compare
 from experiments.decoding import comparison, paired, target_texts
 from experiments.decoding.programs import programs
-from experiments.inputs import prompt_files
 from experiments.stats import consistency
 from experiments.stats.means import clustered_mean
 from experiments.sweeps import grids, pair_cell
@@ -116,7 +115,7 @@ def test_a_text_ends_with_eos_and_nothing_below_it_counts():
     more.
     """
     pair = pairs.load("markov")._replace(eos=4)
-    prompts, lengths = prompt_files.padded([pair.tokenizer.encode(text) for text in pair.prompts])
+    prompts, lengths = decode.padded([pair.tokenizer.encode(text) for text in pair.prompts])
     texts = target_texts.drawn(pair, AS_IS, jax.random.key(0), prompts, lengths, 24)
     tree = chain(2)
     chosen = (decode.verifier(rules.get("kseq")(), "iid", tree),)
@@ -276,7 +275,7 @@ def test_standard_errors_take_prompts_as_clusters():
         ),
         ({"rules": ("top_down",)}, "name the rule itself"),
         ({"n": (0,)}, "n: expected"),
-        ({"tree": ("bush:3",)}, "tree: expected chain:D"),
+        ({"tree": ("bush:3",)}, "tree: expected none, chain:D"),
         ({"temperature": -1.0}, "temperature"),
         ({"pair": "nonsense"}, "unknown pair"),
         ({"contexts": 0}, "contexts"),

@@ -62,14 +62,6 @@ class TestFiles:
         ):
             prompt_files.read(path)
 
-    def test_prompts_are_padded_whole(self):
-        tokens, lengths = prompt_files.padded([[1] * 70, [2]])
-        assert (tokens.shape, lengths.tolist(), tokens.sum(1).tolist()) == (
-            (2, 128),
-            [70, 1],
-            [70, 2],
-        )
-
 
 class TestPrefill:
     @staticmethod
@@ -81,7 +73,7 @@ class TestPrefill:
 
     def test_pieces_are_one_forward(self):
         params = jax.jit(MODEL.new_params)(jax.random.key(0))
-        params["embed"]["embedding"] *= 50  # states of order 1
+        params["embed"]["kernel"] *= 50  # states of order 1
         prompt = jax.random.randint(jax.random.key(1), (3 * PIECE,), 0, 50)
         whole, lost = jax.jit(self.forward), prompt.at[0].add(1)
         for length in (1, 2, PIECE, PIECE + 1, PIECE + 2, 3 * PIECE):
@@ -92,7 +84,7 @@ class TestPrefill:
             )
             assert got.length == length - 1
             held = [
-                np.stack([*cache.keys, *cache.values])[:, : length - 1]
+                np.stack([*cache.keys, *cache.values])[:, :, : length - 1]
                 for cache in (got, right, wrong)
             ]
             np.testing.assert_allclose(held[0], held[1], rtol=1e-4, atol=3e-5)

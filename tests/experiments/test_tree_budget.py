@@ -11,7 +11,7 @@ from rich.console import Console
 from experiments import tree_budget
 from experiments.decoding.pair_profile import profile
 from experiments.decoding.published_trees import METHODS, REJECTION, SINGLE, WIDTHS, Limits
-from experiments.inputs import prompt_files
+from specjax import decode
 from specjax.models import pairs
 from specjax.numerics import Sampling
 from specjax.trees import growth
@@ -47,7 +47,7 @@ def test_the_profile_is_that_of_the_pair(key):
     as often as min(p, q) says: .7. Over 256 calls the standard errors are .02 and .03.
     """
     pair = pairs.load("markov")
-    prompts = prompt_files.padded([pair.tokenizer.encode(text) for text in pair.prompts[:4]])
+    prompts = decode.padded([pair.tokenizer.encode(text) for text in pair.prompts[:4]])
     known = profile(pair, Sampling(), key, *prompts, calls=64, slots=4)
     assert abs(known.moments.first - 2) < 0.12
     assert abs(known.acceptance[0] - 0.7) < 0.1

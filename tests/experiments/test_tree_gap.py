@@ -228,7 +228,7 @@ def test_the_figure_and_the_table_draw(tmp_path, capsys):
         ({"seeds": 1}, "expected seeds >= 2"),
         ({"vocabulary": (1,)}, "vocabulary >= 2"),
         ({"family": ("telepathic",)}, "unknown family 'telepathic'"),
-        ({"tree": ("bush:3",)}, "tree: expected chain:D"),
+        ({"tree": ("bush:3",)}, "tree: expected none, chain:D"),
         ({"scheme": ("greedy",)}, "unknown scheme 'greedy'"),
         ({"rules": ("nonsense",)}, "unknown rule 'nonsense'"),
         ({"trees": 1}, "at most 1 ways"),

@@ -9,35 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.inputs import named_verifiers
 from specjax import bounds, decode, numerics, rules, trees
-from specjax.models import Pair, pairs
+from specjax.models import pairs
 from specjax.models.markov import Markov, random_tables
-from specjax.models.pairs.markov import Letters
-from specjax.numerics import AS_IS, Sampling
+from specjax.numerics import Sampling
 from specjax.rules import Certificate, Claims, Solves, register
 from specjax.verifiers import Block, Traversal, node_report
 from tests.helpers import sampling
-
-PROMPT = jnp.array([2, 0, 1, 0, 0], jnp.int32)
-
-
-@functools.cache
-def small_pair(vocabulary=3, order=1):
-    model = Markov(vocabulary, order)
-    target, draft = random_tables(vocabulary, order, entropy=0.8, distance=0.25, seed=1)
-    return Pair(model, target, model, draft, Letters(), -1, ())
-
-
-def setting(pair, tree, rule, scheme, sampling=AS_IS):
-    topology = trees.parse(tree)
-    return decode.decoder(pair, topology, scheme, sampling), decode.verifier(
-        named_verifiers.made(rule), scheme, topology
-    )
-
-
-def weights(pair):
-    return decode.Params(pair.target_params, pair.draft_params)
+from tests.helpers.small_decodes import PROMPT, setting, small_pair, weights
 
 
 def sequence_law(pair, start, length):
@@ -51,6 +30,7 @@ def sequence_law(pair, start, length):
 
 CASES = [
     pytest.param("chain:2", "single", "iid", marks=pytest.mark.thorough),
+    ("none", "single", "iid"),
     ("star:2", "kseq", "iid"),
     pytest.param(
         "full:2,2",
@@ -212,21 +192,6 @@ def test_the_loop_calls_no_host():
     )
     assert "while" in program
     assert "callback" not in program
-
-
-@pytest.mark.thorough
-def test_a_batch_equals_a_loop():
-    pair = small_pair()
-    decoder, verifier = setting(pair, "full:2,2", "kseq", "iid")
-    run = functools.partial(
-        decode.decode, decoder, verifier, params=weights(pair), prompt=PROMPT, budget=9
-    )
-    keys, lengths = jax.random.split(jax.random.key(3), 4), jnp.array([1, 2, 3, 5])
-    batch = jax.vmap(lambda key, length: run(key=key, length=length))(keys, lengths)
-    for i, (key, length) in enumerate(zip(keys, lengths, strict=True)):
-        one = run(key=key, length=length)
-        np.testing.assert_array_equal(one.tokens[: one.length], batch.tokens[i, : one.length])
-        assert one.length == batch.length[i] == length + 9
 
 
 @pytest.mark.short

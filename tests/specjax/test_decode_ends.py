@@ -87,7 +87,7 @@ def test_a_step_changes_nothing_of_a_state_that_is_done(eos, key):
         int(info.record.proposed.sum()),
     ) == (3, 0, 0, 0)
     committed = [
-        (s.tokens, s.length, s.done, s.target.history, s.drafter.cache.history, s.drafter.last)
+        (s.tokens, s.length, s.done, s.target.history, s.drafter.cache.history, s.drafter.recent)
         for s in (state, again)
     ]
     jax.tree.map(np.testing.assert_array_equal, *committed)
@@ -102,7 +102,7 @@ def test_after_a_cut_both_models_have_what_was_emitted(key):
     fresh = decode.init(decoder, params, ended.tokens[:4], ended.length, 6)
     for held in (lambda state: state.target, lambda state: state.drafter.cache):
         np.testing.assert_array_equal(held(ended).history, held(fresh).history)
-    assert ended.drafter.last == fresh.drafter.last == 3
+    assert ended.drafter.recent.tolist() == fresh.drafter.recent.tolist() == [2, 3]
 
 
 def with_pair(monkeypatch, pair):
@@ -157,8 +157,8 @@ CASES = [
 @pytest.mark.parametrize(("model", "value", "status"), CASES)
 def test_a_law_that_is_none_ends_the_decode_with_a_status(model, value, status, temperature, key):
     pair = broken(model, value)
-    decoder, verifier, params = setting(pair, "single", "chain:1")
-    decoder = decode.decoder(pair, growth.parse("chain:1", "iid"), "iid", Sampling(temperature))
+    decoder, verifier, params = setting(pair, "single", "chain:2")
+    decoder = decode.decoder(pair, growth.parse("chain:2", "iid"), "iid", Sampling(temperature))
     found = decode.decode(decoder, verifier, key, params, PROMPT, LENGTH, 20)
     assert (int(found.status), int(found.steps), int(found.length - LENGTH)) == (status, 1, 0)
     fine = decode.decode(

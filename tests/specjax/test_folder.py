@@ -2,6 +2,7 @@
 refused by the name of its file.
 """
 
+import dataclasses
 import json
 import shutil
 
@@ -11,7 +12,8 @@ import numpy as np
 import pytest
 from safetensors.flax import load_file, save_file
 
-from specjax.models import folder
+from specjax import trees
+from specjax.models import folder, prefill
 from tests.helpers.places import DATA
 
 FOLDERS = sorted((DATA / "folders").iterdir())
@@ -189,3 +191,39 @@ def test_what_is_broken_is_refused_by_name(plant, words, copied):
     plant(copied)
     with pytest.raises(ValueError, match=words):
         folder.load(copied)
+
+
+def kept_rows(cache):
+    """Keys and values of the committed rows, of all blocks."""
+    return np.stack([*cache.keys, *cache.values])[:, :, : int(cache.length)]
+
+
+@by_name
+def test_a_committed_path_is_what_its_text_would_have_left(path):
+    """Trees and paths are drawn; planted: the first token of the path is another."""
+    loaded, rng = folder.load(path), np.random.default_rng(0)
+    model, size = loaded.model, 12
+    score = jax.jit(model.score)
+    prompt = jnp.array(rng.integers(0, model.vocabulary, 20))
+    before = prefill(model, loaded.params, prompt, jnp.int32(20), 64)
+    for _ in range(3):
+        parents = [-1, *(int(rng.integers(0, i)) for i in range(1, size))]
+        tree = dataclasses.replace(trees.chain(size - 1), parents=jnp.array(parents))
+        depth = [0]
+        for parent in parents[1:]:
+            depth.append(depth[parent] + 1)
+        tokens = rng.integers(0, model.vocabulary, size)
+        tokens[0] = prompt[-1]
+        tree = dataclasses.replace(tree, depth=jnp.array(depth))
+        scored = score(loaded.params, before, jnp.array(tokens), tree).cache
+        steps = [int(rng.integers(size))]
+        while steps[0]:
+            steps.insert(0, parents[steps[0]])
+        after = model.commit(scored, jnp.array(steps + [-1] * (size - len(steps))))
+        text = np.concatenate([prompt[:-1], tokens[steps], [0]])
+        for changed, same in ((0, True), (1, False)):
+            text[19] = (text[19] + changed) % model.vocabulary
+            padded = jnp.array(np.pad(text, (0, 40 - len(text))))
+            rebuilt = prefill(model, loaded.params, padded, jnp.int32(len(text)), 64)
+            error = np.abs(kept_rows(after) - kept_rows(rebuilt)).max()
+            assert (error < 1e-4) == same

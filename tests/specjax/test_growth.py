@@ -482,7 +482,7 @@ def test_names():
         ("beam:0x4", "expected beam:WIDTHxDEPTH"),
         ("best_first:8x4", "expected best_first:NODESxWIDTHxDEPTH"),
         ("best_first:64x4x4", "nodes: expected from 2 to 1 .* = 17, got 64"),
-        ("bush:3", "tree: expected chain:D"),
+        ("bush:3", "tree: expected none, chain:D"),
         ("paths:2x2", "scheme: paths draws iid, got without_replacement"),
     ],
 )

@@ -112,11 +112,10 @@ def test_smollm2_agrees_with_transformers():
 @pytest.mark.smollm2
 def test_smollm2_as_a_folder_is_smollm2(tmp_path):
     """The weights bit for bit, and the ids of its prompts."""
-    from specjax.models import llama_gguf
-    from tests.helpers import written_folders
+    from specjax.models import llama_gguf, written_folder
 
     config, params, tokenizer = llama_gguf.read(smollm2.weights_file())
-    written_folders.write(tmp_path, config, params, tokenizer)
+    written_folder.write(tmp_path, config, params, tokenizer)
     pair = pairs.load(f"{tmp_path}::exit:2")
     assert pair.target.config == dataclasses.replace(config, head=config.head_width)
     assert jax.tree.all(jax.tree.map(jnp.array_equal, pair.target_params, params))
@@ -129,7 +128,7 @@ def test_smollm2_as_a_folder_is_smollm2(tmp_path):
 def test_smollm2_draft_is_worth_its_layers():
     """The fitted exit agrees with the target on unseen text, and it shares the target's arrays."""
     pair = pairs.load("smollm2")
-    assert pair.draft_params["embed"]["embedding"] is pair.target_params["embed"]["embedding"]
+    assert pair.draft_params["embed"]["kernel"] is pair.target_params["embed"]["kernel"]
     unseen = (smollm2.DATA / smollm2.TEXTS[0]).read_text()[smollm2.TEXT_BYTES :]
     windows = jnp.array(pair.tokenizer.encode(unseen)[: 2 * 129]).reshape(2, 129)
     fitted = evaluation.mean_overlap(

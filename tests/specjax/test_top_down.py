@@ -125,7 +125,7 @@ def test_builders_agree():
     "text", ["", "chain", "chain:0", "chain:1,2", "star:x", "full:", "full:2,0", "ring:3"]
 )
 def test_what_names_no_tree(text):
-    with pytest.raises(ValueError, match="tree: expected chain:D"):
+    with pytest.raises(ValueError, match="tree: expected none, chain:D"):
         parse(text)
 
 

@@ -38,7 +38,7 @@ def after(params, sequence):
 def params():
     drawn = jax.jit(MODEL.new_params)(jax.random.key(0))
     # logits of order 1 and more
-    return drawn | {"embed": {"embedding": drawn["embed"]["embedding"] * 50}}
+    return drawn | {"embed": {"kernel": drawn["embed"]["kernel"] * 50}}
 
 
 @pytest.fixture(scope="module")

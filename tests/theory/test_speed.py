@@ -72,3 +72,22 @@ def test_a_measured_curve_costs_speed():
 def test_bad_arguments_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_acceptance_by_depth_is_the_flat_one_where_it_is_flat():
+    for alpha in (0.0, 0.3, 1.0):
+        for length in (0, 1, 5):
+            assert speed.tokens_by_depth([alpha] * length) == pytest.approx(
+                speed.expected_tokens(alpha, length), abs=1e-12
+            )
+    assert speed.tokens_by_depth([0.9, 0.1]) > speed.tokens_by_depth([0.1, 0.9]), "depth counts"
+    with pytest.raises(ValueError, match="alphas: expected probabilities"):
+        speed.tokens_by_depth([0.5, 1.1])
+
+
+def test_a_step_has_a_draft_forward_for_each_level_of_drafts():
+    """Counted by hand: a draft of cost 1 a forward, whatever it scores; a target that is free."""
+    for widths in ((1,), (1, 3), (1, 1, 1, 1, 1), (1, 2, 4)):
+        forwards = speed.step(lambda count: 0.0, lambda count: 1.0, widths, sum(widths))
+        assert forwards == len(widths) - 1
+    assert speed.step(float, lambda count: 0.0, (1, 8, 8), 9) == 9, "nodes that were dropped"

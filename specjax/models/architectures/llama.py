@@ -5,7 +5,7 @@ from specjax.models.architectures._fields import Fields
 from specjax.models.config import Config, Stretch
 
 KEYS = {
-    "model.embed_tokens.weight": "embed/embedding",
+    "model.embed_tokens.weight": "embed/kernel",
     "model.layers.{}.input_layernorm.weight": "blocks/{}/attention_norm/scale",
     "model.layers.{}.post_attention_layernorm.weight": "blocks/{}/mlp_norm/scale",
     "model.layers.{}.self_attn.q_proj.weight": "blocks/{}/query/kernel",

@@ -1,0 +1,314 @@
+"""What a decode's forwards and the rest of its step cost here, and the speed that follows for every
+rule and tree, beside the measured one.
+"""
+
+import dataclasses
+import os
+from typing import TypedDict
+
+import numpy as np
+from rich.console import Console
+
+import theory
+from experiments.cli import seeds
+from experiments.cli.console import track
+from experiments.cli.provenance import provenance
+from experiments.cli.rows import Record
+from experiments.decoding.programs import programs
+from experiments.timing import forwards, overhead
+from experiments.timing.clock import Call, bind, medians
+from experiments.timing.clock import table as figures
+from experiments.timing.forwards import Costs
+from specjax import decode
+from specjax.models import Pair, pairs
+from specjax.numerics import Sampling
+from specjax.rules import Rule, Single
+from specjax.trees import TreeDrafting, growth
+from specjax.verifiers import Verifier, node_report
+
+COUNTS = (1, 2, 4, 8, 16, 32, 64)
+PROMPT = 64  # tokens of the prompt whose reading is timed
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What to time.
+
+    Attributes:
+      pair: target and draft model: bytes (embedded), smollm2 (make smollm2), or a Python file with
+        `load() -> Pair`.
+      rules: rules and verifiers, each on every tree that it fits.
+      tree: draft trees.
+      tokens: how many each decode emits.
+      temperature: of target and draft alike; 0 is greedy decoding.
+      repeats: interleaved rounds; the medians over them are compared.
+      seed: of the decodes.
+    """
+
+    pair: str = "bytes"
+    rules: tuple[str, ...] = ("single", "kseq")
+    tree: tuple[str, ...] = ("chain:1", "chain:4", "star:4", "full:2,2")
+    tokens: int = 64
+    temperature: float = 1.0
+    repeats: int = 5
+    seed: int = 0
+
+
+class Row(TypedDict):
+    """One rule on one tree.
+
+    Attributes:
+      tokens_per_call: of the timed decode.
+      step_ms: measured, a target call with all that belongs to it.
+      predicted_ms: its forwards by c(T), and what the same decode costs without forwards.
+      beside_ms: the part of that outside the forwards.
+      speedup: over plain decoding, measured; likewise predicted.
+      memory_bound: the speed-up if every forward cost what it costs for one token, and nothing but
+        forwards took time.
+      acceptance: of the timed decode, by depth: accepted drafts over visits.
+      shorter: of a chain, the predicted speed-up at each smaller depth, from 1 on.
+    """
+
+    rule: str
+    scheme: str
+    tree: str
+    tokens_per_call: float
+    step_ms: float
+    predicted_ms: float
+    beside_ms: float
+    tokens_per_second: float
+    speedup: float
+    predicted_speedup: float
+    memory_bound: float
+    acceptance: list[float]
+    shorter: list[float]
+
+
+class Content(TypedDict):
+    """All that was timed; costs are in milliseconds by the number of tokens."""
+
+    pair: str
+    target_ms: dict[str, float]
+    draft_ms: dict[str, float]
+    read_ms: float
+    prefill_ms: float
+    plain_ms: float
+    load: float
+    rows: list[Row]
+    provenance: Record
+
+
+@dataclasses.dataclass(frozen=True)
+class _Case:
+    """A decode to be timed, with the steps that it takes."""
+
+    rule: str
+    scheme: str
+    tree: str
+    grown: TreeDrafting
+    decode: Call
+    steps: int
+    acceptance: list[float]
+    bare: overhead.Bare
+
+    @property
+    def name(self) -> str:
+        return f"{self.rule} {self.scheme} {self.tree}"
+
+
+def run(config: Config) -> Content:
+    """Costs and speeds.
+
+    Raises:
+      ValueError: a pair, rule or tree that cannot be used; no token or repeat.
+    """
+    if min(config.tokens, config.repeats) < 1:
+        raise ValueError("expected tokens >= 1 and repeats >= 1")
+    asked = programs(config.rules, config.tree)
+    pair = pairs.load(config.pair)._replace(eos=-1)
+    plain = _case(config, pair, Single(), "iid", "none")
+    named = [(one, program) for program in asked for one in program.verifiers]
+    cases = [
+        _case(config, pair, one, program.scheme, program.tree)
+        for one, program in track(named, "compiling")
+    ]
+    calls = _costs(pair)
+    for case in (plain, *cases):
+        calls[f"decode {case.name}"] = case.decode
+        calls[f"bare {case.name}"] = case.bare.call
+    times = medians(calls, config.repeats, "decodes and forwards")
+    costs = {model: _measured(model, times) for model in ("target", "draft")}
+    plain_ms = times[f"decode {plain.name}"] / plain.steps
+    rows = [_row(case, times, costs, plain_ms, config.tokens) for case in cases]
+    return {
+        "pair": pair.name,
+        "target_ms": dict(zip(map(str, COUNTS), costs["target"].milliseconds, strict=True)),
+        "draft_ms": dict(zip(map(str, COUNTS), costs["draft"].milliseconds, strict=True)),
+        "read_ms": times["read"],
+        "prefill_ms": times["prefill"],
+        "plain_ms": plain_ms,
+        "load": os.getloadavg()[0],
+        "rows": rows,
+        "provenance": provenance(config),
+    }
+
+
+def _measured(model: str, times: dict[str, float]) -> Costs:
+    return Costs(COUNTS, tuple(times[f"{model} {count}"] / forwards.STEPS for count in COUNTS))
+
+
+def _case(
+    config: Config,
+    pair: Pair,
+    one: Rule | Verifier,
+    scheme: str,
+    tree: str,
+) -> _Case:
+    sampling = Sampling(config.temperature)
+    grown = growth.parse(tree, scheme)
+    verifier = decode.verifier(one, grown.scheme, grown.topology)
+    prompts, lengths = decode.padded([pair.tokenizer.encode(pair.prompts[0])])
+    asked = (
+        decode.decoder(pair, grown, scheme, sampling),
+        verifier,
+        seeds.key(config.seed),
+        decode.Params(pair.target_params, pair.draft_params),
+        prompts[0],
+        lengths[0],
+        config.tokens,
+    )
+    seen = decode.decode(*asked, node_report)
+    visited = np.asarray(seen.info.record.proposed > 0).sum(0)
+    hits = np.asarray(seen.info.record.hit).sum(0)
+    return _Case(
+        rule=one.name,
+        scheme=scheme,
+        tree=tree,
+        grown=grown,
+        decode=bind(decode.decode, *asked),
+        steps=int(seen.steps),
+        acceptance=(hits[visited > 0] / visited[visited > 0]).tolist(),
+        bare=overhead.bare(pair.target.vocabulary, grown, verifier, sampling, config.tokens),
+    )
+
+
+def _costs(pair: Pair) -> dict[str, Call]:
+    """The calls whose times are c(T) of both models, a prefill, and one reading of the weights."""
+    models = {
+        "target": (pair.target, pair.target_params),
+        "draft": (pair.draft, pair.draft_params),
+    }
+    found = {
+        f"{name} {count}": forwards.call(*model, count)
+        for name, model in models.items()
+        for count in COUNTS
+    }
+    return found | {
+        "read": forwards.read_call(pair.target_params),
+        "prefill": forwards.prefill_call(*models["target"], PROMPT),
+    }
+
+
+def _row(
+    case: _Case,
+    times: dict[str, float],
+    costs: dict[str, Costs],
+    plain_ms: float,
+    tokens: int,
+) -> Row:
+    step_ms = times[f"decode {case.name}"] / case.steps
+    beside = times[f"bare {case.name}"] / case.bare.steps
+    widths = case.grown.widths
+    models = costs["target"], costs["draft"]
+    predicted = theory.speed.step(*models, widths, case.grown.topology.nodes) + beside
+    per_call = tokens / case.steps
+    forward = costs["target"](1) + costs["draft"](1) * (len(widths) - 1)
+    return {
+        "rule": case.rule,
+        "scheme": case.scheme,
+        "tree": case.tree,
+        "tokens_per_call": per_call,
+        "step_ms": step_ms,
+        "predicted_ms": predicted,
+        "beside_ms": beside,
+        "tokens_per_second": 1e3 * per_call / step_ms,
+        "speedup": plain_ms * per_call / step_ms,
+        "predicted_speedup": plain_ms * per_call / predicted,
+        "memory_bound": costs["target"](1) * per_call / forward,
+        "acceptance": case.acceptance,
+        "shorter": _shorter(case, models, beside, plain_ms),
+    }
+
+
+def _shorter(
+    case: _Case, models: tuple[Costs, Costs], beside: float, plain_ms: float
+) -> list[float]:
+    """The predicted speed-up of the chains that are less deep; none of a tree that branches."""
+    depths = range(1, len(case.acceptance)) if case.grown.topology.width == 1 else ()
+    return [
+        plain_ms
+        * theory.speed.tokens_by_depth(case.acceptance[:depth])
+        / (theory.speed.step(*models, (1,) * (depth + 1), depth + 1) + beside)
+        for depth in depths
+    ]
+
+
+def show(content: Content, console: Console) -> None:
+    """The costs, then one line per rule and tree, and which is predicted to be the fastest."""
+    counts = [
+        (count, f"{target:.2f}", f"{content['draft_ms'][count]:.2f}")
+        for count, target in content["target_ms"].items()
+    ]
+    console.print(
+        figures(
+            f"forwards of {content['pair']}, by the tokens scored at once",
+            ("tokens", "target, ms", "draft, ms"),
+            counts,
+            0,
+        )
+    )
+    console.print(
+        f"plain decoding: {content['plain_ms']:.2f} ms a token; reading the target's weights once: "
+        f"{content['read_ms']:.2f} ms; a prompt of {PROMPT} tokens: {content['prefill_ms']:.1f} ms"
+    )
+    lines = [
+        (
+            row["rule"],
+            row["tree"],
+            f"{row['tokens_per_call']:.2f}",
+            f"{row['step_ms']:.1f}",
+            f"{row['predicted_ms']:.1f}",
+            f"{row['beside_ms']:.2f}",
+            f"{row['tokens_per_second']:.1f}",
+            f"{row['speedup']:.2f}",
+            f"{row['predicted_speedup']:.2f}",
+            f"{row['memory_bound']:.2f}",
+        )
+        for row in content["rows"]
+    ]
+    heads = (
+        "rule",
+        "tree",
+        "tokens / call",
+        "step, ms",
+        "by c(T)",
+        "beside, ms",
+        "tokens / s",
+        "speed-up",
+        "predicted",
+        "memory-bound",
+    )
+    console.print(figures("speed, measured and predicted from c(T)", heads, lines, 2))
+    console.print(_best(content["rows"]), highlight=False)
+
+
+def _best(rows: list[Row]) -> str:
+    """The fastest by prediction, shorter chains included."""
+    found = [(row["predicted_speedup"], row["rule"], row["tree"]) for row in rows]
+    found += [
+        (speed, row["rule"], f"chain:{depth}")
+        for row in rows
+        for depth, speed in enumerate(row["shorter"], 1)
+    ]
+    speed, rule, tree = max(found)
+    return f"Fastest by prediction: {rule} on {tree}, {speed:.2f} times plain decoding."

@@ -1,0 +1,73 @@
+"""What a forward of a model costs inside a decode: c(T), for T tokens that are scored at once."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Int, PyTree
+
+from experiments.timing.clock import Call, bind
+from specjax.models import LanguageModel, prefill
+from specjax.trees import ROOT, chain
+
+STEPS = 16  # forwards in one call, as in a decode: one after another, each after a commit
+LENGTH = 64  # tokens that the cache holds before the first
+
+
+@dataclasses.dataclass(frozen=True)
+class Costs:
+    """Milliseconds of a forward by the number of tokens, ascending."""
+
+    tokens: tuple[int, ...]
+    milliseconds: tuple[float, ...]
+
+    def __call__(self, count: int) -> float:
+        """The cost of `count` tokens, by linear interpolation.
+
+        Raises:
+          ValueError: more tokens than were measured.
+        """
+        if count > self.tokens[-1]:
+            raise ValueError(f"expected at most {self.tokens[-1]} tokens, got {count}")
+        return float(np.interp(count, self.tokens, self.milliseconds))
+
+
+def call(model: LanguageModel, params: PyTree, count: int) -> Call:
+    """STEPS forwards of `count` tokens."""
+    prompt = jnp.arange(LENGTH, dtype=jnp.int32) % model.vocabulary
+    rows = 2 * LENGTH + STEPS + count
+    cache = prefill(model, params, prompt, jnp.int32(LENGTH), rows)
+    return bind(_forwards, model, params, cache, jnp.zeros(count, jnp.int32))
+
+
+def prefill_call(model: LanguageModel, params: PyTree, length: int) -> Call:
+    """The reading of a prompt of so many tokens."""
+    prompt = jnp.arange(length, dtype=jnp.int32) % model.vocabulary
+    return bind(prefill, model, params, prompt, jnp.int32(length), length)
+
+
+def read_call(params: PyTree) -> Call:
+    """Reading every weight once."""
+    return bind(_sum, params)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _forwards(
+    model: LanguageModel, params: PyTree, cache: PyTree, tokens: Int[Array, " T"]
+) -> PyTree:
+    def step(_: int, carry: tuple[PyTree, Int[Array, " T"]]) -> tuple[PyTree, Int[Array, " T"]]:
+        cache, tokens = carry
+        scores = model.score(params, cache, tokens, chain(tokens.shape[0] - 1))
+        # all logits are looked at once; what is committed is known only after the forward
+        said = (jnp.max(scores.logits, -1) > 0).astype(jnp.int32)
+        path = jnp.minimum(said[:1], ROOT)
+        return model.commit(scores.cache, path), said
+
+    return jax.lax.fori_loop(0, STEPS, step, (cache, tokens))
+
+
+@jax.jit
+def _sum(params: PyTree) -> Array:
+    return jnp.stack([jnp.sum(leaf) for leaf in jax.tree.leaves(params)])
