@@ -14,7 +14,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Protocol
+from typing import Annotated, Any, Protocol
 
 import tyro
 from rich.console import Console
@@ -28,6 +28,7 @@ FOLDERS = {  # options of every command that takes a pair
     "target": "a Hugging Face folder with the target model, in place of a pair",
     "draft": "its draft model: a folder, or layers of the target: exit:4, skip:3,7, layers:0-5",
 }
+CHAT = "prompts are messages of the user, by the tokenizer's chat template"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -147,6 +148,7 @@ def _parse(module: Experiment, name: str, figure: Path | None, arguments: list[s
             (name, Annotated[str | None, tyro.conf.arg(help=words)], None)
             for name, words in FOLDERS.items()
         ]
+        added.append(("chat", Annotated[bool, tyro.conf.arg(help=CHAT)], False))
     if figure:
         added.append(
             ("figure", Annotated[Path, tyro.conf.arg(help="write the figure there")], figure)
@@ -163,19 +165,22 @@ def _parse(module: Experiment, name: str, figure: Path | None, arguments: list[s
         if end.code == 0:
             raise
         raise ValueError(_first_paragraph(complaint.getvalue())) from None
-    return _with_folders(parsed)
+    return _with_folders(parsed, {argument.partition("=")[0] for argument in arguments})
 
 
-def _with_folders(options: "_Output") -> "_Output":
-    """The pair of the two folders, where they are given."""
+def _with_folders(options: "_Output", given: set[str]) -> "_Output":
+    """The pair of the two folders, where they are given, and whether its prompts are a chat."""
+    asked: Any = options
     folders = [getattr(options, name) for name in FOLDERS] if hasattr(options, "pair") else []
-    if not any(folders):
+    if not any(folders) and not getattr(options, "chat", False):
         return options
-    if not all(folders):
+    if any(folders) and (not all(folders) or "--pair" in given):
         raise ValueError("expected both --target and --draft, or --pair")
     from specjax.models import pairs  # loads jax
 
-    return dataclasses.replace(options, pair=pairs.BETWEEN.join(folders))  # type: ignore[type-var]
+    pair = pairs.BETWEEN.join(folders) if any(folders) else asked.pair
+    changed: _Output = dataclasses.replace(asked, pair=pair + pairs.CHAT * asked.chat)
+    return changed
 
 
 def _check_names(arguments: list[str], known: list[str]) -> None:

@@ -170,7 +170,7 @@ def read(config: Config) -> Contexts:
     target, each read in one forward.
     """
     pair = pairs.load(config.pair)
-    prompts, lengths = decode.padded([pair.tokenizer.encode(text) for text in pair.prompts])
+    prompts, lengths = decode.padded(decode.encoded(pair, pair.prompts, config.contexts))
     decoder = decode.decoder(pair, chain(1), "iid")
     verifier = decode.verifier(rules.get("single")(), "iid", chain(1))
     params = decode.Params(pair.target_params, pair.draft_params)

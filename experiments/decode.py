@@ -115,7 +115,7 @@ def run(config: Config) -> Content:
     pair = pair or pairs.load(config.pair)
     audits = file_audit.findings([config.rule])
     decoder = decode.decoder(pair, tree, scheme, sampling)
-    tokens = pair.tokenizer.encode(config.text)
+    (tokens,) = decode.encoded(pair, [config.text], config.tokens)
     prompts, lengths = decode.padded([tokens])
     params = decode.Params(pair.target_params, pair.draft_params)
     decoded = decode.decode(
@@ -192,7 +192,8 @@ def show(content: Content, console: Console) -> None:
         else:
             text.append(f"[{span}]" if accepted else span)
     console.print(text, soft_wrap=True)
-    console.print(_by_depth(content))
+    if any(step["proposed"] for step in content["steps"]):
+        console.print(_by_depth(content))
     if content["audit"] not in (None, "ok"):
         console.print(f"{content['rule']}: {content['audit']}", style="bold red", markup=False)
     drafts = sum(content["accepted"])

@@ -167,7 +167,7 @@ def _case(
     sampling = Sampling(config.temperature)
     grown = growth.parse(tree, scheme)
     verifier = decode.verifier(one, grown.scheme, grown.topology)
-    prompts, lengths = decode.padded([pair.tokenizer.encode(pair.prompts[0])])
+    prompts, lengths = decode.padded(decode.encoded(pair, pair.prompts[:1], config.tokens))
     asked = (
         decode.decoder(pair, grown, scheme, sampling),
         verifier,

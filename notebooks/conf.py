@@ -42,6 +42,7 @@ nb_merge_streams = True
 
 autosummary_ignore_module_all = False
 autodoc_member_order = "bysource"
+autodoc_mock_imports = ["torch", "transformers"]  # of one command, in an environment of its own
 autodoc_typehints_format = "short"
 napoleon_use_ivar = True
 

@@ -64,9 +64,9 @@ def generate(
     that they share programs.
     """
     pair = pairs.load(pair) if isinstance(pair, str) else pair
-    prompt = pair.tokenizer.encode(text)
-    if not prompt or tokens < 1:
+    if tokens < 1:
         raise ValueError("expected a text to continue and tokens >= 1")
+    (prompt,) = decode.encoded(pair, [text], tokens)
     scheme = _scheme(rule.claims, tree)
     grown = growth.parse(tree, scheme) if isinstance(tree, str) else growth.drafting(tree, scheme)
     decoder = decode.decoder(pair, grown, scheme, sampling)

@@ -53,6 +53,8 @@ FAMILIES = {
     "llama-3.1": {"model_type": "llama", "tie_word_embeddings": False, "rope_parameters": LLAMA3},
     "gemma2": GEMMA | {"attn_logit_softcapping": 2.0, "final_logit_softcapping": 3.0},
     "gemma3_text": GEMMA | {"layer_types": ["sliding_attention", "full_attention"]},
+    "gpt2": {"n_positions": 256, "n_inner": 48},
+    "opt": {"ffn_dim": 48, "word_embed_proj_dim": 32, "max_position_embeddings": 256},
     "qwen2": {"tie_word_embeddings": True},
     "qwen3": {"tie_word_embeddings": False, "head_dim": 16},
 }

@@ -145,10 +145,12 @@ def plan(asked: Asked) -> Plan:
     found = found or programs(
         asked.rules, sequoia.resolved(asked.trees, pair, asked.sampling, asked.seed)
     )
-    prompts, lengths = decode.padded(
-        [pair.tokenizer.encode(text) for text in texts or pair.prompts]
-    )
     contexts = asked.contexts or (MANY if pair.target.vocabulary <= SMALL else FEW)
+    each = math.ceil(contexts / len(texts or pair.prompts))
+    deepest = max(growth.drawable(one.tree)[one.scheme].topology.height for one in found)
+    prompts, lengths = decode.padded(
+        decode.encoded(pair, texts or pair.prompts, each * (deepest + 1))
+    )
     return Plan(
         name=pair.name,
         pair=pair,
@@ -157,7 +159,7 @@ def plan(asked: Asked) -> Plan:
         programs=found,
         prompts=prompts,
         lengths=lengths,
-        each=math.ceil(contexts / len(prompts)),
+        each=each,
     )
 
 

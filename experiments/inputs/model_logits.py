@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from experiments.cli import whole_files
 from experiments.cli.console import progress
 from experiments.inputs import prompt_files
+from specjax import decode
 from specjax.models import LanguageModel, Pair
 from specjax.trees import NO_NODE, chain
 
@@ -63,12 +64,11 @@ def write(pair: Pair, prompts: Path | None, folder: Path) -> Files:
     """
     texts: list[Text] = []
     rows = 0
-    for text in prompt_files.read(prompts) if prompts else pair.prompts:
-        tokens = pair.tokenizer.encode(text)
+    read = prompt_files.read(prompts) if prompts else pair.prompts
+    ids = decode.encoded(pair, read, 0)
+    for text, tokens in zip(read, ids, strict=True):
         texts.append(Text(rows, tokens, text))
         rows += len(tokens)
-    ids = [text.tokens for text in texts]
-    prompt_files.check(ids)
     shape = (rows, pair.target.vocabulary)
     files = Files(folder / "target.npy", folder / "draft.npy", shape, texts)
     header = {"descr": "<f4", "fortran_order": False, "shape": shape}

@@ -4,14 +4,9 @@ import json
 from pathlib import Path
 from typing import TypedDict
 
+from specjax.models.chat import Conversation
+
 JSON = (".jsonl", ".ndjson", ".json")
-
-
-class Message(TypedDict):
-    """What one side of a conversation says."""
-
-    role: str
-    content: str
 
 
 class Entry(TypedDict, total=False):
@@ -19,7 +14,7 @@ class Entry(TypedDict, total=False):
 
     prompt: str
     turns: list[str]
-    messages: list[Message]
+    messages: list[dict[str, str]]
 
 
 def read(path: Path) -> list[str]:
@@ -64,15 +59,7 @@ def _prompt(entry: Entry) -> str:
         text = entry["turns"][0]
     else:
         speakers = [message["role"] for message in entry["messages"]]
-        text = "\n\n".join(
-            message["content"] for message in entry["messages"][: speakers.index("user") + 1]
-        )
+        text = Conversation(entry["messages"][: speakers.index("user") + 1])
     if not isinstance(text, str):
         raise TypeError
     return text
-
-
-def check(prompts: list[list[int]]) -> None:
-    """Refuse prompts of which one has no token."""
-    if not min(map(len, prompts)):
-        raise ValueError("a prompt has no token")

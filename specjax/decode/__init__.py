@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Int, PyTree
 from specjax import numerics, rules
 from specjax._types import Count, NodeLaws, RandomKey, Rule, Uniforms
 from specjax.decode._loop import run
-from specjax.decode._prompts import bucket, padded
+from specjax.decode._prompts import bucket, encoded, padded
 from specjax.decode._state import (
     FINE,
     NO_DRAFT_LAW,
@@ -348,6 +348,7 @@ __all__ = [
     "decode",
     "decoder",
     "emitted",
+    "encoded",
     "init",
     "padded",
     "propose",

@@ -1,8 +1,13 @@
 """Prompts in arrays of few sizes, so that texts of similar length share their programs."""
 
+import math
+from collections.abc import Sequence
+
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Int
+
+from specjax.models import Pair
 
 SMALLEST = 64
 
@@ -16,6 +21,33 @@ def bucket(rows: int) -> int:
       128
     """
     return max(SMALLEST, 1 << (rows - 1).bit_length())
+
+
+def encoded(pair: Pair, texts: Sequence[str], budget: int) -> list[list[int]]:
+    """The token ids of prompts, which leave room for `budget` tokens.
+
+    Args:
+      pair: target and draft model.
+      texts: the prompts.
+      budget: the largest number of tokens that may follow.
+
+    Returns:
+      The ids of each text.
+
+    Raises:
+      ValueError: a text has no token, or is too long for a model that states its `longest`.
+    """
+    longest = min(getattr(model, "longest", math.inf) for model in (pair.target, pair.draft))
+    found = [pair.tokenizer.encode(text) for text in texts]
+    for text, tokens in zip(texts, found, strict=True):
+        if not tokens:
+            raise ValueError(f"a prompt has no token: {text!r}")
+        if len(tokens) + budget > longest:
+            raise ValueError(
+                f"a prompt of {len(tokens)} tokens and {budget} more are too long: the models take "
+                f"{longest} in all; it begins {text[:40]!r}"
+            )
+    return found
 
 
 def padded(prompts: list[list[int]]) -> tuple[Int[Array, "B P"], Int[Array, " B"]]:

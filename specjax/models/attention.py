@@ -32,8 +32,10 @@ class Rotation(NamedTuple):
         )
 
 
-def rotation(config: Config, positions: Int[Array, "*B"]) -> Rotation:
-    """The rotary angles of a decoder at these positions."""
+def rotation(config: Config, positions: Int[Array, "*B"]) -> Rotation | None:
+    """The rotary angles of a decoder at these positions; None if it learned its positions."""
+    if config.learned_positions:
+        return None
     half = config.head_width // 2
     frequencies = config.rope_theta ** (-jnp.arange(half) / half)
     if config.stretch is not None:

@@ -47,8 +47,8 @@ class Config:
       hidden: width of the MLP.
       rope_theta: base of the rotary angles.
       norm_eps: the number that RMSNorm adds to the mean square.
-      window: how many positions, itself included, each position attends to in a block; it should
-        not exceed the length of training.
+      window: how many positions, itself included, each position attends to in a block.
+      longest: the largest number of tokens of a text, as the family states it.
       adapter: whether an affine map acts on the last block's output, before the final norm (early
         exits).
       head: width of a head; width / heads if not given.
@@ -56,7 +56,11 @@ class Config:
       projection_bias: whether query, key and value have a bias (Qwen2).
       head_norm: whether each query and key is normalised before it is turned (Qwen3).
       stretch: of the rotary angles (Llama 3.1).
-      activation: of the MLP's gate: `silu`, or `gelu` by its tanh formula (Gemma).
+      activation: of the MLP: `silu`, `relu`, or `gelu` by its tanh formula.
+      gated: whether the activation gates a second projection, or is all there is (GPT-2, OPT).
+      centred: whether norms subtract the mean and have a bias (LayerNorm), or not (RMSNorm).
+      biases: whether the projections behind attention and those of the MLP have a bias.
+      learned_positions: whether a table of `longest` rows stands for rotary angles.
       embedding_scale: a factor of the embedding (Gemma).
       after_norms: whether attention and MLP are normalised once more before they are added (Gemma).
       query_scale: a factor of the queries; 1 / sqrt(width of a head) if not given.
@@ -79,13 +83,18 @@ class Config:
     rope_theta: float = 1e4
     norm_eps: float = 1e-5
     window: int = 2**30
+    longest: int = 2**30
     adapter: bool = False
     head: int | None = None
     tied: bool = True
     projection_bias: bool = False
     head_norm: bool = False
     stretch: Stretch | None = None
-    activation: Literal["silu", "gelu"] = "silu"
+    activation: Literal["silu", "gelu", "relu"] = "silu"
+    gated: bool = True
+    centred: bool = False
+    biases: bool = False
+    learned_positions: bool = False
     embedding_scale: float = 1.0
     after_norms: bool = False
     query_scale: float | None = None

@@ -19,6 +19,7 @@ import tokenizers
 from jax import Array
 from jaxtyping import PyTree
 
+from specjax._types import RandomKey
 from specjax.models import architectures
 from specjax.models._joined import apart, joined
 from specjax.models._tokenizers import FastTokenizer
@@ -29,6 +30,7 @@ from specjax.models.transformer import Transformer
 
 ONE_FILE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
+PREFIXES = ("", "model.", "transformer.")  # a file without a head leaves out the last two
 
 
 class Loaded(NamedTuple):
@@ -59,7 +61,7 @@ def load(folder: Path) -> Loaded:
     fields = Fields(folder / "config.json", _json(folder / "config.json"))
     family = _family(fields)
     config = family.config(fields)
-    tokenizer = _tokenizer(folder / "tokenizer.json")
+    tokenizer = _tokenizer(folder)
     params = _params(folder, family, config)
     used = min(config.vocabulary, len(tokenizer.tokens()))
     return Loaded(*cut(Transformer(config), params, used), tokenizer, _eos(folder, fields))
@@ -82,13 +84,30 @@ def _json(file: Path) -> dict[str, Any]:
     return held
 
 
-def _tokenizer(file: Path) -> FastTokenizer:
+def _tokenizer(folder: Path) -> FastTokenizer:
+    file = folder / "tokenizer.json"
     if not file.is_file():
         raise ValueError(f"{file}: no such file; save the tokenizer beside the weights")
     try:
-        return FastTokenizer(tokenizers.Tokenizer.from_file(str(file)))
+        return FastTokenizer(tokenizers.Tokenizer.from_file(str(file)), *_chat(folder))
     except Exception as error:  # what `tokenizers` raises is no subclass
         raise ValueError(f"{file}: no tokenizer: {error}") from None
+
+
+def _chat(folder: Path) -> tuple[str | None, dict[str, str]]:
+    """The chat template, from a file of its own or tokenizer_config.json, and the named tokens."""
+    file = folder / "tokenizer_config.json"
+    held = _json(file) if file.is_file() else {}
+    template = held.get("chat_template")
+    if isinstance(template, list):  # several, by name
+        template = {one["name"]: one["template"] for one in template}.get("default")
+    own = folder / "chat_template.jinja"
+    named = {}
+    for name, token in held.items():
+        text = token.get("content") if isinstance(token, dict) else token
+        if name.endswith("_token") and isinstance(text, str):
+            named[name] = text
+    return own.read_text() if own.is_file() else template, named
 
 
 def _eos(folder: Path, fields: Fields) -> tuple[int, ...]:
@@ -103,33 +122,39 @@ def _eos(folder: Path, fields: Fields) -> tuple[int, ...]:
 
 def _params(folder: Path, family: ModuleType, config: Config) -> PyTree:
     """The weights as a nested dict; each array is laid out as it is read."""
-    new = Transformer(config).new_params
-    params: PyTree = jax.eval_shape(lambda key: apart(config, new(key)), jax.random.key(0))
+    together = any("/qkv/" in path for path in family.KEYS.values())
+    params: PyTree = jax.eval_shape(lambda key: _shapes(config, together, key), jax.random.key(0))
     places = _places(family, config)
     for name, array in _arrays(folder, set(places)):
-        *above, leaf = places.pop(name)
+        path = places.pop(name)
+        *above, leaf = [int(part) if part.isdigit() else part for part in path.split("/")]
         held = functools.reduce(operator.getitem, above, params)
-        laid = family.laid(leaf, array)
+        laid = family.laid(path, array)
         if laid.shape != held[leaf].shape:
             raise ValueError(
-                f"{folder}: the weight {name} has shape {array.shape}, expected "
-                f"{held[leaf].shape} {'transposed' if leaf == 'kernel' else ''}"
+                f"{folder}: the weight {name} has shape {laid.shape} as it is laid out here, "
+                f"expected {held[leaf].shape}"
             )
         if not jnp.isfinite(laid).all():
             raise ValueError(f"{folder}: the weight {name} holds a number that is not finite")
         held[leaf] = laid
     if places:
         raise ValueError(f"{folder}: the weight {min(places)} is missing")
-    return joined(params)
+    return params if together else joined(params)
 
 
-def _places(family: ModuleType, config: Config) -> dict[str, list[str | int]]:
-    """Where in the nested dict every weight lies, by its name in the file."""
-    found: dict[str, list[str | int]] = {}
+def _shapes(config: Config, together: bool, key: RandomKey) -> PyTree:
+    """Weights as the file holds them: query, key and value together or apart."""
+    params = Transformer(config).new_params(key)
+    return params if together else apart(config, params)
+
+
+def _places(family: ModuleType, config: Config) -> dict[str, str]:
+    """The path of every weight in the nested dict, by its name in the file."""
+    found: dict[str, str] = {}
     for name, path in family.KEYS.items():
         for layer in range(config.layers if "{}" in name else 1):
-            parts = path.format(layer).split("/")
-            found[name.format(layer)] = [int(x) if x.isdigit() else x for x in parts]
+            found[name.format(layer)] = path.format(layer)
     if config.tied:
         found.pop("lm_head.weight", None)
     return found
@@ -140,8 +165,10 @@ def _arrays(folder: Path, wanted: set[str]) -> Iterator[tuple[str, Array]]:
     for file in _files(folder):
         try:
             with safetensors.safe_open(file, framework="flax") as opened:
-                for name in wanted.intersection(opened.keys()):
-                    yield name, jnp.asarray(opened.get_tensor(name))
+                for stored in opened.keys():  # noqa: SIM118 (it is no dict)
+                    names = {prefix + stored for prefix in PREFIXES}
+                    for name in wanted & names:
+                        yield name, jnp.asarray(opened.get_tensor(stored))
         except (safetensors.SafetensorError, OSError) as error:
             raise ValueError(f"{file}: no safetensors: {error}") from None
 

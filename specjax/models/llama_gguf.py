@@ -41,7 +41,7 @@ def config(reader: GGUFReader) -> Config:
         hidden=_field(reader, "llama.feed_forward_length"),
         rope_theta=_field(reader, "llama.rope.freq_base"),
         norm_eps=_field(reader, "llama.attention.layer_norm_rms_epsilon"),
-        window=_field(reader, "llama.context_length"),
+        longest=_field(reader, "llama.context_length"),
     )
 
 
@@ -99,7 +99,14 @@ def tokenizer(reader: GGUFReader) -> FastTokenizer:
     inner.decoder = tokenizers.decoders.ByteLevel()
     control = [word for word, kind in zip(words, kinds, strict=True) if kind == CONTROL]
     inner.add_special_tokens(control)
-    return FastTokenizer(inner)
+    named = {
+        f"{name}_token": words[_field(reader, f"tokenizer.ggml.{name}_token_id")]
+        for name in ("bos", "eos")
+        if f"tokenizer.ggml.{name}_token_id" in reader.fields
+    }
+    held = "tokenizer.chat_template"
+    template = _field(reader, held) if held in reader.fields else None
+    return FastTokenizer(inner, template, named)
 
 
 def read(file: Path) -> tuple[Config, PyTree, FastTokenizer]:

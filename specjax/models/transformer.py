@@ -19,7 +19,13 @@ from specjax.models.attention import Rotation, attend, attend_first, capped, rot
 from specjax.models.config import Config
 from specjax.trees import NO_NODE, ROOT, Topology
 
-ACTIVATIONS = {"silu": jax.nn.silu, "gelu": jax.nn.gelu}  # jax's gelu is that by tanh
+# jax's gelu is that by tanh
+ACTIVATIONS = {"silu": jax.nn.silu, "gelu": jax.nn.gelu, "relu": jax.nn.relu}
+
+
+def _norm(config: Config, width: int, rngs: nnx.Rngs) -> nnx.LayerNorm | nnx.RMSNorm:
+    kind = nnx.LayerNorm if config.centred else nnx.RMSNorm
+    return kind(width, epsilon=config.norm_eps, rngs=rngs)
 
 
 class Cache(NamedTuple):
@@ -46,9 +52,9 @@ class Block(nnx.Module):
         self.head_width = config.head_width
         self.scale = config.head_width**-0.5 if config.query_scale is None else config.query_scale
         self.activation = ACTIVATIONS[config.activation]
-        linear = functools.partial(nnx.Linear, use_bias=False, rngs=rngs)
+        linear = functools.partial(nnx.Linear, use_bias=config.biases, rngs=rngs)
         projection = functools.partial(nnx.Linear, use_bias=config.projection_bias, rngs=rngs)
-        norm = functools.partial(nnx.RMSNorm, epsilon=config.norm_eps, rngs=rngs)
+        norm = functools.partial(_norm, config, rngs=rngs)
         self.attention_norm = norm(config.width)
         self.mlp_norm = norm(config.width)
         self.qkv = projection(config.width, config.query_width + 2 * config.kv_width)
@@ -60,11 +66,12 @@ class Block(nnx.Module):
         if config.after_norms:
             self.attention_after = norm(config.width)
             self.mlp_after = norm(config.width)
-        self.gate = linear(config.width, config.hidden)
+        if config.gated:
+            self.gate = linear(config.width, config.hidden)
         self.up = linear(config.width, config.hidden)
         self.down = linear(config.hidden, config.width)
 
-    def project(self, x: Float[Array, "M E"], turn: Rotation) -> tuple[Array, Array, Array]:
+    def project(self, x: Float[Array, "M E"], turn: Rotation | None) -> tuple[Array, Array, Array]:
         """Query, key and value heads of each row."""
         y = self.attention_norm(x)
         heads = (len(x), -1, self.head_width)
@@ -75,7 +82,10 @@ class Block(nnx.Module):
         if hasattr(self, "query_norm"):
             query = self.query_norm(query)
             key = self.key_norm(key)
-        return turn(query) * self.scale, turn(key), value
+        if turn is not None:
+            query = turn(query)
+            key = turn(key)
+        return query * self.scale, key, value
 
     def finish(
         self, x: Float[Array, "M E"], mixed: Float[Array, "*lead A H"]
@@ -84,7 +94,11 @@ class Block(nnx.Module):
         attended = self.out(mixed.reshape(len(x), -1))
         x = x + (self.attention_after(attended) if hasattr(self, "mlp_after") else attended)
         y = self.mlp_norm(x)
-        changed = self.down(self.activation(self.gate(y)) * self.up(y))
+        if hasattr(self, "gate"):
+            active = self.activation(self.gate(y)) * self.up(y)
+        else:
+            active = self.activation(self.up(y))
+        changed = self.down(active)
         return x + (self.mlp_after(changed) if hasattr(self, "mlp_after") else changed)
 
 
@@ -106,15 +120,18 @@ class Decoder(nnx.Module):
             rngs=rngs,
         )
         self.blocks = nnx.List([Block(config, rngs) for _ in range(config.layers)])
-        self.norm = nnx.RMSNorm(config.width, epsilon=config.norm_eps, rngs=rngs)
+        if config.learned_positions:
+            self.positions = nnx.Embed(config.longest, config.width, rngs=rngs)
+        self.norm = _norm(config, config.width, rngs)
         if config.adapter:
             self.adapter = nnx.Linear(config.width, config.width, rngs=rngs)
         if not config.tied:
             self.unembed = nnx.Linear(config.width, config.vocabulary, use_bias=False, rngs=rngs)
 
-    def stream(self, tokens: Int[Array, " M"]) -> Float[Array, "M E"]:
+    def stream(self, tokens: Int[Array, " M"], positions: Int[Array, " M"]) -> Float[Array, "M E"]:
         """The residual stream before the first block, float32."""
-        return self.embed.kernel[:, tokens].T.astype(jnp.float32) * self.embedding_scale
+        x = self.embed.kernel[:, tokens].T.astype(jnp.float32) * self.embedding_scale
+        return x + self.positions(positions) if hasattr(self, "positions") else x
 
     def head(self, x: Float[Array, "M E"]) -> Float[Array, "M V"]:
         """Logits from the residual stream."""
@@ -150,6 +167,11 @@ class Transformer:
     def vocabulary(self) -> int:
         """V."""
         return self.config.vocabulary
+
+    @property
+    def longest(self) -> int:
+        """The largest number of tokens of a text."""
+        return self.config.longest
 
     def new_params(self, key: RandomKey) -> PyTree:
         """Random weights, float32, as a nested dict."""
@@ -197,7 +219,7 @@ class Transformer:
             for local, shape in shapes.items()
         }
         turns = {local: rotation(shape, positions[nodes]) for local, shape in shapes.items()}
-        hidden = [decoder.stream(tokens[nodes])]
+        hidden = [decoder.stream(tokens[nodes], positions[nodes])]
         keys = list(cache.keys)
         values = list(cache.values)
         for i, block in enumerate(decoder.blocks):
@@ -237,7 +259,7 @@ class Transformer:
         def by_head(heads: Float[Array, "BT K H"]) -> Float[Array, "B K T H"]:
             return split(heads).swapaxes(1, 2)
 
-        x = decoder.stream(windows.reshape(-1))
+        x = decoder.stream(windows.reshape(-1), positions)
         for i, block in enumerate(decoder.blocks):
             local = i in self.config.local_layers
             query, key, value = block.project(x, turns[local])

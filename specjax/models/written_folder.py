@@ -44,9 +44,8 @@ def write(folder: Path, config: Config, params: PyTree, tokenizer: FastTokenizer
             parts = path.format(layer).split("/")
             if parts[0] != "unembed":
                 place = [int(part) if part.isdigit() else part for part in parts]
-                weights[name.format(layer)] = llama.laid(
-                    parts[-1], functools.reduce(operator.getitem, place, split)
-                )
+                array = functools.reduce(operator.getitem, place, split)
+                weights[name.format(layer)] = llama.laid(path, array)
     (folder / "config.json").write_text(json.dumps(fields, indent=2))
     save_file(weights, folder / ONE_FILE, {"format": "pt"})
     tokenizer.inner.save(str(folder / "tokenizer.json"))
@@ -66,6 +65,6 @@ def _fields(config: Config) -> dict[str, Any]:
         "intermediate_size": config.hidden,
         "rope_theta": config.rope_theta,
         "rms_norm_eps": config.norm_eps,
-        "max_position_embeddings": config.window,
+        "max_position_embeddings": config.longest,
         "tie_word_embeddings": True,
     }

@@ -4,11 +4,11 @@ import jax.numpy as jnp
 from jax import Array
 
 
-def laid(leaf: str, array: Array) -> Array:
-    """An array of a file as the decoder holds it: kernels are transposed."""
-    return array.T if leaf == "kernel" else array
+def laid(path: str, array: Array) -> Array:
+    """An array of a file as the decoder holds it at a path: kernels are transposed."""
+    return array.T if path.endswith("kernel") else array
 
 
-def laid_from_one(leaf: str, array: Array) -> Array:
+def laid_from_one(path: str, array: Array) -> Array:
     """The same for families whose norms store their scale less 1; the scale is float32."""
-    return 1 + array.astype(jnp.float32) if leaf == "scale" else laid(leaf, array)
+    return 1 + array.astype(jnp.float32) if path.endswith("scale") else laid(path, array)

@@ -47,7 +47,7 @@ def shape(fields: Fields) -> Config:
         hidden=fields.get("intermediate_size"),
         rope_theta=float(theta),
         norm_eps=fields.get("rms_norm_eps", 1e-6),
-        window=fields.get("max_position_embeddings", 2**30),
+        longest=fields.get("max_position_embeddings", 2**30),
         head=fields.get("head_dim", fields.get("hidden_size") // heads),
         tied=fields.get("tie_word_embeddings", False),
         stretch=_stretch(rope if rope.held else fields.part("rope_scaling")),

@@ -9,9 +9,11 @@ from pathlib import Path
 
 from specjax._registry import find, load_file, public
 from specjax.models._base import Pair
+from specjax.models.chat import chatting
 
 _NAMES = public(__path__)
 BETWEEN = "::"  # two folders in a name
+CHAT = "::chat"  # behind a name: prompts are messages of a chat
 
 
 def names() -> tuple[str, ...]:
@@ -25,12 +27,15 @@ def load(name: str) -> Pair:
     Args:
       name: of a file of this package; or the path of a Python file with `load() -> Pair`; or
         `TARGET::DRAFT`, where TARGET is a Hugging Face folder, and DRAFT another one or some of the
-        target's layers (`exit:4`, `skip:3,7`, `layers:0-5`).
+        target's layers (`exit:4`, `skip:3,7`, `layers:0-5`). With `::chat` behind it, prompts
+        become messages of the user, by the chat template of the tokenizer.
 
     Raises:
       ValueError: there is no such pair, or its weights are not installed; a folder holds no model
-        that is supported.
+        that is supported; there is no chat template.
     """
+    if name.endswith(CHAT):
+        return chatting(load(name.removesuffix(CHAT)))
     if BETWEEN in name:
         from specjax.models.pairs import _folders  # needs flax
 
@@ -53,6 +58,8 @@ def label(name: str) -> str:
     A folder has its own name and a hash of its weights, a Python file its own and a hash of its
     text; neither has a path.
     """
+    if name.endswith(CHAT):
+        return f"{label(name.removesuffix(CHAT))}+chat"
     if BETWEEN in name:
         from specjax.models.pairs import _folders  # needs flax
 
