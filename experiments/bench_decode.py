@@ -4,6 +4,7 @@ speculative, in a batch, with the best and the worst draft.
 
 import collections
 import dataclasses
+import functools
 import os
 import tempfile
 import time
@@ -89,7 +90,8 @@ class Content(TypedDict):
     Attributes:
       read_ms: quartiles of the time of reading all weights of the target once.
       plain_over_read: the median over rounds of plain decoding a token over that.
-      predicted_ms: of a step whose four drafts are all accepted, by c(T) of this run.
+      predicted_ms: of a step whose four drafts are all accepted, by c(T) of this run, with its
+        share of reading the prompt by both models.
       of_prediction: the speed of that step over the predicted one.
       batch_gain: the median over rounds of the time of single decodes over that of one batch.
       load: of the machine before and after.
@@ -131,13 +133,16 @@ def run(config: Config) -> Content:
     ways += [_way(base, peer, texts, config.tokens, drafts) for drafts in DRAFTED]
     batch = _batch(base, texts, config.tokens)
     calls = {count: forwards.call(base.model, base.params, count) for count in (1, 2, 5)}
+    prompts, lengths = decode.padded(texts[:1])
+    prefill = forwards.prefill_call(base.model, base.params, prompts[0], lengths[0])
     read = forwards.read_call(base.params)
     first = [_seen(way, peer) for way in ways]  # compiles, too
-    for call in (read, batch, *calls.values()):
+    for call in (read, batch, prefill, *calls.values()):
         jax.block_until_ready(call())
     times: dict[str, list[float]] = collections.defaultdict(list)
     for _ in track(range(config.repeats), "rounds of decodes"):
         times["read"].append(_milliseconds(read))
+        times["prefill"].append(_milliseconds(prefill))
         for count, call in calls.items():
             times[f"c({count})"].append(_milliseconds(call) / forwards.STEPS)
         times["batch"].append(_milliseconds(batch) / len(texts))
@@ -152,12 +157,9 @@ def run(config: Config) -> Content:
     ]
     same = next(i for i, way in enumerate(ways) if way.drafts == (SAME, 4))
     steps = config.tokens / rows[same]["tokens_per_call"]
-    predicted = theory.speed.step(
-        lambda count: float(np.median(rounds[f"c({count})"])),
-        lambda count: float(np.median(rounds[f"c({count})"])),
-        (1,) * 5,
-        5,
-    )
+    middle = {name: float(np.median(held)) for name, held in rounds.items()}
+    cost = functools.partial(_cost, middle)
+    predicted = theory.speed.step(cost, cost, (1,) * 5, 5) + 2 * middle["prefill"] / steps
     taken = float(np.median(rounds[f"{ways[same].what}, ours"])) / steps
     plain = rounds[f"{ways[0].what}, ours"] / config.tokens
     return {
@@ -188,6 +190,11 @@ def _base() -> _Base:
 
     config, params, tokenizer = llama_gguf.read(file)
     return _Base(Transformer(config), params, tokenizer)
+
+
+def _cost(milliseconds: dict[str, float], count: int) -> float:
+    """c(T) of the target."""
+    return milliseconds[f"c({count})"]
 
 
 def _peer(base: _Base) -> "Peer":

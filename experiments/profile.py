@@ -7,6 +7,7 @@ import os
 from typing import TypedDict
 
 import numpy as np
+from jaxtyping import Array
 from rich.console import Console
 
 import theory
@@ -27,7 +28,6 @@ from specjax.trees import TreeDrafting, growth
 from specjax.verifiers import Verifier, node_report
 
 COUNTS = (1, 2, 4, 8, 16, 32, 64)
-PROMPT = 64  # tokens of the prompt whose reading is timed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +60,8 @@ class Row(TypedDict):
     Attributes:
       tokens_per_call: of the timed decode.
       step_ms: measured, a target call with all that belongs to it.
-      predicted_ms: its forwards by c(T), and what the same decode costs without forwards.
+      predicted_ms: its forwards by c(T), what the same decode costs without forwards, and its share
+        of reading the prompt by both models.
       beside_ms: the part of that outside the forwards.
       speedup: over plain decoding, measured; likewise predicted.
       memory_bound: the speed-up if every forward cost what it costs for one token, and nothing but
@@ -91,7 +92,7 @@ class Content(TypedDict):
     target_ms: dict[str, float]
     draft_ms: dict[str, float]
     read_ms: float
-    prefill_ms: float
+    prefill_ms: dict[str, float]
     plain_ms: float
     load: float
     rows: list[Row]
@@ -145,7 +146,7 @@ def run(config: Config) -> Content:
         "target_ms": dict(zip(map(str, COUNTS), costs["target"].milliseconds, strict=True)),
         "draft_ms": dict(zip(map(str, COUNTS), costs["draft"].milliseconds, strict=True)),
         "read_ms": times["read"],
-        "prefill_ms": times["prefill"],
+        "prefill_ms": {model: times[f"{model} prefill"] for model in costs},
         "plain_ms": plain_ms,
         "load": os.getloadavg()[0],
         "rows": rows,
@@ -167,14 +168,12 @@ def _case(
     sampling = Sampling(config.temperature)
     grown = growth.parse(tree, scheme)
     verifier = decode.verifier(one, grown.scheme, grown.topology)
-    prompts, lengths = decode.padded(decode.encoded(pair, pair.prompts[:1], config.tokens))
     asked = (
         decode.decoder(pair, grown, scheme, sampling),
         verifier,
         seeds.key(config.seed),
         decode.Params(pair.target_params, pair.draft_params),
-        prompts[0],
-        lengths[0],
+        *_prompt(pair, config.tokens),
         config.tokens,
     )
     seen = decode.decode(*asked, node_report)
@@ -203,10 +202,16 @@ def _costs(pair: Pair) -> dict[str, Call]:
         for name, model in models.items()
         for count in COUNTS
     }
-    return found | {
-        "read": forwards.read_call(pair.target_params),
-        "prefill": forwards.prefill_call(*models["target"], PROMPT),
-    }
+    prompts, lengths = _prompt(pair, 0)
+    for name, model in models.items():
+        found[f"{name} prefill"] = forwards.prefill_call(*model, prompts, lengths)
+    return found | {"read": forwards.read_call(pair.target_params)}
+
+
+def _prompt(pair: Pair, budget: int) -> tuple[Array, Array]:
+    """The pair's first prompt, padded, and its length."""
+    prompts, lengths = decode.padded(decode.encoded(pair, pair.prompts[:1], budget))
+    return prompts[0], lengths[0]
 
 
 def _row(
@@ -220,7 +225,9 @@ def _row(
     beside = times[f"bare {case.name}"] / case.bare.steps
     widths = case.grown.widths
     models = costs["target"], costs["draft"]
-    predicted = theory.speed.step(*models, widths, case.grown.topology.nodes) + beside
+    prefill = (times["target prefill"] + times["draft prefill"]) / case.steps
+    forward_ms = theory.speed.step(*models, widths, case.grown.topology.nodes)
+    predicted = forward_ms + beside + prefill
     per_call = tokens / case.steps
     forward = costs["target"](1) + costs["draft"](1) * (len(widths) - 1)
     return {
@@ -236,7 +243,7 @@ def _row(
         "predicted_speedup": plain_ms * per_call / predicted,
         "memory_bound": costs["target"](1) * per_call / forward,
         "acceptance": case.acceptance,
-        "shorter": _shorter(case, models, beside, plain_ms),
+        "shorter": _shorter(case, models, beside + prefill, plain_ms),
     }
 
 
@@ -268,8 +275,9 @@ def show(content: Content, console: Console) -> None:
         )
     )
     console.print(
-        f"plain decoding: {content['plain_ms']:.2f} ms a token; reading the target's weights once: "
-        f"{content['read_ms']:.2f} ms; a prompt of {PROMPT} tokens: {content['prefill_ms']:.1f} ms"
+        f"Plain decoding: {content['plain_ms']:.2f} ms a token. Reading the target's weights once: "
+        f"{content['read_ms']:.2f} ms. Reading the prompt: "
+        f"{content['prefill_ms']['target']:.1f} and {content['prefill_ms']['draft']:.1f} ms."
     )
     lines = [
         (

@@ -15,7 +15,7 @@ from experiments.cli import whole_files
 from experiments.cli.console import progress
 from experiments.inputs import prompt_files
 from specjax import decode
-from specjax.models import LanguageModel, Pair
+from specjax.models import Function, LanguageModel, Pair
 from specjax.trees import NO_NODE, chain
 
 PIECE = 64  # tokens of a text that are read at once
@@ -92,6 +92,9 @@ def _logits(
     model: LanguageModel, params: PyTree, texts: list[list[int]]
 ) -> Iterator[NDArray[np.float32]]:
     """The logits [T, V] of each text. All texts share one program."""
+    if isinstance(model, Function):
+        yield from map(model.of_text, texts)
+        return
     longest = -(-max(map(len, texts)) // PIECE) * PIECE
     for tokens in texts:
         cache = model.init(longest, 0)

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Int, PyTree
 
 from experiments.timing.clock import Call, bind
+from specjax._types import Count
 from specjax.models import LanguageModel, prefill
 from specjax.trees import ROOT, chain
 
@@ -42,10 +43,11 @@ def call(model: LanguageModel, params: PyTree, count: int) -> Call:
     return bind(_forwards, model, params, cache, jnp.zeros(count, jnp.int32))
 
 
-def prefill_call(model: LanguageModel, params: PyTree, length: int) -> Call:
-    """The reading of a prompt of so many tokens."""
-    prompt = jnp.arange(length, dtype=jnp.int32) % model.vocabulary
-    return bind(prefill, model, params, prompt, jnp.int32(length), length)
+def prefill_call(
+    model: LanguageModel, params: PyTree, prompt: Int[Array, " P"], length: Count
+) -> Call:
+    """The reading of a padded prompt."""
+    return bind(prefill, model, params, prompt, length, prompt.shape[0])
 
 
 def read_call(params: PyTree) -> Call:

@@ -2,8 +2,9 @@
 
 from specjax.models import pairs
 from specjax.models._base import LanguageModel, Pair, Scores, Tokenizer, prefill
+from specjax.models.function import Function
 
-__all__ = ["LanguageModel", "Pair", "Scores", "Tokenizer", "pairs", "prefill"]
+__all__ = ["Function", "LanguageModel", "Pair", "Scores", "Tokenizer", "pairs", "prefill"]
 
 
 def __dir__() -> list[str]:

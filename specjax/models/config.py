@@ -53,6 +53,7 @@ class Config:
         exits).
       head: width of a head; width / heads if not given.
       tied: whether the embedding is the head's matrix too.
+      known: how many tokens a head of its own knows; all if not given.
       projection_bias: whether query, key and value have a bias (Qwen2).
       head_norm: whether each query and key is normalised before it is turned (Qwen3).
       stretch: of the rotary angles (Llama 3.1).
@@ -87,6 +88,7 @@ class Config:
     adapter: bool = False
     head: int | None = None
     tied: bool = True
+    known: int | None = None
     projection_bias: bool = False
     head_norm: bool = False
     stretch: Stretch | None = None

@@ -65,6 +65,6 @@ def cut(model: Transformer, params: PyTree, vocabulary: int) -> tuple[Transforme
         return model, params
     config = dataclasses.replace(model.config, vocabulary=vocabulary)
     kept = {**params, "embed": {"kernel": params["embed"]["kernel"][:, :vocabulary]}}
-    if not config.tied:
+    if not config.tied and config.known is None:
         kept["unembed"] = {"kernel": params["unembed"]["kernel"][:, :vocabulary]}
     return Transformer(config), kept

@@ -3,6 +3,7 @@
 This module needs the packages `safetensors` and `tokenizers`.
 """
 
+import dataclasses
 import functools
 import itertools
 import json
@@ -14,10 +15,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import safetensors
 import tokenizers
 from jax import Array
-from jaxtyping import PyTree
+from jaxtyping import Int, PyTree
 
 from specjax._types import RandomKey
 from specjax.models import architectures
@@ -26,10 +28,13 @@ from specjax.models._tokenizers import FastTokenizer
 from specjax.models.architectures._fields import Fields
 from specjax.models.config import Config
 from specjax.models.derived import cut
+from specjax.models.lifted import Lifted
 from specjax.models.transformer import Transformer
 
 ONE_FILE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
+# tokens of a draft's head: each less its own place (EAGLE-3), or the ids themselves
+OFFSETS, IDS = "d2t", "draft_token_ids"
 PREFIXES = ("", "model.", "transformer.")  # a file without a head leaves out the last two
 
 
@@ -37,13 +42,13 @@ class Loaded(NamedTuple):
     """What a folder holds.
 
     Attributes:
-      model: the decoder.
+      model: the decoder; `Lifted` if its head knows some tokens only.
       params: its weights, in the dtype of the file.
       tokenizer: text to ids and back.
       eos: ids of the tokens that end a text; none if empty.
     """
 
-    model: Transformer
+    model: Transformer | Lifted
     params: PyTree
     tokenizer: FastTokenizer
     eos: tuple[int, ...]
@@ -61,10 +66,33 @@ def load(folder: Path) -> Loaded:
     fields = Fields(folder / "config.json", _json(folder / "config.json"))
     family = _family(fields)
     config = family.config(fields)
+    known = fields.get("draft_vocab_size", config.vocabulary)
+    if known != config.vocabulary:
+        config = dataclasses.replace(config, known=known, tied=False)
     tokenizer = _tokenizer(folder)
     params = _params(folder, family, config)
     used = min(config.vocabulary, len(tokenizer.tokens()))
-    return Loaded(*cut(Transformer(config), params, used), tokenizer, _eos(folder, fields))
+    model, params = cut(Transformer(config), params, used)
+    ends = _eos(folder, fields)
+    if config.known is None:
+        return Loaded(model, params, tokenizer, ends)
+    return Loaded(Lifted(model, used), (params, _ids(folder, known, used)), tokenizer, ends)
+
+
+def _ids(folder: Path, known: int, vocabulary: int) -> Int[Array, " S"]:
+    """The tokens that a draft's head knows.
+
+    Raises:
+      ValueError: the weights do not say, or what they say are no tokens.
+    """
+    found = dict(_arrays(folder, {OFFSETS, IDS}))
+    if not found:
+        raise ValueError(f"{folder}: draft_vocab_size = {known} needs a weight {OFFSETS} or {IDS}")
+    ids = found[IDS] if IDS in found else jnp.arange(known) + found[OFFSETS]
+    whole = np.unique(ids)
+    if ids.shape != (known,) or whole.size != known or whole[0] < 0 or whole[-1] >= vocabulary:
+        raise ValueError(f"{folder}: expected {known} different tokens below {vocabulary} in d2t")
+    return ids.astype(jnp.int32)
 
 
 def _family(fields: Fields) -> ModuleType:

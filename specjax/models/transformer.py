@@ -126,7 +126,8 @@ class Decoder(nnx.Module):
         if config.adapter:
             self.adapter = nnx.Linear(config.width, config.width, rngs=rngs)
         if not config.tied:
-            self.unembed = nnx.Linear(config.width, config.vocabulary, use_bias=False, rngs=rngs)
+            known = config.known or config.vocabulary
+            self.unembed = nnx.Linear(config.width, known, use_bias=False, rngs=rngs)
 
     def stream(self, tokens: Int[Array, " M"], positions: Int[Array, " M"]) -> Float[Array, "M E"]:
         """The residual stream before the first block, float32."""

@@ -72,3 +72,36 @@ def test_nothing_is_left_where_a_text_has_no_token(tmp_path, monkeypatch, capsys
     assert main(command) == 2
     assert "a prompt has no token" in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
+
+
+PAIR_FILE = """
+import numpy as np
+from specjax.models import Function, Pair
+from specjax.models.pairs.bytes import Bytes
+
+
+def table(seed):
+    return np.random.default_rng(seed).normal(size=(256, {columns}))
+
+
+def load():
+    target, draft = (Function(lambda ids, t=table(s): t[ids], 256) for s in (0, 1))
+    return Pair(target, (), draft, (), Bytes(), -1, ("To be", "or not"))
+"""
+
+
+def test_a_function_is_read_and_is_not_decoded(tmp_path, capsys):
+    """Planted: a function whose rows are too short."""
+    for columns in (256, 255):
+        file = tmp_path / f"pair{columns}.py"
+        file.write_text(PAIR_FILE.format(columns=columns))
+        out = tmp_path / f"out{columns}"
+        code = main(["logits", "--pair", str(file), "--out", str(out)])
+        assert code == (0 if columns == 256 else 2)
+    assert "expected the shape (5, 256), got (5, 255)" in capsys.readouterr().err
+    rows = np.load(tmp_path / "out256" / "draft.npy")
+    expected = np.random.default_rng(1).normal(size=(256, 256))[list(b"To beor not")]
+    np.testing.assert_allclose(rows, expected, rtol=1e-6)
+    assert main(["decode", "To", "--pair", str(tmp_path / "pair256.py")]) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("specjax: error: a model that is a function has no cache to decode with")

@@ -7,12 +7,13 @@ import jax
 import jax.numpy as jnp
 import pyarrow.parquet
 import pytest
+from safetensors.flax import load_file, save_file
 
 import specjax
 from experiments.__main__ import main
 from specjax.models import pairs
 from specjax.numerics import Sampling
-from specjax.trees import full
+from specjax.trees import chain, full
 from tests.helpers.places import DATA
 
 FOLDERS = sorted((DATA / "folders").iterdir())
@@ -163,3 +164,60 @@ COMMANDS = (
 def test_every_command_that_takes_a_pair_takes_folders(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main([*command.split(), "--target", str(TARGET), "--draft", str(DRAFT)]) == 0
+
+
+KNOWN = jnp.array([0, 1, 4, 9, 16, 25, 36, 49, 60])
+
+
+def trimmed(folder, changed):
+    """A copy of the tiny Llama whose head knows KNOWN only."""
+    shutil.copytree(DRAFT, folder)
+    fields = json.loads((folder / "config.json").read_text())
+    fields |= {"draft_vocab_size": len(KNOWN), "tie_word_embeddings": False}
+    (folder / "config.json").write_text(json.dumps(fields))
+    weights = load_file(folder / "model.safetensors")
+    head = weights["model.embed_tokens.weight"][KNOWN]
+    save_file(weights | {"lm_head.weight": head} | changed, folder / "model.safetensors")
+
+
+@pytest.mark.parametrize("told", ["d2t", "draft_token_ids"])
+def test_a_head_of_some_tokens_is_lifted_to_all(told, tmp_path):
+    """Its logits are those of the whole head at the tokens that it knows, and -inf elsewhere."""
+    ids = KNOWN if told == "draft_token_ids" else KNOWN - jnp.arange(len(KNOWN))
+    trimmed(tmp_path / "small", {told: ids})
+    small = pairs.load(f"{TARGET}::{tmp_path / 'small'}")
+    whole = pairs.load(f"{TARGET}::{DRAFT}")
+    text = jnp.array(small.tokenizer.encode("TO BE OR NOT"))
+
+    def logits(pair):
+        cache = pair.draft.init(len(text), 0)
+        return pair.draft.score(pair.draft_params, cache, text, chain(len(text) - 1)).logits
+
+    found, right = logits(small), logits(whole)
+    assert found.shape == right.shape
+    assert jnp.array_equal(jnp.isfinite(found[0]), jnp.isin(jnp.arange(61), KNOWN))
+    assert jnp.abs(found - right)[:, KNOWN].max() < 1e-5
+    shifted = jnp.abs(jnp.roll(found, 1, 1) - right)[:, KNOWN + 1 - (KNOWN == 60)]
+    assert shifted.max() > 1e-2, "planted: every id is another"
+    out = specjax.generate(jax.random.key(0), small, "TO BE", specjax.rules.KSeq(), tokens=12)
+    assert out.steps <= len(out.tokens)
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({}, "draft_vocab_size = 9 needs a weight d2t or draft_token_ids"),
+        ({"draft_token_ids": KNOWN.at[0].set(1)}, "expected 9 different tokens below 61"),
+        ({"draft_token_ids": KNOWN + 1}, "expected 9 different tokens below 61"),
+    ],
+)
+def test_a_map_that_is_none_is_refused(changed, words, tmp_path):
+    trimmed(tmp_path / "small", changed)
+    with pytest.raises(ValueError, match=words):
+        pairs.load(f"{TARGET}::{tmp_path / 'small'}")
+
+
+def test_a_head_of_some_tokens_is_no_target(tmp_path):
+    trimmed(tmp_path / "small", {"draft_token_ids": KNOWN})
+    with pytest.raises(ValueError, match="knows some tokens only; it can be a draft"):
+        pairs.load(f"{tmp_path / 'small'}::{DRAFT}")

@@ -113,7 +113,7 @@ def test_generate_takes_a_rule_a_verifier_or_a_grown_tree():
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"text": ""}, "a text to continue"),
+        ({"text": ""}, "a prompt has no token"),
         ({"pair": "nobody"}, "unknown pair"),
         ({"rule": specjax.rules.Greedy()}, "its proof covers"),
     ],

@@ -15,7 +15,8 @@ from tests.helpers.grids import environment
 WORK = """
 import json, sys
 import jax, jax.numpy as jnp, numpy as np
-from specjax import rules, sharding
+from specjax import decode, rules, sharding, trees
+from specjax.models import pairs
 
 if len(sys.argv) > 1:
     jax.distributed.initialize(f"127.0.0.1:{sys.argv[1]}", 2, int(sys.argv[2]))
@@ -43,6 +44,19 @@ for count in (13, 16):
     if count == 16 and jax.device_count() == 8 and jax.process_count() == 1:
         pmapped = jax.pmap(jax.vmap(tokens))(keys.reshape(8, 2), shift.reshape(8, 2))
         assert found[count] == np.asarray(pmapped).reshape(16, -1).tolist(), "pmap"
+pair = pairs.load("bytes")
+tree = trees.chain(1)
+decoder = decode.decoder(pair, tree, "iid")
+verifier = decode.verifier(rules.Single(), "iid", tree)
+params = decode.Params(pair.target_params, pair.draft_params)
+
+def text(key, prompt, length):
+    decoded = decode.decode(decoder, verifier, key, params, prompt, length, 6)
+    return decoded.tokens, decoded.steps
+
+prompts = decode.padded([list(text.encode())[: 20 + i] for i, text in enumerate(pair.prompts[:5])])
+told = sharding.map_over_keys(text, jax.random.split(jax.random.key(2), 5), mesh, *prompts)
+found["texts"] = [np.asarray(part).tolist() for part in told]
 flags = np.array([sharding.is_first_process()] * 2)
 found["agreed"] = sharding.agreed(flags).tolist()
 print(json.dumps({"devices": jax.device_count(), "found": found}), file=sys.stderr)
@@ -77,6 +91,7 @@ def test_eight_devices_are_one_device_are_two_processes():
     ]
     assert [run["devices"] for run in runs] == [4, 4, 8, 1]
     assert all(run["found"] == runs[0]["found"] for run in runs)
+    assert len(set(runs[0]["found"]["texts"][1])) > 1, "texts end at different steps"
     assert runs[0]["found"]["agreed"] == [True, True]
 
 

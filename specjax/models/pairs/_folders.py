@@ -9,6 +9,7 @@ from pathlib import Path
 
 from specjax.models import derived
 from specjax.models._base import LanguageModel, Pair
+from specjax.models.lifted import Lifted
 from specjax.models.pairs import smollm2
 
 OWN = re.compile(r"exit:[0-9]*|(skip|layers):[0-9,-]*")
@@ -33,6 +34,9 @@ def load(target: str, draft: str) -> Pair:
     except ImportError as error:
         raise ValueError(f"{target}: {error}; run `pip install 'specjax[checkpoints]'`") from None
     held = folder.load(Path(target))
+    if isinstance(held.model, Lifted):
+        raise ValueError(f"{target}: its head knows some tokens only; it can be a draft")
+    model: LanguageModel
     if OWN.fullmatch(draft):
         layers = _layers(draft, held.model.config.layers)
         model, params = derived.subset(held.model, held.params, layers)
