@@ -215,6 +215,10 @@ def _layers(base: _Base, name: str) -> tuple[Transformer, PyTree]:
     return subset(base.model, base.params, tuple(range(LAYERS[name])))
 
 
+def _params(base: _Base, draft: str) -> decode.Params:
+    return decode.Params(base.params, _layers(base, draft)[1])
+
+
 def _way(
     base: _Base,
     peer: "Peer",
@@ -225,11 +229,12 @@ def _way(
     """Greedy decoding, plain or with so many drafts of a draft model."""
     one, depth = drafts or (SAME, 0)
     run = _decoder(base, one, depth, tokens)
+    params = _params(base, one)
     padded = [decode.padded([text]) for text in texts]
 
     def ours(index: int) -> Decoded:
         prompts, lengths = padded[index]
-        found: Decoded = jax.block_until_ready(run(prompts[0], lengths[0]))
+        found: Decoded = jax.block_until_ready(run(prompts[0], lengths[0], params))
         return found
 
     return _Way(
@@ -240,23 +245,25 @@ def _way(
     )
 
 
-def _decoder(base: _Base, draft: str, depth: int, tokens: int) -> Callable[[Array, Array], Decoded]:
-    """The decode of a prompt by a chain."""
+def _decoder(
+    base: _Base, draft: str, depth: int, tokens: int
+) -> Callable[[Array, Array, decode.Params], Decoded]:
+    """The decode of a prompt by a chain, a function of the weights."""
     layers = _layers(base, draft)
     pair = Pair(base.model, base.params, *layers, base.tokenizer, -1, ())
     decoder = decode.decoder(pair, chain(depth), "iid", Sampling(temperature=0))
     verifier = decode.verifier(Single(), "iid", chain(depth))
-    params = decode.Params(pair.target_params, pair.draft_params)
-    return lambda prompt, length: decode.decode(
+    return lambda prompt, length, params: decode.decode(
         decoder, verifier, seeds.key(0), params, prompt, length, tokens
     )
 
 
 def _batch(base: _Base, texts: list[list[int]], tokens: int) -> Callable[[], Decoded]:
     """All prompts at once, plain."""
-    run = jax.jit(jax.vmap(_decoder(base, SAME, 0, tokens)))
+    run = jax.jit(jax.vmap(_decoder(base, SAME, 0, tokens), (0, 0, None)))
     prompts, lengths = decode.padded(texts)
-    return lambda: run(prompts, lengths)
+    params = _params(base, SAME)
+    return lambda: run(prompts, lengths, params)
 
 
 def _milliseconds(call: Callable[[], PyTree]) -> float:

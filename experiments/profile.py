@@ -4,6 +4,7 @@ rule and tree, beside the measured one.
 
 import dataclasses
 import os
+from collections.abc import Iterable
 from typing import TypedDict
 
 import numpy as np
@@ -27,7 +28,7 @@ from specjax.rules import Rule, Single
 from specjax.trees import TreeDrafting, growth
 from specjax.verifiers import Verifier, node_report
 
-COUNTS = (1, 2, 4, 8, 16, 32, 64)
+LEAST = 64  # c(T) is measured up to this, or the largest tree
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,8 +61,8 @@ class Row(TypedDict):
     Attributes:
       tokens_per_call: of the timed decode.
       step_ms: measured, a target call with all that belongs to it.
-      predicted_ms: its forwards by c(T), what the same decode costs without forwards, and its share
-        of reading the prompt by both models.
+      predicted_ms: its forwards by c(T), what a decode of this rule and tree costs without
+        forwards if every draft is accepted, and a share of reading the prompt by both models.
       beside_ms: the part of that outside the forwards.
       speedup: over plain decoding, measured; likewise predicted.
       memory_bound: the speed-up if every forward cost what it costs for one token, and nothing but
@@ -133,18 +134,19 @@ def run(config: Config) -> Content:
         _case(config, pair, one, program.scheme, program.tree)
         for one, program in track(named, "compiling")
     ]
-    calls = _costs(pair)
+    counts = _counts(case.grown for case in cases)
+    calls = _costs(pair, counts)
     for case in (plain, *cases):
         calls[f"decode {case.name}"] = case.decode
         calls[f"bare {case.name}"] = case.bare.call
     times = medians(calls, config.repeats, "decodes and forwards")
-    costs = {model: _measured(model, times) for model in ("target", "draft")}
+    costs = {model: _measured(model, counts, times) for model in ("target", "draft")}
     plain_ms = times[f"decode {plain.name}"] / plain.steps
     rows = [_row(case, times, costs, plain_ms, config.tokens) for case in cases]
     return {
         "pair": pair.name,
-        "target_ms": dict(zip(map(str, COUNTS), costs["target"].milliseconds, strict=True)),
-        "draft_ms": dict(zip(map(str, COUNTS), costs["draft"].milliseconds, strict=True)),
+        "target_ms": dict(zip(map(str, counts), costs["target"].milliseconds, strict=True)),
+        "draft_ms": dict(zip(map(str, counts), costs["draft"].milliseconds, strict=True)),
         "read_ms": times["read"],
         "prefill_ms": {model: times[f"{model} prefill"] for model in costs},
         "plain_ms": plain_ms,
@@ -154,8 +156,14 @@ def run(config: Config) -> Content:
     }
 
 
-def _measured(model: str, times: dict[str, float]) -> Costs:
-    return Costs(COUNTS, tuple(times[f"{model} {count}"] / forwards.STEPS for count in COUNTS))
+def _counts(trees: Iterable[TreeDrafting]) -> tuple[int, ...]:
+    """Powers of two, up to one that no level and no tree exceeds."""
+    largest = max((max(*tree.widths, tree.topology.nodes) for tree in trees), default=1)
+    return tuple(1 << i for i in range((max(LEAST, largest) - 1).bit_length() + 1))
+
+
+def _measured(model: str, counts: tuple[int, ...], times: dict[str, float]) -> Costs:
+    return Costs(counts, tuple(times[f"{model} {count}"] / forwards.STEPS for count in counts))
 
 
 def _case(
@@ -191,7 +199,7 @@ def _case(
     )
 
 
-def _costs(pair: Pair) -> dict[str, Call]:
+def _costs(pair: Pair, counts: tuple[int, ...]) -> dict[str, Call]:
     """The calls whose times are c(T) of both models, a prefill, and one reading of the weights."""
     models = {
         "target": (pair.target, pair.target_params),
@@ -200,7 +208,7 @@ def _costs(pair: Pair) -> dict[str, Call]:
     found = {
         f"{name} {count}": forwards.call(*model, count)
         for name, model in models.items()
-        for count in COUNTS
+        for count in counts
     }
     prompts, lengths = _prompt(pair, 0)
     for name, model in models.items():
@@ -243,21 +251,27 @@ def _row(
         "predicted_speedup": plain_ms * per_call / predicted,
         "memory_bound": costs["target"](1) * per_call / forward,
         "acceptance": case.acceptance,
-        "shorter": _shorter(case, models, beside + prefill, plain_ms),
+        "shorter": _shorter(case, models, beside, prefill / per_call, plain_ms),
     }
 
 
 def _shorter(
-    case: _Case, models: tuple[Costs, Costs], beside: float, plain_ms: float
+    case: _Case,
+    models: tuple[Costs, Costs],
+    beside: float,
+    prefill: float,
+    plain_ms: float,
 ) -> list[float]:
-    """The predicted speed-up of the chains that are less deep; none of a tree that branches."""
-    depths = range(1, len(case.acceptance)) if case.grown.topology.width == 1 else ()
-    return [
-        plain_ms
-        * theory.speed.tokens_by_depth(case.acceptance[:depth])
-        / (theory.speed.step(*models, (1,) * (depth + 1), depth + 1) + beside)
-        for depth in depths
-    ]
+    """The predicted speed-up of the chains that are less deep; none of a tree that branches.
+
+    `prefill` is its milliseconds for each token that is emitted.
+    """
+    found = []
+    for depth in range(1, len(case.acceptance)) if case.grown.topology.width == 1 else ():
+        emitted = theory.speed.tokens_by_depth(case.acceptance[:depth])
+        forwards_ms = theory.speed.step(*models, (1,) * (depth + 1), depth + 1)
+        found.append(plain_ms * emitted / (forwards_ms + beside + prefill * emitted))
+    return found
 
 
 def show(content: Content, console: Console) -> None:

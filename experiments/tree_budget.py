@@ -104,9 +104,8 @@ def run(config: Config) -> Content:
     pair = pairs.load(config.pair)
     sampling = Sampling(config.temperature)
     key = seeds.key(config.seed)
-    prompts = decode.padded(
-        [pair.tokenizer.encode(text) for text in pair.prompts[: config.prompts]]
-    )
+    room = config.calls * (config.depth + 1)
+    prompts = decode.padded(decode.encoded(pair, pair.prompts[: config.prompts], room))
     slots = min(SLOTS, pair.target.vocabulary)
     of_profile = jax.random.fold_in(key, 0)
     of_trees = jax.random.fold_in(key, 1)  # methods share their draws

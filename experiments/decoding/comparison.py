@@ -148,9 +148,8 @@ def plan(asked: Asked) -> Plan:
     contexts = asked.contexts or (MANY if pair.target.vocabulary <= SMALL else FEW)
     each = math.ceil(contexts / len(texts or pair.prompts))
     deepest = max(growth.drawable(one.tree)[one.scheme].topology.height for one in found)
-    prompts, lengths = decode.padded(
-        decode.encoded(pair, texts or pair.prompts, each * (deepest + 1))
-    )
+    room = max(each, math.ceil(each / DECODED) * (deepest + 1))
+    prompts, lengths = decode.padded(decode.encoded(pair, texts or pair.prompts, room))
     return Plan(
         name=pair.name,
         pair=pair,

@@ -44,7 +44,7 @@ def resolved(trees: tuple[str, ...], pair: Pair, sampling: Sampling, seed: int) 
     """
     if not check(trees):
         return trees
-    prompts = decode.padded([pair.tokenizer.encode(text) for text in pair.prompts[:PROMPTS]])
+    prompts = decode.padded(decode.encoded(pair, pair.prompts[:PROMPTS], 2 * CALLS))
     key = jax.random.fold_in(seeds.key(seed), STREAM)
     slots = min(SLOTS, pair.target.vocabulary)
     acceptance = pair_profile.profile(pair, sampling, key, *prompts, CALLS, slots).acceptance

@@ -209,7 +209,8 @@ def _forwards(
     cache = state.drafter.cache
     logits = []
     assert isinstance(drafter, ModelDrafter)
-    for first, end in itertools.pairwise(topology.levels):
+    # the drafter scores two tokens, then every level of drafts but the last
+    for first, end in [(0, 2), *[*itertools.pairwise(topology.levels)][1:-1]]:
         scores = drafter.model.score(params.drafter, cache, tokens, topology, slice(first, end))
         cache = scores.cache
         logits.append(scores.logits)

@@ -30,12 +30,13 @@ from specjax.decode._state import (
     waste,
 )
 from specjax.drafters import ModelDrafter, NoDraft
-from specjax.models import Pair, prefill
+from specjax.models import Pair, longest, prefill
 from specjax.numerics import AS_IS, Sampling
 from specjax.trees import NO_NODE, Draft, Topology, TreeDrafting, Verdict, growth
 from specjax.verifiers import TopDown, Verifier, Walk, check_covers, node_rule
 
 DRAFT, VERIFY = range(2)  # purposes of the random streams
+ROWS = 64  # a cache comes in multiples of this
 
 # of one step; the last is how many tokens are kept
 Record = Callable[[Verifier, Draft, NodeLaws, Walk, Count], PyTree]
@@ -130,11 +131,12 @@ def init(
       The state before the first step.
     """
     steps = decoder.drafter.topology.height + 1
-    rows = bucket(prompt.shape[0] + budget + steps + decoder.drafter.topology.nodes)
+    rows = prompt.shape[0] + budget + steps + decoder.drafter.topology.nodes
+    rows = -(-rows // ROWS) * ROWS
     return DecodeState(
         tokens=jnp.pad(prompt.astype(jnp.int32), (0, budget + steps)),
         length=length,
-        limit=length + budget,
+        limit=jnp.minimum(length + budget, longest(decoder.target)),
         done=jnp.bool_(False),
         status=jnp.int32(FINE),
         target=prefill(decoder.target, params.target, prompt, length, rows),
@@ -305,8 +307,8 @@ def decode(
     """Decode up to `budget` tokens after a prompt, without leaving the device.
 
     A batch is a vmap over key, prompt, length and `most`. It runs until its slowest row is done;
-    rows that are done stand still, and `waste` says what that cost. Every row gets the tokens that
-    it gets alone.
+    rows that are done stand still, and `waste` says what that cost. Up to rounding, every row has
+    the laws that it has alone.
 
     Args:
       decoder: the decoder; static.

@@ -26,8 +26,8 @@ def run(
     All rows of a batch step together, until the last one is done.
 
     Args:
-      step: the function from a state to the next state and its record; it leaves a state that is
-        done as it is.
+      step: the function from a state to the next state and its record; of a state that is done it
+        leaves the text and the committed rows as they are.
       state: the first state.
       rows: the number of rows in the table of records, static.
       most: the largest number of steps, at most `rows`; one number for a whole batch.

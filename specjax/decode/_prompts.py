@@ -1,13 +1,12 @@
 """Prompts in arrays of few sizes, so that texts of similar length share their programs."""
 
-import math
 from collections.abc import Sequence
 
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Int
 
-from specjax.models import Pair
+from specjax.models import Pair, longest
 
 SMALLEST = 64
 
@@ -37,15 +36,15 @@ def encoded(pair: Pair, texts: Sequence[str], budget: int) -> list[list[int]]:
     Raises:
       ValueError: a text has no token, or is too long for a model that states its `longest`.
     """
-    longest = min(getattr(model, "longest", math.inf) for model in (pair.target, pair.draft))
+    room = min(longest(pair.target), longest(pair.draft))
     found = [pair.tokenizer.encode(text) for text in texts]
     for text, tokens in zip(texts, found, strict=True):
         if not tokens:
             raise ValueError(f"a prompt has no token: {text!r}")
-        if len(tokens) + budget > longest:
+        if len(tokens) + budget > room:
             raise ValueError(
                 f"a prompt of {len(tokens)} tokens and {budget} more are too long: the models take "
-                f"{longest} in all; it begins {text[:40]!r}"
+                f"{room} in all; it begins {text[:40]!r}"
             )
     return found
 

@@ -109,6 +109,6 @@ def waste(decoded: Decoded) -> Scalar:
       decoded: what a vmap of `decode` returned, over B rows.
 
     Returns:
-      From 0 to 1 - 1 / B.
+      From 0 to 1 - 1 / B; 1 if no row took a step.
     """
-    return 1 - jnp.mean(decoded.steps) / jnp.max(decoded.steps)
+    return 1 - jnp.mean(decoded.steps) / jnp.maximum(jnp.max(decoded.steps), 1)

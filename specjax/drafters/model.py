@@ -40,11 +40,18 @@ class ModelDrafter:
     row 0 of what the model scores is the token before the root.
 
     Cost: one forward for each level of drafts; the first is of two tokens.
+
+    Raises:
+      ValueError: the tree has no drafts.
     """
 
     model: LanguageModel
     growth: TreeDrafting
     sampling: Sampling = AS_IS
+
+    def __post_init__(self) -> None:
+        if self.topology.height < 1:
+            raise ValueError("expected a tree with drafts; `NoDraft` decodes without")
 
     @property
     def topology(self) -> Topology:

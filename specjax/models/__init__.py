@@ -1,10 +1,19 @@
 """Language models: Markov chains, transformers, and pairs of target and draft."""
 
 from specjax.models import pairs
-from specjax.models._base import LanguageModel, Pair, Scores, Tokenizer, prefill
+from specjax.models._base import LanguageModel, Pair, Scores, Tokenizer, longest, prefill
 from specjax.models.function import Function
 
-__all__ = ["Function", "LanguageModel", "Pair", "Scores", "Tokenizer", "pairs", "prefill"]
+__all__ = [
+    "Function",
+    "LanguageModel",
+    "Pair",
+    "Scores",
+    "Tokenizer",
+    "longest",
+    "pairs",
+    "prefill",
+]
 
 
 def __dir__() -> list[str]:

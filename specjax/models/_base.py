@@ -14,6 +14,7 @@ from specjax.trees import NO_NODE, Topology, chain
 # tokens of a prompt that are read together: memory grows with PIECE rows, not with the prompt
 # squared
 PIECE = 64
+UNBOUNDED = 2**30
 
 
 class Scores(NamedTuple):
@@ -101,6 +102,11 @@ class Pair(NamedTuple):
     eos: int | tuple[int, ...]
     prompts: tuple[str, ...]
     name: str = ""
+
+
+def longest(model: LanguageModel) -> int:
+    """The largest number of tokens of a text: what the model states as `longest`, if it does."""
+    return int(getattr(model, "longest", UNBOUNDED))
 
 
 @functools.partial(jax.jit, static_argnames=("model", "rows"))

@@ -5,6 +5,8 @@ Rendering needs the package `jinja2`.
 
 import dataclasses
 import datetime
+import functools
+import json
 from collections.abc import Mapping, Sequence
 
 from specjax.models._base import Pair, Tokenizer
@@ -84,14 +86,36 @@ def render(template: str, named: Mapping[str, str], messages: Sequence[Message])
         raise jinja2.TemplateError(words)
 
     world = jinja2.sandbox.ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.loopcontrols", _generation()],
     )
+    world.filters["tojson"] = functools.partial(json.dumps, ensure_ascii=False)
     world.globals |= {
         "raise_exception": refuse,
         "strftime_now": lambda form: datetime.datetime.now().strftime(form),
     }
     try:
         made = world.from_string(template)
-        return made.render(messages=messages, add_generation_prompt=True, **named)
-    except jinja2.TemplateError as error:
+        asked = {"messages": messages, "tools": None, "documents": None}
+        return made.render(**named, **asked, add_generation_prompt=True)
+    except (jinja2.TemplateError, TypeError) as error:
         raise ValueError(f"chat template: {error}") from None
+
+
+def _generation() -> type:
+    """The tag `generation`, which marks what a model says while training, and does nothing here."""
+    import jinja2.ext
+    import jinja2.nodes
+    import jinja2.parser
+
+    class Generation(jinja2.ext.Extension):
+        """Keeps the body of the tag."""
+
+        tags = {"generation"}  # noqa: RUF012 (jinja2 declares a set)
+
+        def parse(self, parser: jinja2.parser.Parser) -> list[jinja2.nodes.Node]:
+            next(parser.stream)
+            return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+    return Generation

@@ -7,6 +7,8 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
+UNBOUNDED = 2**30  # more positions than any text has
+
 
 @dataclasses.dataclass(frozen=True)
 class Stretch:
@@ -83,8 +85,8 @@ class Config:
     hidden: int
     rope_theta: float = 1e4
     norm_eps: float = 1e-5
-    window: int = 2**30
-    longest: int = 2**30
+    window: int = UNBOUNDED
+    longest: int = UNBOUNDED
     adapter: bool = False
     head: int | None = None
     tied: bool = True
@@ -103,7 +105,7 @@ class Config:
     attention_cap: float | None = None
     logit_cap: float | None = None
     local_layers: tuple[int, ...] = ()
-    local_window: int = 2**30
+    local_window: int = UNBOUNDED
     local_theta: float = 1e4
 
     def __post_init__(self) -> None:

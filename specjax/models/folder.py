@@ -88,7 +88,9 @@ def _ids(folder: Path, known: int, vocabulary: int) -> Int[Array, " S"]:
     found = dict(_arrays(folder, {OFFSETS, IDS}))
     if not found:
         raise ValueError(f"{folder}: draft_vocab_size = {known} needs a weight {OFFSETS} or {IDS}")
-    ids = found[IDS] if IDS in found else jnp.arange(known) + found[OFFSETS]
+    ids = found[IDS] if IDS in found else found[OFFSETS]
+    if IDS not in found and ids.shape == (known,):
+        ids = jnp.arange(known) + ids
     whole = np.unique(ids)
     if ids.shape != (known,) or whole.size != known or whole[0] < 0 or whole[-1] >= vocabulary:
         raise ValueError(f"{folder}: expected {known} different tokens below {vocabulary} in d2t")
@@ -116,8 +118,9 @@ def _tokenizer(folder: Path) -> FastTokenizer:
     file = folder / "tokenizer.json"
     if not file.is_file():
         raise ValueError(f"{file}: no such file; save the tokenizer beside the weights")
+    chat = _chat(folder)
     try:
-        return FastTokenizer(tokenizers.Tokenizer.from_file(str(file)), *_chat(folder))
+        return FastTokenizer(tokenizers.Tokenizer.from_file(str(file)), *chat)
     except Exception as error:  # what `tokenizers` raises is no subclass
         raise ValueError(f"{file}: no tokenizer: {error}") from None
 

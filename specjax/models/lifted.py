@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Int, PyTree
 
-from specjax.models._base import LanguageModel, Scores
+from specjax.models._base import LanguageModel, Scores, longest
 from specjax.trees import Topology
 
 
@@ -26,9 +26,9 @@ class Lifted:
     vocabulary: int
 
     @property
-    def longest(self) -> float:
+    def longest(self) -> int:
         """The largest number of tokens of a text."""
-        return float(getattr(self.inner, "longest", jnp.inf))
+        return longest(self.inner)
 
     def init(self, capacity: int, nodes: int) -> PyTree:
         """The inner model's cache."""

@@ -132,7 +132,10 @@ class Decoder(nnx.Module):
     def stream(self, tokens: Int[Array, " M"], positions: Int[Array, " M"]) -> Float[Array, "M E"]:
         """The residual stream before the first block, float32."""
         x = self.embed.kernel[:, tokens].T.astype(jnp.float32) * self.embedding_scale
-        return x + self.positions(positions) if hasattr(self, "positions") else x
+        if not hasattr(self, "positions"):
+            return x
+        # scratch nodes may lie beyond the last position; they are never emitted
+        return x + self.positions(jnp.minimum(positions, self.positions.num_embeddings - 1))
 
     def head(self, x: Float[Array, "M E"]) -> Float[Array, "M V"]:
         """Logits from the residual stream."""

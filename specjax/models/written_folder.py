@@ -21,19 +21,26 @@ from specjax.models.config import Config
 from specjax.models.folder import ONE_FILE
 
 
-def write(folder: Path, config: Config, params: PyTree, tokenizer: FastTokenizer) -> None:
+def write(
+    folder: Path,
+    config: Config,
+    params: PyTree,
+    tokenizer: FastTokenizer,
+    eos: int | None = None,
+) -> None:
     """Write config.json, model.safetensors and tokenizer.json.
 
     Args:
       folder: exists.
       config: a shape that Llama has, with a tied head.
       params: the weights.
-      tokenizer: text to ids and back.
+      tokenizer: text to ids and back; a chat template is not written.
+      eos: the id of the token that ends a text, if there is one.
 
     Raises:
       ValueError: the shape is not one of Llama's.
     """
-    fields = _fields(config)
+    fields = _fields(config) | {"eos_token_id": eos, "bos_token_id": None}
     read = llama.config(Fields(folder / "config.json", fields))
     if read != dataclasses.replace(config, head=config.head_width):
         raise ValueError(f"expected the shape of a Llama with a tied head, got {config}")

@@ -86,3 +86,13 @@ def test_on_the_command_line(chatty, capsys):
 def test_what_cannot_be_rendered_is_refused(template, words):
     with pytest.raises(ValueError, match=words):
         render(template, {}, Conversation([{"role": "tool", "content": "X"}]).messages)
+
+
+def test_templates_may_ask_for_tools_and_mark_what_is_said():
+    """As transformers renders them: no tools, plain JSON, `generation` marks nothing here."""
+    template = (
+        "{% if tools is not none %}TOOLS{% endif %}{% for message in messages %}"
+        "{% generation %}{{ message | tojson }}{% endgeneration %}{% endfor %}"
+    )
+    rendered = render(template, {}, [{"role": "user", "content": "<é>"}])
+    assert rendered == '{"role": "user", "content": "<é>"}'

@@ -142,3 +142,8 @@ def test_without_drafts_the_target_says_what_it_says_with_drafts():
         assert int(found.steps) == 20 or tree != "none"
     assert texts[0] == texts[1]
     assert len(texts[0]) == 23
+
+
+def test_a_drafter_needs_drafts():
+    with pytest.raises(ValueError, match="expected a tree with drafts; `NoDraft` decodes without"):
+        ModelDrafter(MODELS["markov"], growth.parse("none", "iid"))

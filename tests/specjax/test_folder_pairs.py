@@ -11,6 +11,7 @@ from safetensors.flax import load_file, save_file
 
 import specjax
 from experiments.__main__ import main
+from specjax import decode
 from specjax.models import pairs
 from specjax.numerics import Sampling
 from specjax.trees import chain, full
@@ -221,3 +222,41 @@ def test_a_head_of_some_tokens_is_no_target(tmp_path):
     trimmed(tmp_path / "small", {"draft_token_ids": KNOWN})
     with pytest.raises(ValueError, match="knows some tokens only; it can be a draft"):
         pairs.load(f"{tmp_path / 'small'}::{DRAFT}")
+
+
+@pytest.mark.parametrize("family", ["gpt2", "opt", "llama"])
+def test_a_text_may_reach_the_last_position_and_no_further(family):
+    """Trees that hang beyond the last position do no harm; the text is that of plain decoding."""
+    path = DATA / "folders" / family
+    pair = pairs.load(f"{path}::exit:1")._replace(eos=-1)
+    longest = pair.target.config.longest
+    text = "TO BE OR NOT " * (longest // 13)
+    asked = longest - len(pair.tokenizer.encode(text))
+    assert 0 < asked < 50
+    texts = [
+        specjax.generate(
+            jax.random.key(0), pair, text, specjax.rules.KSeq(), tree, asked, Sampling(0)
+        ).tokens
+        for tree in ("none", "chain:4")
+    ]
+    assert texts[0] == texts[1]
+    assert len(texts[0]) == asked
+    with pytest.raises(ValueError, match=f"{asked + 1} more are too long: the models take"):
+        specjax.generate(jax.random.key(0), pair, text, tokens=asked + 1)
+
+
+def test_a_budget_beyond_the_last_position_ends_there():
+    """Whoever asks no one before."""
+    pair = pairs.load(f"{DATA / 'folders' / 'gpt2'}::exit:1")._replace(eos=-1)
+    tree = chain(2)
+    prompts, lengths = decode.padded([[5] * 250])
+    found = decode.decode(
+        decode.decoder(pair, tree, "iid"),
+        decode.verifier(specjax.rules.Single(), "iid", tree),
+        jax.random.key(0),
+        decode.Params(pair.target_params, pair.draft_params),
+        prompts[0],
+        lengths[0],
+        20,
+    )
+    assert (int(found.length), int(found.status)) == (256, decode.FINE)
