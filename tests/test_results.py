@@ -159,3 +159,62 @@ def test_the_page_shows_the_stored_table():
     assert f"```\n{as_printed(content)}\n```" in PAGE, (
         "put into notebooks/results.md what `specjax compare` prints of the stored rows"
     )
+
+
+def read(name):
+    return json.loads((ROOT / "experiments" / "results" / f"{name}.json").read_text())
+
+
+def speed_table():
+    """Times of decodes here and by transformers, as the page shows them."""
+    lines = ["| draft | ms a token | transformers | times as fast | tokens per call |"]
+    lines.append("|---|---|---|---|---|")
+    for row in read("bench_decode")["rows"]:
+        (_, ours, _), (_, theirs, _) = row["ours"], row["peer"]
+        cells = f"{ours:.1f} | {theirs:.1f} | {row['faster']:.2f} | {row['tokens_per_call']:.2f}"
+        lines.append(f"| {row['what']} | {cells} |")
+    return "\n".join(lines)
+
+
+def speed_words():
+    held = read("bench_decode")
+    return (
+        f"Reading all weights once takes {held['read_ms'][1]:.1f} ms; plain decoding takes "
+        f"{held['plain_over_read']:.2f} times that.\nFour drafts that are always accepted reach "
+        f"{held['of_prediction']:.2f} of the speed that c(T) predicts. A batch of 8\ntexts is "
+        f"{held['batch_gain']:.1f} times as fast as 8 single decodes."
+    )
+
+
+def profile_table():
+    """Measured and predicted times of a step, as the page shows them."""
+    lines = ["| rule | tree | tokens per call | a step, ms | predicted, ms | beside forwards, ms |"]
+    lines.append("|---|---|---|---|---|---|")
+    for row in read("profile-smollm2")["rows"]:
+        times = (f"{row[name]:.1f}" for name in ("step_ms", "predicted_ms"))
+        beside = f"{row['beside_ms']:.2f}"
+        cells = [row["rule"], row["tree"], f"{row['tokens_per_call']:.2f}", *times, beside]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def profile_words():
+    rows = read("profile-smollm2")["rows"]
+    worst = max(abs(row["predicted_ms"] / row["step_ms"] - 1) for row in rows)
+    share = max(row["beside_ms"] / row["step_ms"] for row in rows)
+    return (
+        f"The prediction is off by {100 * worst:.1f} % at the most. What a step does beside its "
+        f"forwards takes\n{100 * share:.1f} % of it at the most."
+    )
+
+
+def test_the_page_quotes_the_stored_speeds():
+    for said in (speed_table(), speed_words(), profile_table(), profile_words()):
+        assert said in PAGE
+
+
+def test_the_stored_speeds_are_those_of_one_text():
+    for row in read("bench_decode")["rows"]:
+        assert row["limit"] is None or row["faster"] >= row["limit"]
+        assert row["equal"] == 3 or row["parts_at"] < 1e-3, "texts part at a near tie"
+        assert row["tokens_per_call"] == row["peer_tokens_per_call"] or row["equal"] < 3
