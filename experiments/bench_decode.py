@@ -7,7 +7,6 @@ import dataclasses
 import functools
 import os
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypedDict
@@ -24,6 +23,7 @@ from experiments.cli.console import track
 from experiments.cli.provenance import provenance
 from experiments.cli.rows import Record
 from experiments.timing import forwards
+from experiments.timing.clock import Call, seconds
 from experiments.timing.clock import table as figures
 from specjax import decode
 from specjax.decode import Decoded
@@ -266,18 +266,13 @@ def _batch(base: _Base, texts: list[list[int]], tokens: int) -> Callable[[], Dec
     return lambda: run(prompts, lengths, params)
 
 
-def _milliseconds(call: Callable[[], PyTree]) -> float:
-    start = time.perf_counter()
-    jax.block_until_ready(call())
-    return 1e3 * (time.perf_counter() - start)
+def _milliseconds(call: Call) -> float:
+    return 1e3 * seconds(call, 1)
 
 
-def _spent(call: Callable[[int], object], prompts: range) -> float:
+def _spent(call: Callable[[int], PyTree], prompts: range) -> float:
     """Milliseconds for all prompts."""
-    start = time.perf_counter()
-    for index in prompts:
-        call(index)
-    return 1e3 * (time.perf_counter() - start)
+    return _milliseconds(lambda: [call(index) for index in prompts])
 
 
 class _Seen(NamedTuple):

@@ -20,13 +20,13 @@ from experiments.decoding.programs import programs
 from experiments.timing import forwards, overhead
 from experiments.timing.clock import Call, bind, medians
 from experiments.timing.clock import table as figures
-from experiments.timing.forwards import Costs
 from specjax import decode
 from specjax.models import Pair, pairs
 from specjax.numerics import Sampling
 from specjax.rules import Rule, Single
 from specjax.trees import TreeDrafting, growth
 from specjax.verifiers import Verifier, node_report
+from theory.speed import CostCurve
 
 LEAST = 64  # c(T) is measured up to this, or the largest tree
 
@@ -140,13 +140,14 @@ def run(config: Config) -> Content:
         calls[f"decode {case.name}"] = case.decode
         calls[f"bare {case.name}"] = case.bare.call
     times = medians(calls, config.repeats, "decodes and forwards")
-    costs = {model: _measured(model, counts, times) for model in ("target", "draft")}
+    measured = {model: _measured(model, counts, times) for model in ("target", "draft")}
+    costs = {model: forwards.costs(counts, held) for model, held in measured.items()}
     plain_ms = times[f"decode {plain.name}"] / plain.steps
     rows = [_row(case, times, costs, plain_ms, config.tokens) for case in cases]
     return {
         "pair": pair.name,
-        "target_ms": dict(zip(map(str, counts), costs["target"].milliseconds, strict=True)),
-        "draft_ms": dict(zip(map(str, counts), costs["draft"].milliseconds, strict=True)),
+        "target_ms": dict(zip(map(str, counts), measured["target"], strict=True)),
+        "draft_ms": dict(zip(map(str, counts), measured["draft"], strict=True)),
         "read_ms": times["read"],
         "prefill_ms": {model: times[f"{model} prefill"] for model in costs},
         "plain_ms": plain_ms,
@@ -162,8 +163,9 @@ def _counts(trees: Iterable[TreeDrafting]) -> tuple[int, ...]:
     return tuple(1 << i for i in range((max(LEAST, largest) - 1).bit_length() + 1))
 
 
-def _measured(model: str, counts: tuple[int, ...], times: dict[str, float]) -> Costs:
-    return Costs(counts, tuple(times[f"{model} {count}"] / forwards.STEPS for count in counts))
+def _measured(model: str, counts: tuple[int, ...], times: dict[str, float]) -> list[float]:
+    """Milliseconds of a forward of each number of tokens."""
+    return [times[f"{model} {count}"] / forwards.STEPS for count in counts]
 
 
 def _case(
@@ -225,7 +227,7 @@ def _prompt(pair: Pair, budget: int) -> tuple[Array, Array]:
 def _row(
     case: _Case,
     times: dict[str, float],
-    costs: dict[str, Costs],
+    costs: dict[str, CostCurve],
     plain_ms: float,
     tokens: int,
 ) -> Row:
@@ -257,7 +259,7 @@ def _row(
 
 def _shorter(
     case: _Case,
-    models: tuple[Costs, Costs],
+    models: tuple[CostCurve, CostCurve],
     beside: float,
     prefill: float,
     plain_ms: float,

@@ -65,7 +65,7 @@ def generate(
     """
     pair = pairs.load(pair) if isinstance(pair, str) else pair
     if tokens < 1:
-        raise ValueError("expected a text to continue and tokens >= 1")
+        raise ValueError(f"tokens: expected at least 1, got {tokens}")
     (prompt,) = decode.encoded(pair, [text], tokens)
     scheme = _scheme(rule.claims, tree)
     grown = growth.parse(tree, scheme) if isinstance(tree, str) else growth.drafting(tree, scheme)

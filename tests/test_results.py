@@ -6,7 +6,7 @@ import json
 import pytest
 from rich.console import Console
 
-from experiments import compare, tree_budget, tree_gap
+from experiments import bench_decode, compare, tree_budget, tree_gap
 from tests.helpers.places import ROOT
 
 PAGE = (ROOT / "notebooks" / "results.md").read_text()
@@ -211,6 +211,16 @@ def profile_words():
 def test_the_page_quotes_the_stored_speeds():
     for said in (speed_table(), speed_words(), profile_table(), profile_words()):
         assert said in PAGE
+
+
+def test_the_stored_speeds_keep_their_limits():
+    held = read("bench_decode")
+    assert held["plain_over_read"] <= bench_decode.PLAIN
+    assert held["of_prediction"] >= bench_decode.OF_PREDICTION
+    rows = read("profile-smollm2")["rows"]
+    assert len(rows) >= 6
+    assert all(abs(row["predicted_ms"] / row["step_ms"] - 1) < 0.1 for row in rows)
+    assert all(row["beside_ms"] <= 0.05 * row["step_ms"] for row in rows)
 
 
 def test_the_stored_speeds_are_those_of_one_text():

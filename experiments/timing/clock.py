@@ -26,15 +26,16 @@ def medians(calls: dict[str, Call], repeats: int, description: str) -> dict[str,
     turns = {}
     for name, call in calls.items():
         jax.block_until_ready(call())
-        turns[name] = max(1, min(TURNS, int(SHORT / _seconds(call, 1))))
+        turns[name] = max(1, min(TURNS, int(SHORT / seconds(call, 1))))
     times: dict[str, list[float]] = {name: [] for name in calls}
     for _ in track(range(repeats), description):
         for name, call in calls.items():
-            times[name].append(1e3 * _seconds(call, turns[name]))
+            times[name].append(1e3 * seconds(call, turns[name]))
     return {name: float(np.median(t)) for name, t in times.items()}
 
 
-def _seconds(call: Call, turns: int) -> float:
+def seconds(call: Call, turns: int) -> float:
+    """Seconds of a call, the mean of so many in a row."""
     start = time.perf_counter()
     for _ in range(turns):
         jax.block_until_ready(call())

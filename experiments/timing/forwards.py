@@ -1,38 +1,32 @@
 """What a forward of a model costs inside a decode: c(T), for T tokens that are scored at once."""
 
-import dataclasses
 import functools
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Int, PyTree
 
+import theory
 from experiments.timing.clock import Call, bind
 from specjax._types import Count
 from specjax.models import LanguageModel, prefill
 from specjax.trees import ROOT, chain
+from theory.speed import CostCurve
 
 STEPS = 16  # forwards in one call, as in a decode: one after another, each after a commit
 LENGTH = 64  # tokens that the cache holds before the first
 
 
-@dataclasses.dataclass(frozen=True)
-class Costs:
-    """Milliseconds of a forward by the number of tokens, ascending."""
+def costs(counts: tuple[int, ...], milliseconds: list[float]) -> CostCurve:
+    """c(T) in milliseconds, between the measured points.
 
-    tokens: tuple[int, ...]
-    milliseconds: tuple[float, ...]
-
-    def __call__(self, count: int) -> float:
-        """The cost of `count` tokens, by linear interpolation.
-
-        Raises:
-          ValueError: more tokens than were measured.
-        """
-        if count > self.tokens[-1]:
-            raise ValueError(f"expected at most {self.tokens[-1]} tokens, got {count}")
-        return float(np.interp(count, self.tokens, self.milliseconds))
+    Args:
+      counts: numbers of tokens, 1 first, ascending.
+      milliseconds: of a forward of each.
+    """
+    one, *others = milliseconds
+    relative = theory.speed.cost_curve(counts[1:], [each / one for each in others])
+    return lambda count: one * relative(count)
 
 
 def call(model: LanguageModel, params: PyTree, count: int) -> Call:

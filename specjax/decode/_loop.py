@@ -6,11 +6,11 @@ from typing import TypeVar
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.custom_batching import custom_vmap
 from jaxtyping import Bool
 
 from specjax._types import Count
 from specjax.decode._state import DecodeState
+from specjax.numerics.batches import largest_in_batch
 
 Info = TypeVar("Info")
 
@@ -41,7 +41,7 @@ def run(
 
     def unfinished(carry: tuple[DecodeState, Count, Count, Info]) -> Bool[Array, ""]:
         state, turn, _, _ = carry
-        return jnp.logical_and(_any_row(~state.done), turn < most)
+        return jnp.logical_and(largest_in_batch(~state.done), turn < most)
 
     def go(
         carry: tuple[DecodeState, Count, Count, Info],
@@ -60,18 +60,3 @@ def run(
     start = state, jnp.int32(0), jnp.int32(0), records
     state, _, steps, records = jax.lax.while_loop(unfinished, go, start)
     return state, steps, records
-
-
-@custom_vmap
-def _any_row(flag: Bool[Array, ""]) -> Bool[Array, ""]:
-    """Whether a flag is set in any row of a batch; the answer is no batch itself.
-
-    A loop on it turns for all rows at once. A loop on the flag alone would copy all caches at every
-    turn, to keep those of the rows that are done.
-    """
-    return flag
-
-
-@_any_row.def_vmap
-def _(size: int, batched: list[bool], flags: Bool[Array, " B"]) -> tuple[Bool[Array, ""], bool]:
-    return _any_row(jnp.any(flags)), False

@@ -7,11 +7,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.custom_batching import custom_vmap
 from jaxtyping import Bool, Float, Int
 
 from specjax._types import Count
 from specjax.models.config import Config
+from specjax.numerics.batches import largest_in_batch
 
 # Attention reads the first FEWEST, FEWEST * TIMES, .. rows of a cache: the fewest that hold all.
 FEWEST, TIMES = 128, 4
@@ -90,7 +90,7 @@ def attend_first(
         )
 
     sizes = _sizes(keys.shape[1])
-    chosen = sum((_largest(used) > size).astype(jnp.int32) for size in sizes[:-1])
+    chosen = sum((largest_in_batch(used) > size).astype(jnp.int32) for size in sizes[:-1])
     if len(sizes) == 1:
         return attend(query, keys, values, mask, cap)
     mixed: Array = jax.lax.switch(chosen, [*map(reading, sizes)], query, keys, values, mask)
@@ -106,14 +106,3 @@ def _sizes(rows: int) -> tuple[int, ...]:
         below.append(size)
         size *= TIMES
     return (*below, rows)
-
-
-@custom_vmap
-def _largest(count: Count) -> Count:
-    """The largest count of a batch, which is no batch itself: a switch on it stays a switch."""
-    return count
-
-
-@_largest.def_vmap
-def _(size: int, batched: list[bool], count: Int[Array, " B"]) -> tuple[Count, bool]:
-    return _largest(jnp.max(count)), False

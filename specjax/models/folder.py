@@ -93,7 +93,9 @@ def _ids(folder: Path, known: int, vocabulary: int) -> Int[Array, " S"]:
         ids = jnp.arange(known) + ids
     whole = np.unique(ids)
     if ids.shape != (known,) or whole.size != known or whole[0] < 0 or whole[-1] >= vocabulary:
-        raise ValueError(f"{folder}: expected {known} different tokens below {vocabulary} in d2t")
+        raise ValueError(
+            f"{folder}: expected {known} different tokens below {vocabulary} in {OFFSETS} or {IDS}"
+        )
     return ids.astype(jnp.int32)
 
 

@@ -16,7 +16,8 @@ class Function:
     """A model without a cache: `specjax logits` reads it, a decode refuses it.
 
     Attributes:
-      logits: from the ids [T] of a text to [T, V], what follows each token; of any array library.
+      logits: from the ids [T] of a text to [T, V], what follows each token; whatever NumPy
+        reads as an array.
       vocabulary: V.
 
     Example:

@@ -1,6 +1,6 @@
 """A plain decoder that scores whole trees in one forward.
 
-It has RMSNorm, rotary positions, grouped-query attention and a gated SiLU.
+It has grouped-query attention; `Config` says which norms, positions and MLP.
 """
 
 import dataclasses
@@ -43,7 +43,7 @@ class Cache(NamedTuple):
 
 
 class Block(nnx.Module):
-    """Attention, then a gated MLP, each on a normalised residual stream.
+    """Attention, then an MLP, each on a normalised residual stream.
 
     The MLP and the projections act row by row.
     """

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 
+import jax
 import numpy as np
 import pytest
 
@@ -175,3 +176,15 @@ def test_the_pages_show_the_help_that_a_command_prints(name, capsys):
     printed = capsys.readouterr().out.strip()
     assert usage(name) == printed
     assert printed.startswith(f"usage: specjax {name} ")
+
+
+def test_programs_are_kept_where_the_user_says_or_in_the_users_cache(monkeypatch, tmp_path):
+    held = jax.config.jax_compilation_cache_dir
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    try:
+        for named, kept in (("mine", "mine"), (None, str(tmp_path / "specjax" / "jax"))):
+            jax.config.update("jax_compilation_cache_dir", named)
+            assert main(["rules"]) == 0
+            assert jax.config.jax_compilation_cache_dir == kept
+    finally:
+        jax.config.update("jax_compilation_cache_dir", held)

@@ -8,7 +8,7 @@ from rich.console import Console
 import theory
 from experiments import profile
 from experiments.__main__ import main
-from experiments.timing.forwards import Costs
+from experiments.timing.forwards import costs
 from specjax.models.pairs import smollm2
 
 CONFIG = profile.Config(
@@ -28,7 +28,7 @@ def test_what_is_predicted_follows_from_the_costs(content):
         ("kseq", "full:2,2"),
     }
     models = [
-        Costs(tuple(map(int, content[name])), tuple(content[name].values()))
+        costs(tuple(map(int, content[name])), [*content[name].values()])
         for name in ("target_ms", "draft_ms")
     ]
     for row in content["rows"]:
@@ -56,10 +56,10 @@ def test_the_fastest_is_named(content, capsys):
 
 
 def test_costs_between_and_beyond_the_measured_ones():
-    costs = Costs((1, 2, 4), (1.0, 2.0, 6.0))
-    assert [costs(count) for count in (1, 3, 4)] == [1.0, 4.0, 6.0]
-    with pytest.raises(ValueError, match="at most 4 tokens, got 5"):
-        costs(5)
+    curve = costs((1, 2, 4), [2.0, 4.0, 12.0])
+    assert [curve(count) for count in (1, 3, 4)] == [2.0, 8.0, 12.0]
+    with pytest.raises(ValueError, match="the last measured point 4, got 5"):
+        curve(5)
 
 
 @pytest.mark.smollm2

@@ -1,10 +1,17 @@
 """GPT-2: LayerNorm, learned positions, a plain MLP, biases everywhere."""
 
+import dataclasses
+from typing import Any
+
 from jax import Array
 
 from specjax.models.architectures._fields import Fields
 from specjax.models.config import Config
 
+# what is built like GPT-2 shares
+OPTIONS: dict[str, Any] = dict.fromkeys(
+    ("projection_bias", "centred", "biases", "learned_positions"), True
+) | {"gated": False}
 KEYS = {
     "transformer.wte.weight": "embed/kernel",
     "transformer.wpe.weight": "positions/embedding",
@@ -42,7 +49,7 @@ def config(fields: Fields) -> Config:
     fields.only("scale_attn_by_inverse_layer_idx", False)
     fields.only("add_cross_attention", False)
     width = fields.get("n_embd")
-    return Config(
+    base = Config(
         vocabulary=fields.get("vocab_size"),
         width=width,
         layers=fields.get("n_layer"),
@@ -52,10 +59,6 @@ def config(fields: Fields) -> Config:
         norm_eps=fields.get("layer_norm_epsilon", 1e-5),
         longest=fields.get("n_positions"),
         tied=fields.get("tie_word_embeddings", True),
-        projection_bias=True,
         activation="gelu",
-        gated=False,
-        centred=True,
-        biases=True,
-        learned_positions=True,
     )
+    return dataclasses.replace(base, **OPTIONS)

@@ -1,8 +1,10 @@
 """OPT: LayerNorm, learned positions, a plain MLP with ReLU, biases everywhere."""
 
+import dataclasses
+
 from jax import Array
 
-from specjax.models.architectures import _layout
+from specjax.models.architectures import _layout, gpt2
 from specjax.models.architectures._fields import Fields
 from specjax.models.config import Config
 
@@ -49,7 +51,7 @@ def config(fields: Fields) -> Config:
     fields.only("enable_bias", True)
     width = fields.get("hidden_size")
     fields.only("word_embed_proj_dim", width)
-    return Config(
+    base = Config(
         vocabulary=fields.get("vocab_size"),
         width=width,
         layers=fields.get("num_hidden_layers"),
@@ -59,10 +61,6 @@ def config(fields: Fields) -> Config:
         norm_eps=1e-5,
         longest=fields.get("max_position_embeddings"),
         tied=fields.get("tie_word_embeddings", True),
-        projection_bias=True,
         activation="relu",
-        gated=False,
-        centred=True,
-        biases=True,
-        learned_positions=True,
     )
+    return dataclasses.replace(base, **gpt2.OPTIONS)
