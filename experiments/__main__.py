@@ -25,8 +25,8 @@ from experiments.cli.experiment import Draws, Ends, Experiment, Stores
 
 WRONG_INPUT, INTERRUPTED = 2, 130
 FOLDERS = {  # options of every command that takes a pair
-    "target": "a Hugging Face folder with the target model, in place of a pair",
-    "draft": "its draft model: a folder, or layers of the target: exit:4, skip:3,7, layers:0-5",
+    "target": "a Hugging Face folder or GGUF file with the target model, in place of a pair",
+    "draft": "its draft model: another one, or layers of the target: exit:4, skip:3,7, layers:0-5",
 }
 CHAT = "prompts are messages of the user, by the tokenizer's chat template"
 

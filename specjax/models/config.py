@@ -3,37 +3,7 @@
 import dataclasses
 from typing import Literal
 
-import jax.numpy as jnp
-from jax import Array
-from jaxtyping import Float
-
 UNBOUNDED = 2**30  # more positions than any text has
-
-
-@dataclasses.dataclass(frozen=True)
-class Stretch:
-    """How Llama 3.1 stretches rotary angles beyond the length of its first training.
-
-    Angles of long waves are divided by `factor`, those of short waves are kept, and in between the
-    two are mixed.
-
-    Attributes:
-      factor: the divisor.
-      low: waves longer than original / low are stretched in full.
-      high: waves shorter than original / high are kept.
-      original: the length of the first training, in positions.
-    """
-
-    factor: float
-    low: float
-    high: float
-    original: int
-
-    def __call__(self, frequencies: Float[Array, " half"]) -> Float[Array, " half"]:
-        """The frequencies [half], in radians a position, stretched."""
-        waves = self.original * frequencies / (2 * jnp.pi)
-        kept = jnp.clip((waves - self.low) / (self.high - self.low), 0, 1)
-        return frequencies * (kept + (1 - kept) / self.factor)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +28,8 @@ class Config:
       known: how many tokens a head of its own knows; all if not given.
       projection_bias: whether query, key and value have a bias (Qwen2).
       head_norm: whether each query and key is normalised before it is turned (Qwen3).
-      stretch: of the rotary angles (Llama 3.1).
+      stretch: divisors of the rotary angles, one for each pair of numbers of a head (Llama 3.1); 1
+        if not given.
       activation: of the MLP: `silu`, `relu`, or `gelu` by its tanh formula.
       gated: whether the activation gates a second projection, or is all there is (GPT-2, OPT).
       centred: whether norms subtract the mean and have a bias (LayerNorm), or not (RMSNorm).
@@ -93,7 +64,7 @@ class Config:
     known: int | None = None
     projection_bias: bool = False
     head_norm: bool = False
-    stretch: Stretch | None = None
+    stretch: tuple[float, ...] | None = None
     activation: Literal["silu", "gelu", "relu"] = "silu"
     gated: bool = True
     centred: bool = False

@@ -4,29 +4,24 @@ This module needs the packages `safetensors` and `tokenizers`.
 """
 
 import dataclasses
-import functools
 import itertools
 import json
-import operator
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import safetensors
 import tokenizers
 from jax import Array
-from jaxtyping import Int, PyTree
+from jaxtyping import Int
 
-from specjax._types import RandomKey
 from specjax.models import architectures
-from specjax.models._joined import apart, joined
+from specjax.models._loading import Loaded, filled, places
 from specjax.models._tokenizers import FastTokenizer
 from specjax.models.architectures._fields import Fields
-from specjax.models.config import Config
 from specjax.models.derived import cut
 from specjax.models.lifted import Lifted
 from specjax.models.transformer import Transformer
@@ -36,22 +31,6 @@ INDEX = "model.safetensors.index.json"
 # tokens of a draft's head: each less its own place (EAGLE-3), or the ids themselves
 OFFSETS, IDS = "d2t", "draft_token_ids"
 PREFIXES = ("", "model.", "transformer.")  # a file without a head leaves out the last two
-
-
-class Loaded(NamedTuple):
-    """What a folder holds.
-
-    Attributes:
-      model: the decoder; `Lifted` if its head knows some tokens only.
-      params: its weights, in the dtype of the file.
-      tokenizer: text to ids and back.
-      eos: ids of the tokens that end a text; none if empty.
-    """
-
-    model: Transformer | Lifted
-    params: PyTree
-    tokenizer: FastTokenizer
-    eos: tuple[int, ...]
 
 
 def load(folder: Path) -> Loaded:
@@ -70,7 +49,9 @@ def load(folder: Path) -> Loaded:
     if known != config.vocabulary:
         config = dataclasses.replace(config, known=known, tied=False)
     tokenizer = _tokenizer(folder)
-    params = _params(folder, family, config)
+    expected = places(family, config)
+    arrays = _arrays(folder, set(expected))
+    params = filled(folder, config, expected, arrays, family.laid)
     used = min(config.vocabulary, len(tokenizer.tokens()))
     model, params = cut(Transformer(config), params, used)
     ends = _eos(folder, fields)
@@ -151,46 +132,6 @@ def _eos(folder: Path, fields: Fields) -> tuple[int, ...]:
         held.append(Fields(further, _json(further)).get("eos_token_id", []))
     ids = [one if isinstance(one, list) else [one] for one in held]
     return tuple(dict.fromkeys(itertools.chain(*ids)))
-
-
-def _params(folder: Path, family: ModuleType, config: Config) -> PyTree:
-    """The weights as a nested dict; each array is laid out as it is read."""
-    together = any("/qkv/" in path for path in family.KEYS.values())
-    params: PyTree = jax.eval_shape(lambda key: _shapes(config, together, key), jax.random.key(0))
-    places = _places(family, config)
-    for name, array in _arrays(folder, set(places)):
-        path = places.pop(name)
-        *above, leaf = [int(part) if part.isdigit() else part for part in path.split("/")]
-        held = functools.reduce(operator.getitem, above, params)
-        laid = family.laid(path, array)
-        if laid.shape != held[leaf].shape:
-            raise ValueError(
-                f"{folder}: the weight {name} has shape {laid.shape} as it is laid out here, "
-                f"expected {held[leaf].shape}"
-            )
-        if not jnp.isfinite(laid).all():
-            raise ValueError(f"{folder}: the weight {name} holds a number that is not finite")
-        held[leaf] = laid
-    if places:
-        raise ValueError(f"{folder}: the weight {min(places)} is missing")
-    return params if together else joined(params)
-
-
-def _shapes(config: Config, together: bool, key: RandomKey) -> PyTree:
-    """Weights as the file holds them: query, key and value together or apart."""
-    params = Transformer(config).new_params(key)
-    return params if together else apart(config, params)
-
-
-def _places(family: ModuleType, config: Config) -> dict[str, str]:
-    """The path of every weight in the nested dict, by its name in the file."""
-    found: dict[str, str] = {}
-    for name, path in family.KEYS.items():
-        for layer in range(config.layers if "{}" in name else 1):
-            found[name.format(layer)] = path.format(layer)
-    if config.tied:
-        found.pop("lm_head.weight", None)
-    return found
 
 
 def _arrays(folder: Path, wanted: set[str]) -> Iterator[tuple[str, Array]]:

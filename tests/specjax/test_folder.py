@@ -77,6 +77,8 @@ def older(fields):
         fields["rope_theta"] = rope["full_attention"]["rope_theta"]
         fields["rope_local_base_freq"] = rope["sliding_attention"]["rope_theta"]
         fields["sliding_window_pattern"] = len(kinds)
+        if rope["full_attention"]["rope_type"] == "linear":
+            fields["rope_scaling"] = rope["full_attention"]
     else:
         fields["rope_theta"] = rope.pop("rope_theta")
     if rope.get("rope_type") == "llama3":

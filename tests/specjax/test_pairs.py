@@ -1,6 +1,5 @@
 """The pairs: the embedded one is what its record says, SmolLM2 is what transformers computes."""
 
-import dataclasses
 import importlib.util
 import json
 
@@ -9,10 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from specjax.models import _cache, pairs
+from specjax.models import _cache, pairs, texts
 from specjax.models.pairs import bytes as byte_pair
 from specjax.models.pairs import smollm2
-from specjax.models.transformer import Transformer
 from specjax.training import bytes as recipe
 from specjax.training import evaluation, text
 from tests.helpers.places import DATA
@@ -63,7 +61,7 @@ def test_bytes_prompts_and_tokenizer(pair):
 
 
 def test_unknown_pair():
-    with pytest.raises(ValueError, match=r"or one of bytes, markov, smollm2"):
+    with pytest.raises(ValueError, match=r"or one of bytes, gemma3_270m, markov, smollm2"):
         pairs.load("gpt17")
 
 
@@ -94,17 +92,17 @@ def test_smollm2_agrees_with_transformers():
     """Ids, argmax and logits are those of transformers on the same file; texts survive the
     tokenizer.
     """
-    from specjax.models import llama_gguf
+    from specjax.models import gguf_file
 
-    config, params, tokenizer = llama_gguf.read(smollm2.weights_file())
+    model, params, tokenizer, _ = gguf_file.load(smollm2.weights_file())
     with np.load(DATA / "smollm2.npz") as stored:
         assert tokenizer.encode(str(stored["prompt"])) == stored["ids"].tolist()
-        logits = jax.jit(Transformer(config).forward)(params, stored["ids"][None])[0]
+        logits = jax.jit(model.forward)(params, stored["ids"][None])[0]
         np.testing.assert_array_equal(logits.argmax(-1), stored["argmax"])
         np.testing.assert_allclose(logits[:, stored["columns"]], stored["logits"], atol=5e-4)
-    for prompt in (*smollm2.PROMPTS, "naïve 東京 1984\t\n  x"):
+    for prompt in (*texts.PROMPTS, "naïve 東京 1984\t\n  x"):
         assert tokenizer.decode(tokenizer.encode(prompt)) == prompt
-    assert isinstance(tokenizer.decode(list(range(config.vocabulary))), str)
+    assert isinstance(tokenizer.decode(list(range(model.vocabulary))), str)
 
 
 @pytest.mark.thorough
@@ -112,14 +110,14 @@ def test_smollm2_agrees_with_transformers():
 @pytest.mark.smollm2
 def test_smollm2_as_a_folder_is_smollm2(tmp_path):
     """The weights bit for bit, and the ids of its prompts."""
-    from specjax.models import llama_gguf, written_folder
+    from specjax.models import gguf_file, written_folder
 
-    config, params, tokenizer = llama_gguf.read(smollm2.weights_file())
-    written_folder.write(tmp_path, config, params, tokenizer)
+    model, params, tokenizer, _ = gguf_file.load(smollm2.weights_file())
+    written_folder.write(tmp_path, model.config, params, tokenizer)
     pair = pairs.load(f"{tmp_path}::exit:2")
-    assert pair.target.config == dataclasses.replace(config, head=config.head_width)
+    assert pair.target.config == model.config
     assert jax.tree.all(jax.tree.map(jnp.array_equal, pair.target_params, params))
-    for prompt in smollm2.PROMPTS:
+    for prompt in texts.PROMPTS:
         assert pair.tokenizer.encode(prompt) == tokenizer.encode(prompt)
 
 
@@ -129,7 +127,7 @@ def test_smollm2_draft_is_worth_its_layers():
     """The fitted exit agrees with the target on unseen text, and it shares the target's arrays."""
     pair = pairs.load("smollm2")
     assert pair.draft_params["embed"]["kernel"] is pair.target_params["embed"]["kernel"]
-    unseen = (smollm2.DATA / smollm2.TEXTS[0]).read_text()[smollm2.TEXT_BYTES :]
+    unseen = (texts.DATA / texts.FITTED[0]).read_text()[texts.FITTED_BYTES :]
     windows = jnp.array(pair.tokenizer.encode(unseen)[: 2 * 129]).reshape(2, 129)
     fitted = evaluation.mean_overlap(
         pair.target, pair.target_params, pair.draft, pair.draft_params, windows

@@ -26,9 +26,9 @@ def load(name: str) -> Pair:
 
     Args:
       name: of a file of this package; or the path of a Python file with `load() -> Pair`; or
-        `TARGET::DRAFT`, where TARGET is a Hugging Face folder, and DRAFT another one or some of the
-        target's layers (`exit:4`, `skip:3,7`, `layers:0-5`). With `::chat` behind it, prompts
-        become messages of the user, by the chat template of the tokenizer.
+        `TARGET::DRAFT`, where TARGET is a Hugging Face folder or a GGUF file, and DRAFT another one
+        or some of the target's layers (`exit:4`, `skip:3,7`, `layers:0-5`). With `::chat` behind
+        it, prompts become messages of the user, by the chat template of the tokenizer.
 
     Raises:
       ValueError: there is no such pair, or its weights are not installed; a folder holds no model

@@ -1,4 +1,4 @@
-"""A pair out of two local folders, or out of one: then some of its layers are the draft."""
+"""A pair out of two local checkpoints, or out of one: then some of its layers are the draft."""
 
 import functools
 import hashlib
@@ -7,19 +7,18 @@ from collections.abc import Sequence
 from itertools import zip_longest
 from pathlib import Path
 
-from specjax.models import derived
+from specjax.models import derived, texts
 from specjax.models._base import LanguageModel, Pair
 from specjax.models.lifted import Lifted
-from specjax.models.pairs import smollm2
 
 OWN = re.compile(r"exit:[0-9]*|(skip|layers):[0-9,-]*")
 
 
 def load(target: str, draft: str) -> Pair:
-    """The pair of a target's folder and a draft's.
+    """The pair of a target's checkpoint and a draft's.
 
     Args:
-      target: a Hugging Face folder.
+      target: a Hugging Face folder, or a GGUF file.
       draft: another one with the same tokens; or some of the target's layers: `exit:4` the first
         four, `skip:3,7` all but these, `layers:0-5,9` these.
 
@@ -30,10 +29,10 @@ def load(target: str, draft: str) -> Pair:
       ValueError: a package is missing, a folder is no model, or the tokens differ.
     """
     try:
-        from specjax.models import folder  # needs packages that only folders need
+        from specjax.models import local  # needs packages that only checkpoints need
     except ImportError as error:
         raise ValueError(f"{target}: {error}; run `pip install 'specjax[checkpoints]'`") from None
-    held = folder.load(Path(target))
+    held = local.load(Path(target))
     if isinstance(held.model, Lifted):
         raise ValueError(f"{target}: its head knows some tokens only; it can be a draft")
     model: LanguageModel
@@ -41,7 +40,7 @@ def load(target: str, draft: str) -> Pair:
         layers = _layers(draft, held.model.config.layers)
         model, params = derived.subset(held.model, held.params, layers)
     else:
-        other = folder.load(Path(draft))
+        other = local.load(Path(draft))
         _same_tokens(draft, held.tokenizer.tokens(), other.tokenizer.tokens())
         _same_size(draft, held.model, other.model)
         model, params = other.model, other.params
@@ -52,7 +51,7 @@ def load(target: str, draft: str) -> Pair:
         draft_params=params,
         tokenizer=held.tokenizer,
         eos=held.eos or -1,
-        prompts=smollm2.PROMPTS,
+        prompts=texts.PROMPTS,
         name=label(target, draft),
     )
 
@@ -64,16 +63,17 @@ def label(target: str, draft: str) -> str:
 
 
 @functools.cache
-def _named(folder: str) -> str:
-    """The name of a folder and a hash of its weights."""
-    path = Path(folder).resolve()
-    if not path.is_dir():
-        raise ValueError(f"{folder}: no such folder")
+def _named(name: str) -> str:
+    """The name of a folder or file, and a hash of its weights."""
+    path = Path(name).resolve()
+    if not path.is_dir() and not (path.is_file() and path.suffix == ".gguf"):
+        raise ValueError(f"{name}: no such folder or GGUF file")
+    files = [path] if path.is_file() else sorted(path.glob("*.safetensors"))
     digest = hashlib.sha256()
-    for file in sorted(path.glob("*.safetensors")):
+    for file in files:
         with file.open("rb") as opened:
             digest.update(hashlib.file_digest(opened, "sha256").digest())
-    return f"{path.name}-{digest.hexdigest()[:8]}"
+    return f"{path.stem if path.is_file() else path.name}-{digest.hexdigest()[:8]}"
 
 
 def _layers(draft: str, count: int) -> tuple[int, ...]:

@@ -3,40 +3,13 @@
 This pair needs `make smollm2`.
 """
 
-import hashlib
 import importlib.util
-import inspect
 from pathlib import Path
 
-import numpy as np
-from jaxtyping import Int
-
-from specjax.models import early_exit
-from specjax.models._base import Pair, Tokenizer
-from specjax.models._cache import cached
-from specjax.models.derived import adapted, subset
-from specjax.models.transformer import Transformer
+from specjax.models._base import Pair
+from specjax.models.pairs._early_exits import early_exit_pair
 
 EXIT_AFTER = 2
-WINDOW = 256
-TEXTS = ("britannica.txt", "bytes.txt")
-TEXT_BYTES = 20_000
-DATA = Path(__file__).parents[1] / "data"
-EOS = "<|im_end|>"
-PROMPTS = (
-    "The history of the steam engine begins with",
-    "Once upon a time, in a village by the sea, there lived",
-    "The three states of matter are",
-    "Dear Sir or Madam,\n\nI am writing to",
-    "To make a simple tomato soup, first",
-    "The capital of France is Paris, a city known for",
-    "When the war ended, the king returned to",
-    "A poem has metre when its lines",
-    "The sky is blue because",
-    "He was born in London in 1809, the son of",
-    "There are two ways to prove this theorem. The first",
-    "In the beginning of the play the audience learns that",
-)
 
 
 def weights_file() -> Path:
@@ -56,17 +29,6 @@ def weights_file() -> Path:
     return files[0]
 
 
-def fitting_windows(tokenizer: Tokenizer) -> Int[np.ndarray, "B T"]:
-    """Token ids of the public texts on which the adapter is fitted.
-
-    The prompts are not among these texts.
-    """
-    ids = [tokenizer.encode((DATA / name).read_bytes()[:TEXT_BYTES].decode()) for name in TEXTS]
-    return np.concatenate(
-        [np.array(text[: len(text) // WINDOW * WINDOW]).reshape(-1, WINDOW) for text in ids]
-    )
-
-
 def load() -> Pair:
     """The pair, in float32.
 
@@ -75,19 +37,4 @@ def load() -> Pair:
     Raises:
       ValueError: a package is missing; the message says what to run.
     """
-    file = weights_file()
-    from specjax.models import llama_gguf  # needs packages that only this pair needs
-
-    config, params, tokenizer = llama_gguf.read(file)
-    target = Transformer(config)
-    windows = fitting_windows(tokenizer)
-    recipe = [
-        inspect.getsource(early_exit).encode(),
-        windows.tobytes(),
-        file.name.encode(),
-        bytes([EXIT_AFTER]),
-    ]
-    key = hashlib.sha256(b"".join(recipe)).hexdigest()[:16]
-    adapter = cached(f"smollm2-{key}", lambda: early_exit.fit(target, params, windows, EXIT_AFTER))
-    draft, draft_params = adapted(*subset(target, params, tuple(range(EXIT_AFTER))), adapter)
-    return Pair(target, params, draft, draft_params, tokenizer, tokenizer.encode(EOS)[0], PROMPTS)
+    return early_exit_pair(weights_file(), EXIT_AFTER)
