@@ -5,6 +5,9 @@ alpha* is the largest probability, over all lossless rules, that the emitted tok
 drafts. A rule is taken under the first scheme that its proof covers. Two laws are computed in
 float64. Files of logits are streamed, in float32: one row per context, the same contexts in both
 files; -inf marks a masked token. Rows that are >= 0 and sum to 1 are read as probabilities.
+
+Files of top-k log-probabilities with their ids give an interval of alpha* of iid drafts. It holds
+whatever the unlisted tokens are.
 """
 
 import dataclasses
@@ -18,9 +21,10 @@ import numpy as np
 from rich.console import Console
 
 from experiments.audits import file_audit
-from experiments.inputs import law_files, logit_files, model_logits
-from experiments.ladders import context_rows, ladder_tables, many_contexts, two_laws
+from experiments.inputs import law_files, logit_files, model_logits, top_k_files
+from experiments.ladders import context_rows, ladder_tables, many_contexts, top_k, two_laws
 from experiments.ladders.ladder import Ladder, Study, best_rule, best_scheme, chain, curves, star
+from experiments.ladders.top_k import TopKStudy
 from experiments.stats.means import Values, interval
 from specjax.models import pairs
 from specjax.numerics import AS_IS, Sampling
@@ -39,10 +43,11 @@ class Config:
 
     Attributes:
       target: p as a vector of V probabilities, or the target's logits [T, V], or [B, T, V] of B
-        texts: .npy, .npz or .safetensors; of several arrays one by name, FILE:NAME. Or a Hugging
-        Face folder with the target model.
-      draft: q likewise; or, beside a folder, another one or layers of the target: exit:4, skip:3,7,
-        layers:0-5.
+        texts: .npy, .npz or .safetensors; of several arrays one by name, FILE:NAME. Or a .npz with
+        top-k log-probabilities [T, k], `logprobs`, and the `ids` of their tokens; -inf is no entry.
+        Or a Hugging Face folder with the target model.
+      draft: q likewise, with any k; or, beside a folder, another one or layers of the target:
+        exit:4, skip:3,7, layers:0-5.
       n: numbers of drafts.
       rules: names of rules, or paths of Python files; if none is named all but those that search.
       temperature: of both files of logits; 0 is greedy decoding.
@@ -65,12 +70,12 @@ class Config:
     prompts: Path | None = None
 
 
-def run(config: Config) -> Study:
-    """The ladders.
+def run(config: Config) -> Study | TopKStudy:
+    """The ladders; of top-k lists the intervals.
 
     Raises:
-      ValueError: the files do not hold two laws, or logits of the same contexts; n < 1; no named
-        rule has a value here.
+      ValueError: the files do not hold two laws, or logits or lists of the same contexts; n < 1; no
+        named rule has a value here.
     """
     if config.rows:
         context_rows.check(config.rows)
@@ -80,7 +85,7 @@ def run(config: Config) -> Study:
     return study
 
 
-def _study_of_models(config: Config) -> Study:
+def _study_of_models(config: Config) -> Study | TopKStudy:
     """The ladders of what two models say, by way of files that go away."""
     pair = pairs.load(f"{config.target}{pairs.BETWEEN}{config.draft}")
     with tempfile.TemporaryDirectory() as folder:
@@ -90,12 +95,14 @@ def _study_of_models(config: Config) -> Study:
         )
 
 
-def _study(config: Config) -> Study:
+def _study(config: Config) -> Study | TopKStudy:
     if config.prompts:
         raise ValueError("prompts: they are read by models in folders, got files of logits")
     if min(config.n, default=0) < 1:
         raise ValueError(f"n: expected numbers >= 1, got {config.n}")
     sampling = Sampling(config.temperature, top_p=config.top_p)
+    if top_k_files.holds(config.target) or top_k_files.holds(config.draft):
+        return _study_of_lists(config, sampling)
     target = logit_files.find(config.target)
     draft = logit_files.find(config.draft)
     for file in (target, draft):
@@ -123,6 +130,16 @@ def _study(config: Config) -> Study:
     )
 
 
+def _study_of_lists(config: Config, sampling: Sampling) -> TopKStudy:
+    lists = top_k_files.load_pair(config.target, config.draft)
+    if sampling != AS_IS or config.vocabulary is not None or config.shift or config.rules:
+        raise ValueError(
+            "temperature, top-p, vocabulary, shift and rules need whole laws, got top-k "
+            "log-probabilities"
+        )
+    return top_k.study(*lists, config.n)
+
+
 def _part(file: logit_files.FloatArray, config: Config, first: int) -> logit_files.FloatArray:
     """What counts of a file: the rows of every text from the first on, as many as have a partner,
     and the tokens without padding.
@@ -138,13 +155,26 @@ def _part(file: logit_files.FloatArray, config: Config, first: int) -> logit_fil
     return logit_files.part(file, first, first + contexts, tokens)
 
 
-def document(study: Study) -> object:
+def document(study: Study | TopKStudy) -> object:
     """The ladders as JSON: one object for one n, else a list."""
-    ladders = [
-        _law_document(ladder) if study.seconds is None else _logits_document(study, ladder)
-        for ladder in study.ladders
-    ]
+    if isinstance(study, TopKStudy):
+        ladders = [_list_document(study, found) for found in study.intervals]
+    elif study.seconds is None:
+        ladders = [_law_document(ladder) for ladder in study.ladders]
+    else:
+        ladders = [_logits_document(study, ladder) for ladder in study.ladders]
     return ladders[0] if len(ladders) == 1 else ladders
+
+
+def _list_document(study: TopKStudy, found: top_k.Interval) -> dict[str, object]:
+    unknown_p, unknown_q = map(interval, study.unknown)
+    ends = {"lower": found.lower, "upper": found.upper}
+    return {
+        "n": found.n,
+        "alpha_star": {"iid": {end: interval(values)._asdict() for end, values in ends.items()}},
+        "unknown": {"target": unknown_p._asdict(), "draft": unknown_q._asdict()},
+        "contexts": study.contexts,
+    }
 
 
 def _law_document(ladder: Ladder) -> dict[str, object]:
@@ -191,13 +221,18 @@ def _audit_document(ladder: Ladder) -> dict[str, object]:
     )
 
 
-def status(study: Study) -> int:
+def status(study: Study | TopKStudy) -> int:
     """1 if the rule of a file is not what it claims."""
+    if isinstance(study, TopKStudy):
+        return 0
     return int(bool(file_audit.refuted(study.ladders[0].audits)))
 
 
-def show(study: Study, console: Console) -> None:
+def show(study: Study | TopKStudy, console: Console) -> None:
     """Two tables for each n of two laws, one table of many contexts."""
+    if isinstance(study, TopKStudy):
+        ladder_tables.show_top_k(study, console)
+        return
     if study.seconds is not None:
         ladder_tables.show_contexts(study, console)
         return
@@ -205,12 +240,14 @@ def show(study: Study, console: Console) -> None:
         ladder_tables.show_laws(ladder, console)
 
 
-def plot(study: Study) -> "Figure":
+def plot(study: Study | TopKStudy) -> "Figure":
     """The means and their intervals against n; and how far each rule stays below its alpha*,
     against the entropy of p.
     """
     from experiments.figures import style  # needs the extra `plots`
 
+    if isinstance(study, TopKStudy):
+        return _plot_band(study)
     figure, (left, right) = style.panels(2, f"{study.contexts} contexts, V = {study.vocabulary}")
     ladders = study.ladders
     last = ladders[-1]
@@ -271,5 +308,26 @@ def plot(study: Study) -> "Figure":
     right.set_xlabel("entropy of p (nats)")
     right.set_yscale("log")
     right.set_ylabel(f"alpha* - rule, n = {last.n}")
+    style.legend(figure, 3)
+    return figure
+
+
+def _plot_band(study: TopKStudy) -> "Figure":
+    """A band between the means of both ends against n, each with its interval."""
+    from experiments.figures import style
+
+    figure, (panel,) = style.panels(1, f"{study.contexts} contexts, top-k")
+    ns = [found.n for found in study.intervals]
+    lower = np.array([interval(found.lower) for found in study.intervals])
+    upper = np.array([interval(found.upper) for found in study.intervals])
+    panel.fill_between(ns, lower[:, 0], upper[:, 0], color="0.85", label="alpha* iid lies here")
+    for label, ends in (("at least", lower), ("at most", upper)):
+        means, _, _, highs = ends.T
+        reach = np.nan_to_num(highs - means)
+        panel.errorbar(ns, means, reach, fmt="_--", color="k", capsize=2, label=label)
+    panel.set_xscale("log", base=2)
+    panel.set_xticks(ns, map(str, ns))
+    panel.set_xlabel("drafts n at a node")
+    panel.set_ylabel("alpha*, mean over contexts (95 %)")
     style.legend(figure, 3)
     return figure

@@ -10,6 +10,7 @@ import numpy as np
 
 from experiments.cli import whole_files
 from experiments.ladders.ladder import Ladder, Study
+from experiments.ladders.top_k import Interval, TopKStudy
 from experiments.stats.means import Values
 
 if TYPE_CHECKING:
@@ -34,17 +35,19 @@ def check(path: Path) -> None:
         import pyarrow  # noqa: F401
 
 
-def write(path: Path, study: Study) -> None:
+def write(path: Path, study: Study | TopKStudy) -> None:
     """Put the table at path, or leave what was there. Values that do not exist are empty."""
     with whole_files.replaced(path) as file:
         (_csv if path.suffix == ".csv" else _parquet)(file, _blocks(study))
 
 
-def _blocks(study: Study) -> Iterator[Columns]:
+def _blocks(study: Study | TopKStudy) -> Iterator[Columns]:
     for start in range(0, study.contexts, BLOCK):
         rows = np.arange(start, min(start + BLOCK, study.contexts))
-        for ladder in study.ladders:
-            yield _columns(study, ladder, rows)
+        if isinstance(study, TopKStudy):
+            yield from (_ends(study, interval, rows) for interval in study.intervals)
+        else:
+            yield from (_columns(study, ladder, rows) for ladder in study.ladders)
 
 
 def _columns(study: Study, ladder: Ladder, rows: np.ndarray) -> Columns:
@@ -61,6 +64,19 @@ def _columns(study: Study, ladder: Ladder, rows: np.ndarray) -> Columns:
     return place | {
         name: np.full(len(rows), np.nan) if held is None else held.reshape(-1)[rows]
         for name, held in values.items()
+    }
+
+
+def _ends(study: TopKStudy, interval: Interval, rows: np.ndarray) -> Columns:
+    """Some contexts of top-k lists, with n drafts."""
+    unknown_p, unknown_q = study.unknown
+    return {
+        "context": rows,
+        "n": np.full(len(rows), interval.n),
+        "alpha_star_iid_lower": interval.lower[rows],
+        "alpha_star_iid_upper": interval.upper[rows],
+        "unknown_target": unknown_p[rows],
+        "unknown_draft": unknown_q[rows],
     }
 
 

@@ -4,8 +4,10 @@ import numpy as np
 from rich.console import Console
 from rich.markup import escape
 
+from experiments.cli import tables
 from experiments.cli.tables import MEANING, Table, number, with_error
 from experiments.ladders.ladder import Ladder, Study, best_rule, best_scheme, chain, curves, star
+from experiments.ladders.top_k import TopKStudy
 from experiments.stats.means import Interval, Values, interval
 
 ABSENT = "-: takes no such drafts, is too large to enumerate, fails, or searches and was not named"
@@ -77,6 +79,26 @@ def show_contexts(study: Study, console: Console) -> None:
         "sum_{k<=n} a^k with a the mean of "
         "1 - TV, if acceptances are independent.\n"
         f"{study.contexts / (study.seconds or np.nan):.3g} contexts per second, once compiled."
+    )
+
+
+def show_top_k(study: TopKStudy, console: Console) -> None:
+    """Of top-k lists: both ends for each n, and what the lists leave unknown."""
+    target, draft = study.listed
+    table = Table(
+        ("n", "alpha* iid at least", "at most", "95 % of the mean"),
+        title=f"{study.contexts} contexts, k = {target} of p and {draft} of q",
+    )
+    for found in study.intervals:
+        lower = interval(found.lower)
+        upper = interval(found.upper)
+        table.add(str(found.n), _mean(lower), _mean(upper), tables.interval(lower.low, upper.high))
+    console.print(table)
+    rest = [_mean(interval(unknown)) for unknown in study.unknown]
+    console.print(
+        f"Not listed: {rest[0]} of p, {rest[1]} of q. Whichever tokens hold it, alpha* lies "
+        "between both ends at every context; n = 1 is 1 - TV.\n"
+        f"{MEANING} over contexts taken as independent: too small where many are of one text."
     )
 
 
