@@ -45,7 +45,7 @@ class Config:
       target: p as a vector of V probabilities, or the target's logits [T, V], or [B, T, V] of B
         texts: .npy, .npz or .safetensors; of several arrays one by name, FILE:NAME. Or a .npz with
         top-k log-probabilities [T, k], `logprobs`, and the `ids` of their tokens; -inf is no entry.
-        Or a Hugging Face folder with the target model.
+        Or a Hugging Face folder or GGUF file with the target model.
       draft: q likewise, with any k; or, beside a folder, another one or layers of the target:
         exit:4, skip:3,7, layers:0-5.
       n: numbers of drafts.
@@ -79,7 +79,8 @@ def run(config: Config) -> Study | TopKStudy:
     """
     if config.rows:
         context_rows.check(config.rows)
-    study = _study_of_models(config) if config.target.is_dir() else _study(config)
+    models = config.target.is_dir() or config.target.suffix == ".gguf"
+    study = _study_of_models(config) if models else _study(config)
     if config.rows:
         context_rows.write(config.rows, study)
     return study

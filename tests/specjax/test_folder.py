@@ -13,11 +13,15 @@ import pytest
 from safetensors.flax import load_file, save_file
 
 from specjax import trees
-from specjax.models import folder, prefill
+from specjax.models import folder, prefill, written_folder
+from specjax.models.architectures import _layout, llama
+from specjax.models.config import Config
+from specjax.models.transformer import Transformer
 from tests.helpers.places import DATA
 
 FOLDERS = sorted((DATA / "folders").iterdir())
 WITH_ANGLES = [path for path in FOLDERS if path.name not in ("gpt2", "opt")]
+arrays_before = folder._arrays
 by_name = pytest.mark.parametrize("path", FOLDERS, ids=lambda path: path.name)
 
 
@@ -128,6 +132,43 @@ def test_shards_are_one_file(copied):
     (copied / "b.safetensors").unlink()
     with pytest.raises(ValueError, match=r"b.safetensors: no such file; .*index.json names it"):
         folder.load(copied)
+
+
+def test_loading_shards_holds_no_second_copy(tmp_path, monkeypatch):
+    """Arrays that live whenever a weight is laid out: those laid out before, and a few more."""
+    config = Config(vocabulary=61, width=64, layers=12, heads=4, kv_heads=2, hidden=128)
+    params = Transformer(config).new_params(jax.random.key(0))
+    other = folder.load(DATA / "folders" / "llama")
+    written_folder.write(tmp_path, config, params, other.tokenizer)
+    del params, other
+    weights = load_file(tmp_path / "model.safetensors")
+    for index, name in enumerate(weights):
+        save_file({name: weights[name]}, tmp_path / f"{index}.safetensors")
+    where = {name: f"{index}.safetensors" for index, name in enumerate(weights)}
+    (tmp_path / folder.INDEX).write_text(json.dumps({"weight_map": where}))
+    (tmp_path / "model.safetensors").unlink()
+    whole = sum(array.nbytes for array in weights.values())
+    largest = max(array.nbytes for array in weights.values())
+    del weights
+    before = held_bytes()
+    seen = []
+
+    def laid(path, array):
+        seen.append(held_bytes() - before)
+        return _layout.laid(path, array)
+
+    monkeypatch.setattr(llama, "laid", laid)
+    loaded = folder.load(tmp_path)
+    assert sum(leaf.nbytes for leaf in jax.tree.leaves(loaded.params)) == whole
+    print(f"at most {max(seen) / whole:.2f} times the weights")
+    assert max(seen) <= whole + 3 * largest < 1.2 * whole
+    monkeypatch.setattr(folder, "_arrays", lambda *asked: iter([*arrays_before(*asked)]))
+    folder.load(tmp_path)
+    assert max(seen) > 1.5 * whole, "planted: all arrays are read before the first is laid out"
+
+
+def held_bytes() -> int:
+    return sum(array.nbytes for array in jax.live_arrays())
 
 
 def test_weights_in_bfloat16_stay_so_and_logits_are_float32(copied):
