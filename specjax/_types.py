@@ -93,14 +93,28 @@ class Certificate(NamedTuple):
     converged: Bool[Array, ""]
 
 
+class Accepting(NamedTuple):
+    """Which drafts a rule accepts, given the drafts and on average.
+
+    Attributes:
+      drafts: [n], the probability that the token of this slot is accepted; of equal drafts the
+        first holds all of it.
+      mass: [V], its mean over the drafts, for every token; 0 at a token that q never draws.
+    """
+
+    drafts: Float[Array, " n"]
+    mass: Law
+
+
 @runtime_checkable
 class Rule(Protocol):
     """A verification rule at one node: a conditional law, not a sampler.
 
     `law(tokens[n], p[V], q[V], mask[n]) -> [V]` is the law of the emitted token given the drafts.
     `mask` is true at live slots. A rule may also offer `expected_acceptance(p, q, n)`, which is its
-    exact acceptance. If a solver makes the rule optimal, the rule may also offer `certificate(p, q,
-    n) -> Certificate`.
+    exact acceptance. `accepted_mass(p, q, mask) -> [V]` says of each token with which probability
+    it is drafted and emitted. If a solver makes the rule optimal, the rule may also offer
+    `certificate(p, q, n) -> Certificate`.
     """
 
     claims: ClassVar[Claims]

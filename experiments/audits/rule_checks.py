@@ -17,6 +17,7 @@ from experiments.audits.rule_under_audit import (
 from experiments.audits.tolerances import EXACT, NEARBY, OPTIMUM, SINGLE, law_faults, near, off
 from experiments.enumeration import rule_laws
 from experiments.enumeration.rule_laws import Array
+from specjax import rules
 from specjax.rules import Law, Scalar, Solves
 
 
@@ -151,6 +152,27 @@ def _off_what_is_said(
                 f"{precision}{name} says {stated[b]:.9g} on {cases.names[b]}, "
                 f"enumeration {measured[b]:.9g}"
             )
+    return ""
+
+
+def meets_its_accepted_mass(audited: RuleUnderAudit) -> Reason:
+    """In either precision, under every mask that the scheme can leave, what the rule says that it
+    accepts of each token is the enumerated mean; given the drafts it accepts no more than it emits.
+    """
+    rule, cases = audited.rule, audited.cases
+    if not rules.states_mass(rule, cases.scheme, cases.n):
+        return ""
+    left = cases.mass.sum(2).T > 0  # the masks that the scheme leaves, at each pair
+    for laws, dtype, slack, precision in _precisions(audited):
+        given, stated = rule_laws.accepted(rule, cases, audited.masks, dtype)
+        mean = np.einsum("mbx,bmxv->bmv", cases.mass, given)
+        off = np.where(left, np.abs(stated - mean).max(2), 0).max(1)
+        over = np.where(left[..., None], (given - laws).max(3), 0).max((1, 2))
+        words = f"{precision}accepted_mass is not the enumerated mean of what it accepts"
+        more = f"{precision}given the drafts it accepts more than it emits"
+        reason = _worst(audited, off, slack, words) or _worst(audited, over, slack, more)
+        if reason:
+            return reason
     return ""
 
 
@@ -320,6 +342,7 @@ OF_LAWS = (
 OF_CLAIMS = (
     is_lossless,
     meets_its_expectation,
+    meets_its_accepted_mass,
     meets_its_certificate,
     is_no_better_than_the_optimum,
     attains_the_optimum,

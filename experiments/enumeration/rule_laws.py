@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import itertools
 from collections.abc import Callable
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import theory
-from specjax.rules import Rule, certificate
+from specjax.rules import Accepting, Rule, accepting, certificate
 
 Array = NDArray[np.float64]
 Made = TypeVar("Made")
@@ -236,6 +236,48 @@ def _certificates(
         return jnp.stack(jnp.broadcast_arrays(*(certificate(rule, p, q, n, scheme) or ())))
 
     return jax.vmap(at)(p, q)
+
+
+class Accepted(NamedTuple):
+    """What a rule accepts at every pair, under every mask.
+
+    Attributes:
+      given: [B, M, V^n, V], of each token given the drafts.
+      mass: [B, M, V], its mean by the rule's own word.
+    """
+
+    given: Array
+    mass: Array
+
+
+def accepted(rule: Rule, cases: Cases, masks: NDArray[np.bool_], dtype: type) -> Accepted:
+    """What a rule that states its accepted mass accepts, computed in `dtype`."""
+    drafts = tuples(cases.vocabulary, cases.n)
+    with jax.enable_x64(dtype is np.float64):
+        found = _accepted(
+            cast(rule, dtype), drafts, cases.p.astype(dtype), cases.q.astype(dtype), masks
+        )
+        slots = np.asarray(found.drafts, np.float64)
+        mass = np.asarray(found.mass[:, :, 0], np.float64)
+    is_token = (drafts[:, :, None] == np.arange(cases.vocabulary)).astype(np.float64)
+    return Accepted(np.einsum("bmxi,xiv->bmxv", slots, is_token), mass)
+
+
+@jax.jit
+def _accepted(
+    rule: Rule,
+    drafts: jax.Array,
+    p: jax.Array,
+    q: jax.Array,
+    masks: jax.Array,
+) -> Accepting:
+    def at(p: jax.Array, q: jax.Array, mask: jax.Array, tokens: jax.Array) -> Accepting:
+        return accepting(rule, tokens, p, q, mask)
+
+    over_drafts = jax.vmap(at, (None, None, None, 0))
+    over_masks = jax.vmap(over_drafts, (None, None, 0, None))
+    found: Accepting = jax.vmap(over_masks, (0, 0, None, None))(p, q, masks, drafts)
+    return found
 
 
 def planned(make: Callable[[jax.Array], Rule], cases: Cases) -> Rule:

@@ -3,6 +3,7 @@
 from specjax.numerics.arithmetic import (
     acceptance_probability,
     add_at,
+    block_size,
     divide,
     dot,
     epsilon,
@@ -42,6 +43,7 @@ __all__ = [
     "acceptance_probability",
     "add_at",
     "arrivals",
+    "block_size",
     "blocks",
     "coin",
     "divide",

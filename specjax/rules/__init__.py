@@ -17,6 +17,7 @@ from specjax._registry import Registry
 from specjax._types import RandomKey, SlotLaws
 from specjax.numerics import is_duplicate
 from specjax.rules._base import (
+    Accepting,
     Certificate,
     Claims,
     Law,
@@ -172,6 +173,54 @@ def _unwrapped(cls: type) -> object:
     return inspect.unwrap(cls.law)  # type: ignore[attr-defined]
 
 
+def states_mass(rule: Rule, scheme: str, n: int) -> bool:
+    """Whether a rule states its accepted mass for up to n drafts of this scheme.
+
+    Args:
+      rule: any rule.
+      scheme: name of the drafting scheme.
+      n: number of drafts, at least 1.
+
+    Returns:
+      Whether `accepting` serves it there.
+
+    Example:
+      >>> from specjax import rules
+      >>> rules.states_mass(rules.KSeq(), "iid", 3)
+      True
+    """
+    return hasattr(rule, "accepted_mass") and rule.claims.stated_at(scheme, n)
+
+
+def accepting(rule: Rule, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Accepting:
+    """Which drafts a rule accepts, given the drafts and on average.
+
+    A number of live drafts that the rule does not take accepts nothing.
+
+    Args:
+      rule: a rule that states its accepted mass.
+      tokens: [n], the drafts.
+      p: target law [V].
+      q: draft law [V].
+      mask: [n], true at live slots.
+
+    Returns:
+      The probability that each draft is accepted, and its mean for every token.
+
+    Cost: one law and one accepted mass; one solve for rules of levels.
+    """
+    if hasattr(rule, "accepting"):
+        found: Accepting = rule.accepting(tokens, p, q, mask)
+    else:
+        first = mask & ~is_duplicate(tokens, mask)
+        drafts = jnp.where(first, rule.law(tokens, p, q, mask)[tokens], 0)
+        found = Accepting(drafts, rule.accepted_mass(p, q, mask))  # type: ignore[attr-defined]
+    live = jnp.sum(mask)
+    low, high = rule.claims.n_range
+    taken = (live >= max(low, 1)) & (live <= (len(mask) if high is None else high))
+    return Accepting(jnp.where(taken, found.drafts, 0), jnp.where(taken, found.mass, 0))
+
+
 class Estimate(NamedTuple):
     """A mean and its standard error."""
 
@@ -293,6 +342,7 @@ def check_scheme(rule: Rule | type[Rule], scheme: str, n: int) -> None:
 
 
 __all__ = [
+    "Accepting",
     "Certificate",
     "Claims",
     "Estimate",
@@ -316,6 +366,7 @@ __all__ = [
     "Solves",
     "Tokens",
     "Transport",
+    "accepting",
     "all",
     "certificate",
     "check_decodes",
@@ -326,6 +377,7 @@ __all__ = [
     "get",
     "names",
     "register",
+    "states_mass",
 ]
 
 

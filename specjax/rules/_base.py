@@ -1,9 +1,21 @@
 """Definitions that all rule files share."""
 
 from specjax._laws import register
-from specjax._types import Certificate, Claims, Count, Law, Mask, Rule, Scalar, Solves, Tokens
+from specjax._types import (
+    Accepting,
+    Certificate,
+    Claims,
+    Count,
+    Law,
+    Mask,
+    Rule,
+    Scalar,
+    Solves,
+    Tokens,
+)
 
 __all__ = [
+    "Accepting",
     "Certificate",
     "Claims",
     "Count",

@@ -42,6 +42,11 @@ class Greedy(Rule):
     def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:
         return optimum.acceptance(p, q, n)
 
+    def accepted_mass(self, p: Law, q: Law, mask: Mask) -> Law:
+        rest = _outside_top(q, len(mask), jnp.sum(mask))
+        top = (q > 0) & (rest == 0)
+        return jnp.where(top, p, jnp.minimum(p, rest))
+
 
 def _outside_top(q: Law, n: int, live: Count) -> Law:
     """q restricted to the tokens outside Top, as a law; zero if Top holds all of q.

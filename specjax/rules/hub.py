@@ -58,3 +58,8 @@ class Hub(Rule):
 
     def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:
         return optimum.acceptance(p, q, n)
+
+    def accepted_mass(self, p: Law, q: Law, mask: Mask) -> Law:
+        hub = jnp.argmax(q)
+        others = q.at[hub].set(0)
+        return jnp.minimum(p, normalise(others, others)).at[hub].set(p[hub])

@@ -1,5 +1,8 @@
 """Importance-weighted selection of one draft, then the one-draft rule."""
 
+import functools
+
+import jax
 import jax.numpy as jnp
 
 from specjax.numerics import acceptance_probability, add_at, residual, rounding_error, total
@@ -44,8 +47,18 @@ class ImportanceWeighted(Rule):
         return jnp.where(jnp.any(mask), tried, p)
 
     def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:
-        selection = select(p, q, n, jnp.asarray(n))
-        rest = jnp.maximum(p - selection.law, 0)
-        unseen = refused_and_unseen(selection, p, q, n)
-        left = total(rest) > rounding_error(p)
-        return 1 - jnp.where(left, total(rest * unseen) / jnp.where(left, total(rest), 1), 0)
+        return 1 - total(_missed(p, q, n))
+
+    def accepted_mass(self, p: Law, q: Law, mask: Mask) -> Law:
+        counts = [functools.partial(_missed, n=n) for n in range(1, len(mask) + 1)]
+        missed: Law = jax.lax.switch(jnp.sum(mask) - 1, counts, p, q)
+        return jnp.maximum(p - missed, 0)
+
+
+def _missed(p: Law, q: Law, n: int) -> Law:
+    """P(the emitted token is y and none of the n drafts is)."""
+    selection = select(p, q, n, jnp.asarray(n))
+    rest = jnp.maximum(p - selection.law, 0)
+    unseen = refused_and_unseen(selection, p, q, n)
+    left = total(rest) > rounding_error(p)
+    return jnp.where(left, rest * unseen / jnp.where(left, total(rest), 1), 0)

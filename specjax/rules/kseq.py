@@ -40,15 +40,24 @@ class KSeq(Rule):
         return add_at(reached[-1] * rest, tokens, reached[:-1] * accept)
 
     def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:
-        rho, miss_probability = threshold(p, q, jnp.asarray(n, p.dtype))
-        thinned = jnp.minimum(p / rho, q)
-        rest = jnp.maximum(p - thinned * _series(miss_probability, jnp.ones(n, bool)), 0)
-        left = total(rest) > rounding_error(p)
-        mass = jnp.where(left, total(rest), 1)
-        stay = jnp.where(left, miss_probability, 1)
-        # above rho* the residual may land on a rejected draft, whose law is (q - thinned) / S
-        unseen = (1 - jnp.minimum((q - thinned) / stay, 1)) ** n
-        return 1 - jnp.where(left, miss_probability**n * total(rest * unseen) / mass, 0)
+        return 1 - total(_missed(p, q, jnp.ones(n, bool)))
+
+    def accepted_mass(self, p: Law, q: Law, mask: Mask) -> Law:
+        return jnp.maximum(p - _missed(p, q, mask), 0)
+
+
+def _missed(p: Law, q: Law, mask: Mask) -> Law:
+    """P(the emitted token is y and no live draft is)."""
+    n = jnp.maximum(jnp.sum(mask), 1)
+    rho, miss_probability = threshold(p, q, n.astype(p.dtype))
+    thinned = jnp.minimum(p / rho, q)
+    rest = jnp.maximum(p - thinned * _series(miss_probability, jnp.arange(len(mask)) < n), 0)
+    left = total(rest) > rounding_error(p)
+    mass = jnp.where(left, total(rest), 1)
+    stay = jnp.where(left, miss_probability, 1)
+    # above rho* the residual may land on a rejected draft, whose law is (q - thinned) / S
+    unseen = (1 - jnp.minimum((q - thinned) / stay, 1)) ** n
+    return jnp.where(left, miss_probability**n * rest * unseen / mass, 0)
 
 
 def _series(miss_probability: Scalar, live: Mask) -> Scalar:

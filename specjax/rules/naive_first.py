@@ -38,3 +38,7 @@ class NaiveFirst(Rule):
     def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:
         missed = (1 - q) ** (n - 1)
         return total(jnp.minimum(p, q) + jnp.maximum(p - q, 0) * (1 - missed))
+
+    def accepted_mass(self, p: Law, q: Law, mask: Mask) -> Law:
+        missed = (1 - q) ** (jnp.sum(mask) - 1)
+        return jnp.minimum(p, q) + jnp.maximum(p - q, 0) * (1 - missed)

@@ -1,5 +1,7 @@
 """Ignore the drafts."""
 
+import jax.numpy as jnp
+
 from specjax._types import SlotLaws
 from specjax.numerics import total
 from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, register
@@ -33,3 +35,6 @@ class NaiveMembership(Rule):
 
     def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:
         return total(p * (1 - (1 - q) ** n))
+
+    def accepted_mass(self, p: Law, q: Law, mask: Mask) -> Law:
+        return p * (1 - (1 - q) ** jnp.sum(mask))

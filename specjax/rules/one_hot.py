@@ -1,6 +1,9 @@
 """EAGLE's rule for deterministic drafts."""
 
+import jax.numpy as jnp
+
 from specjax.bounds import top_n
+from specjax.numerics import top_tokens
 from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, register
 
 
@@ -36,3 +39,8 @@ class OneHot(Rule):
 
     def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:
         return top_n.acceptance(p, q, n)
+
+    def accepted_mass(self, p: Law, q: Law, mask: Mask) -> Law:
+        tokens = top_tokens(q, min(len(mask), q.shape[0]))
+        live = (jnp.arange(len(tokens)) < jnp.sum(mask)) & (q[tokens] > 0)
+        return jnp.zeros_like(p).at[tokens].set(jnp.where(live, p[tokens], 0))

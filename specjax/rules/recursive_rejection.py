@@ -47,10 +47,18 @@ class RecursiveRejection(Rule):
         return add_at(reached * rest, tokens, jnp.stack(accepted))
 
     def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:
-        c = jnp.zeros((), p.dtype)
-        z = jnp.ones((), p.dtype)
-        for _ in range(n):
-            c = c + z
-            # the product of the chances of a miss telescopes to it
-            z = total(jnp.maximum(p - c * q, 0))
-        return 1 - z
+        # the product of the chances of a miss telescopes to it
+        return 1 - total(jnp.maximum(p - _taken(p, q, jnp.ones(n, bool)) * q, 0))
+
+    def accepted_mass(self, p: Law, q: Law, mask: Mask) -> Law:
+        return jnp.minimum(p, _taken(p, q, mask) * q)
+
+
+def _taken(p: Law, q: Law, mask: Mask) -> Scalar:
+    """The c of the residual (p - c q)+ after all live drafts were rejected."""
+    c = jnp.zeros((), p.dtype)
+    z = jnp.ones((), p.dtype)
+    for live in mask:
+        c = jnp.where(live, c + z, c)
+        z = jnp.where(live, total(jnp.maximum(p - c * q, 0)), z)
+    return c

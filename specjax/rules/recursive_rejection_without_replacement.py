@@ -14,7 +14,7 @@ from specjax.numerics import (
     total,
 )
 from specjax.rules._base import Claims, Law, Mask, Rule, Scalar, Tokens, register
-from specjax.solvers.rejection_pairs import acceptance_of_pairs
+from specjax.solvers.rejection_pairs import acceptance_of_pairs, accepted_mass_of_pairs
 
 
 @register
@@ -89,3 +89,17 @@ class RecursiveRejectionWithoutReplacement(Rule):
                 f"drafts, got {n}"
             )
         return acceptance_of_pairs(p, q) if n == 2 else bounds.overlap(p, q)
+
+    def accepted_mass(self, p: Law, q: Law, mask: Mask) -> Law:
+        """The mass that one or two drafts accept.
+
+        Raises:
+          ValueError: there are more than two slots.
+        """
+        if len(mask) > 2:
+            raise ValueError(
+                "recursive_rejection_without_replacement: its accepted mass has a closed form for "
+                f"at most 2 drafts, got {len(mask)}"
+            )
+        of_one = jnp.minimum(p, q)
+        return jnp.where(jnp.sum(mask) == 2, accepted_mass_of_pairs(p, q), of_one)

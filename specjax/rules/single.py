@@ -38,3 +38,6 @@ class Single(Rule):
 
     def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:
         return bounds.overlap(p, q)
+
+    def accepted_mass(self, p: Law, q: Law, mask: Mask) -> Law:
+        return jnp.minimum(p, q)

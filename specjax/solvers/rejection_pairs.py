@@ -28,9 +28,7 @@ def acceptance_of_pairs(p: Law, q: Law) -> Scalar:
     """
     excess = jnp.maximum(p - q, 0)
     z = total(excess)
-    most = jnp.argmax(q)
-    # as a sum of what remains: 1 - q loses the digits of a peak
-    remaining = (1 - q).at[most].set(total(q.at[most].set(0)))
+    remaining = remaining_mass(q)
     level = divide(z, remaining)
     edge = jnp.where(remaining > 0, level, jnp.inf)
     undrafted = (excess > 0) & (q == 0)
@@ -44,6 +42,43 @@ def acceptance_of_pairs(p: Law, q: Law) -> Scalar:
     second = jnp.where(remaining > 0, sum_excess - level * sum_q, z)
     both = total(jnp.maximum(q - p, 0) * second)
     return 1 - jnp.where(z > rounding_error(p), divide(both, z), 0)
+
+
+def accepted_mass_of_pairs(p: Law, q: Law) -> Law:
+    """P(y is accepted, as the first draft or the second): min(p, q)(y) + A(y).
+
+    A(y) = sum_x (q - p)+(x) min(q(y) / (1 - q(x)), D(y) / Z). The sum runs over two parts of the
+    tokens in the order of q(x), parted where q(y) Z / D(y) is 1 - q(x). No sum is taken as the
+    difference of two others.
+
+    Args:
+      p: [V], the target distribution.
+      q: [V], the draft distribution.
+
+    Returns:
+      [V], masses.
+
+    Cost: two sorts of V. Source: jeon2024recursive.
+    """
+    excess = jnp.maximum(p - q, 0)
+    z = total(excess)
+    given = divide(excess, z)
+    remaining = remaining_mass(q)
+    refused = jnp.maximum(q - p, 0)
+    order = jnp.argsort(remaining)
+    # q(y) / (1 - q(x)) is the larger one where 1 - q(x) < q(y) / given(y)
+    edge = jnp.where(given > 0, divide(q, given), 0)
+    place = jnp.searchsorted(remaining[order], edge, method="sort")
+    below = jnp.append(0, jnp.cumsum(refused[order])).astype(p.dtype)[place]
+    above = _onward(divide(refused, remaining)[order])[place]
+    second = given * below + q * above
+    return jnp.minimum(p, q) + jnp.where(z > rounding_error(p), jnp.minimum(second, excess), 0)
+
+
+def remaining_mass(q: Law) -> Law:
+    """1 - q(x) for every token x; at a peak it is a sum, which keeps its digits."""
+    most = jnp.argmax(q)
+    return (1 - q).at[most].set(total(q.at[most].set(0)))
 
 
 def _onward(x: Law) -> Float[Array, " V+1"]:

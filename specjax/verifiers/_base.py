@@ -18,10 +18,9 @@ class Walk(NamedTuple):
       verdict: what the walk emitted.
       proposed: [D + 1], live drafts at the node; 0 if nothing hangs below it.
       law_mass: [D + 1], a node rule's mass on the distinct drafts: the probability of a hit given
-        the drafts. It is nan for a verifier without a node rule, which decides at a node by what it
-        saw elsewhere.
+        the drafts. It is nan for a verifier that decides at a node by what it saw elsewhere.
       acceptance: [D + 1], the exact acceptance of a node rule that states it with its law, nan
-        elsewhere. None if the walk states none.
+        elsewhere. None if the verifier decides by what it saw elsewhere.
     """
 
     verdict: Verdict

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.typing import DTypeLike
 from jaxtyping import Bool, Int
 
 from specjax._types import Index, Law, NodeLaws, PerNode, Uniforms
@@ -118,15 +119,26 @@ def walk(uniforms: Uniforms, ends: Ends, draft: Draft, p: NodeLaws) -> Walk:
     turn = jnp.where(hits, postorder(topology), topology.nodes)
     end = jnp.argmin(turn)
     rest = residual(p[end], ends.scale[end] * draft.q[end])
-    token = draw(rest, uniforms[-1])
-    verdict = _verdict(draft, topology.ancestors()[end], end, token)
+    return walk_to(draft, end, draw(rest, uniforms[-1]), p.dtype)
+
+
+def walk_to(draft: Draft, end: Index, token: Index, dtype: DTypeLike) -> Walk:
+    """The walk that ends at a node and emits a token there.
+
+    Args:
+      draft: the drawn tree.
+      end: the node.
+      token: what the target adds.
+      dtype: of the laws.
+    """
+    verdict = _verdict(draft, draft.topology.ancestors()[end], end, token)
     path = verdict.path
     views = jax.vmap(node_view, (None, 0))(draft, path)
     proposed = jnp.sum(views.mask, 1, dtype=jnp.int32)
     return Walk(
         verdict,
         proposed=jnp.where(path == NO_NODE, 0, proposed),
-        law_mass=jnp.full(path.shape, jnp.nan, p.dtype),
+        law_mass=jnp.full(path.shape, jnp.nan, dtype),
     )
 
 

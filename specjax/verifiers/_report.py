@@ -30,8 +30,8 @@ from specjax.verifiers._base import Verifier, Walk
 class NodeReport(NamedTuple):
     """What a walk saw at each depth, and what theory expects there.
 
-    If the walk proposed nothing, the law mass is 0 and the theory is nan. For a verifier without a
-    node rule only `proposed` and `hit` are known; all other fields are nan.
+    If the walk proposed nothing, the law mass is 0 and the theory is nan. If the verifier does not
+    decide by a node rule's law of p, only `proposed` and `hit` are known; the rest is nan.
 
     Attributes:
       proposed: as in `Walk`.
@@ -201,7 +201,7 @@ def _report(
     kept = rows < emitted
     proposed = jnp.where(kept, walk.proposed, 0)
     hit = kept & (rows + 1 < walk.verdict.length)
-    if rule is None:
+    if rule is None or walk.acceptance is None:  # it decides by what it saw elsewhere
         unknown = jnp.full(path.shape, jnp.nan, p.dtype)
         return NodeReport(
             proposed=proposed,
@@ -212,7 +212,7 @@ def _report(
             gap=unknown,
         )
     drafted = proposed > 0
-    if walk.acceptance is not None and isinstance(rule, Solves):
+    if isinstance(rule, Solves):
         stated = [rule.claims.stated_at(draft.scheme, n) for n in _arities(draft)]
         known = drafted & jnp.asarray(stated)[_arity_index(draft, path)]
         expected = jnp.where(known, walk.acceptance, jnp.nan)

@@ -16,8 +16,8 @@ from jax import Array
 from jaxtyping import Float
 
 from specjax import bounds
-from specjax._types import Certificate, Law, Mask, Scalar, Solves, Tokens
-from specjax.numerics import add_at, divide, epsilon, normalise, rounding_error, total
+from specjax._types import Accepting, Certificate, Law, Mask, Scalar, Solves, Tokens
+from specjax.numerics import add_at, divide, epsilon, is_duplicate, normalise, rounding_error, total
 from specjax.solvers.levels.grid import Kernel, Nodes
 
 PerCell = Float[Array, " C"]
@@ -203,6 +203,21 @@ class LevelRule(Solves[Levels]):
     def accepted(self, solved: Levels) -> Scalar:
         """The acceptance of the solved levels."""
         return total(solved.allocated)
+
+    def accepted_mass(self, p: Law, q: Law, mask: Mask) -> Law:
+        """The mass that the solved levels allocate to each token.
+
+        A residual that lands on a draft does not count. Short of the optimum there is such a one.
+        """
+        return self.solve(p, q, len(mask), jnp.sum(mask)).allocated
+
+    def accepting(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Accepting:
+        """What wins, and the allocated mass, from one solve."""
+        solved = self.solve(p, q, len(mask), jnp.sum(mask))
+        won = wins(solved, tokens, mask)
+        equal = (tokens[:, None] == tokens) & mask
+        first = mask & ~is_duplicate(tokens, mask)
+        return Accepting(jnp.where(first, equal @ won, 0), solved.allocated)
 
     def expected_acceptance(self, p: Law, q: Law, n: int) -> Scalar:
         """The acceptance of the solved levels, with the gradient of the optimum.
