@@ -7,8 +7,7 @@ import numpy as np
 from theory._arrays import Indices, Law, Values
 from theory.contexts import ROOT, depths
 from theory.problem import Problem
-from theory.trees import Tree, Verifier
-from theory.verifiers import NodeRule
+from theory.trees import NodeRule, Tree, Verifier
 
 Split = Callable[[Values, Indices], Values]
 
@@ -58,12 +57,12 @@ def layer(rule: NodeRule, split: Split = first) -> Verifier:
     Returns:
       The verifier: a drawn tree gives the law [N, V].
     """
-    accepted: dict[tuple[bytes, bytes, int, str], Law] = {}
+    accepted: dict[tuple[bytes, bytes, int], Law] = {}
 
-    def mean(p: Law, q: Law, count: int, scheme: str) -> Law:
-        key = p.tobytes(), q.tobytes(), count, scheme
+    def mean(node: Problem) -> Law:
+        key = node.p.tobytes(), node.q.tobytes(), node.n
         if key not in accepted:
-            accepted[key] = accepted_mass(rule, Problem(p, q, count, scheme))
+            accepted[key] = accepted_mass(rule, node)
         return accepted[key]
 
     def verify(tree: Tree) -> Law:
@@ -79,11 +78,11 @@ def layer(rule: NodeRule, split: Split = first) -> Verifier:
                 continue
             p = np.append(whole * tree.p[node], 1.0 - whole)
             q = np.append(tree.q[node], 0.0)
+            here = Problem(p, q, len(below), tree.scheme)  # both uses see the very same laws
             tokens = tree.tokens[below]
             part = weights[node] / whole
-            weights[below] = part * split(rule(tokens, p, q)[tokens], tokens)
-            given = part * mean(p, q, len(below), tree.scheme)
-            rests[node] = np.maximum(rests[node] - given[:-1], 0.0)
+            weights[below] = part * split(rule(tokens, here.p, here.q)[tokens], tokens)
+            rests[node] = np.maximum(rests[node] - part * mean(here)[:-1], 0.0)
         return _emitted(depth, weights[:, None] * tree.p, rests)
 
     return verify

@@ -21,6 +21,7 @@ __all__ = [
     "ENUMERABLE",
     "ROOT",
     "Drawn",
+    "NodeRule",
     "Tree",
     "TreeProblem",
     "Verifier",
@@ -68,6 +69,7 @@ class Tree(NamedTuple):
 
 
 Verifier = Callable[[Tree], Law]
+NodeRule = Callable[[Indices, Law, Law], Law]
 
 
 @dataclass(frozen=True, eq=False)

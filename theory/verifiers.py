@@ -9,11 +9,10 @@ import numpy as np
 
 from theory import lp
 from theory._arrays import Indices, Law, Values
+from theory.layer import layer as layer
 from theory.problem import Problem
 from theory.transport import normalised
-from theory.trees import ROOT, Tree, TreeProblem, Verifier, children, levels
-
-NodeRule = Callable[[Indices, Law, Law], Law]
+from theory.trees import ROOT, NodeRule, Tree, TreeProblem, Verifier, children, levels
 
 
 def top_down(rule: NodeRule) -> Verifier:

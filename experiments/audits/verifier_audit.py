@@ -98,7 +98,7 @@ def lifted(make: Callable[[Rule], Verifier], rule: type[Rule]) -> Candidate:
     check_claims(rule)
     rules.check_decodes(rule)
     verifier = make(rule())
-    return Candidate(f"{verifier.name}:{rule.name}", verifier, rule.claims, rule())
+    return Candidate(f"{verifier.name}:{rule.name}", verifier, verifier.claims, rule())
 
 
 def every_rule() -> list[type[Rule]]:

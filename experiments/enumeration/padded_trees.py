@@ -161,7 +161,7 @@ def _planned(rule: type[Rule], scheme: str) -> PaddedVerifier:
     )
 
 
-def top_down_laws(rule: verifiers.NodeRule, topology: Topology, drawn: theory.Drawn) -> Laws:
+def top_down_laws(rule: theory.trees.NodeRule, topology: Topology, drawn: theory.Drawn) -> Laws:
     """`theory.verifiers.top_down` on all trees of one shape, with one law for all trees that are
     alike at a node.
     """

@@ -5,9 +5,9 @@ from typing import ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
-from specjax._types import Claims, DepthFloats, Index, Law, NodeLaws, PerNode, Rule, Uniforms
+from specjax._types import Claims, Index, Law, NodeLaws, PerNode, Rule, Uniforms
 from specjax.numerics import block_size, coin, divide, draw, normalise, total
 from specjax.rules import accepting, states_mass
 from specjax.trees import ROOT, Draft
@@ -102,8 +102,7 @@ class Layer(Verifier):
         def visit(node: Index, shares: _Shares) -> _Shares:
             view = node_view(draft, node)
             weight = shares.weight[node]
-            # all nodes above this layer were visited
-            whole = jnp.minimum(jnp.sum(jnp.where(depth == depth[node], shares.weight, 0)), 1)
+            whole = _whole(shares.weight, depth == depth[node])
 
             def verify() -> _Node:
                 target = _with_a_missing_token(whole * p[node], 1 - whole)
@@ -161,7 +160,12 @@ class _Shares(NamedTuple):
     rest: Float[Array, "I V"]
 
 
-def _layers(shares: _Shares, draft: Draft) -> tuple[DepthFloats, PerNode]:
+def _whole(weight: PerNode, here: Bool[Array, " N"]) -> Array:
+    """W of a layer; all nodes above it were visited."""
+    return jnp.minimum(jnp.sum(jnp.where(here, weight, 0)), 1)
+
+
+def _layers(shares: _Shares, draft: Draft) -> tuple[Float[Array, " L"], PerNode]:
     """The chance that each layer succeeds once all below it failed, and each node's part of it."""
     depth = jnp.asarray(draft.topology.depth)
     nothing = jnp.zeros(draft.topology.height + 1, shares.weight.dtype)
@@ -180,7 +184,7 @@ def _row(shares: _Shares, draft: Draft, p: NodeLaws, node: Index) -> Law:
     return normalise(jnp.where(node < inner, rest, p[node]), p[node])
 
 
-def _with_a_missing_token(law: Law, missing: Array) -> Law:
+def _with_a_missing_token(law: Law, missing: Array) -> Float[Array, " more"]:
     """The law with one token more; a vocabulary in whole blocks stays one, for exact sums."""
     block = block_size(law.shape[0])
     more = 1 if law.shape[0] % block else block

@@ -8,8 +8,27 @@ import jax
 import jax.numpy as jnp
 
 from experiments.audits import rule_checks
-from specjax.numerics import acceptance_probability, add_at, divide, normalise, residual, total
-from specjax.rules import Certificate, Claims, Law, Mask, Scalar, Solves, Tokens, get, register
+from specjax.numerics import (
+    acceptance_probability,
+    add_at,
+    divide,
+    is_duplicate,
+    normalise,
+    residual,
+    total,
+)
+from specjax.rules import (
+    Accepting,
+    Certificate,
+    Claims,
+    Law,
+    Mask,
+    Scalar,
+    Solves,
+    Tokens,
+    get,
+    register,
+)
 from specjax.solvers.importance_weights import CELLS, cells
 from tests.helpers.planted import Planted
 
@@ -443,3 +462,23 @@ class WrongBetweenThePairs:
         return RecursiveRejection().law(
             tokens, p, jnp.where(between, q**2 / jnp.sum(q**2), q), mask
         )
+
+
+@planted(rule_checks.meets_its_accepted_mass, "accepted_mass is not the enumerated mean")
+class MassOfTheFirstDraft(get("naive_first")):  # type: ignore[misc]
+    """Forgets that a residual may land on a later draft."""
+
+    def accepted_mass(self, p: Law, q: Law, mask: Mask) -> Law:
+        return jnp.minimum(p, q)
+
+
+@planted(rule_checks.meets_its_accepted_mass, "given the drafts it accepts more than it emits")
+class AcceptsWhatIsDrafted(get("naive_membership")):  # type: ignore[misc]
+    """Accepts every draft, and says so."""
+
+    def accepted_mass(self, p: Law, q: Law, mask: Mask) -> Law:
+        return 1 - (1 - q) ** jnp.sum(mask)
+
+    def accepting(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Accepting:
+        first = mask & ~is_duplicate(tokens, mask)
+        return Accepting(first.astype(p.dtype), self.accepted_mass(p, q, mask))
