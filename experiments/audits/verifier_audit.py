@@ -16,7 +16,7 @@ from experiments.audits.rule_audit import check_claims
 from experiments.cli.console import raised
 from experiments.enumeration import rule_laws, sampled_trees, verifier_laws
 from experiments.enumeration.sampled_trees import NoTreeError
-from specjax import rules
+from specjax import rules, verifiers
 from specjax.rules import Claims, Rule
 from specjax.trees import Topology, growth
 from specjax.trees.growth import TreeDrafting
@@ -131,6 +131,7 @@ def check(one: Candidate, scheme: str, tree: str) -> None:
                 growth.node_scheme(f"rule {one.rule.name}", one.rule.claims, drafting.scheme),
                 n,
             )
+        verifiers.check_covers(one.verifier, drafting.scheme, drafting.topology)
     elif (
         growth.node_scheme(f"verifier {one.name}", one.claims, drafting.scheme)
         not in one.claims.drafting

@@ -14,7 +14,7 @@ from experiments.cli import pool, seeds
 from experiments.decoding import sequoia, target_texts
 from experiments.decoding.paired import Measured, measure
 from experiments.decoding.programs import Program, programs
-from experiments.inputs import prompt_files
+from experiments.inputs import named_verifiers, prompt_files
 from experiments.stats import consistency
 from experiments.stats.means import Mean, clustered_mean
 from specjax import decode
@@ -229,7 +229,7 @@ def _row(
     consistent, error = _verdict(rule, mass[used], expected[used], optimum[used], DELTA)
     return {
         "pair": plan.name,
-        "rule": (rule or verifier).name,
+        "rule": named_verifiers.short(verifier),
         "scheme": program.scheme,
         "n": growth.drawable(program.tree)[program.scheme].topology.width,
         "tree": program.tree,

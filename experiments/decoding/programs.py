@@ -41,15 +41,16 @@ def programs(names: tuple[str, ...], trees: tuple[str, ...]) -> list[Program]:
             )
     chosen = _chosen(names)
     found = [program for tree in trees for program in _programs_of(tree, chosen, bool(names))]
-    placed = {one.name for program in found for one in program.verifiers}
+    placed = {named_verifiers.short(one) for program in found for one in program.verifiers}
     for rule in chosen.rules if names else ():
         if rule.name not in placed:
             raise ValueError(scheme_choice.refusal(rule, trees))
     for one in chosen.verifiers if names else ():
-        if one.name not in placed and not placed:
+        name = named_verifiers.short(one)
+        if name not in placed and not placed:
             raise ValueError(scheme_choice.refusal(one, trees))
-        if one.name not in placed:
-            warnings.warn(f"verifier {one.name} fits none of {', '.join(trees)}", stacklevel=2)
+        if name not in placed:
+            warnings.warn(f"verifier {name} fits none of {', '.join(trees)}", stacklevel=2)
     return found
 
 
@@ -62,7 +63,7 @@ def _chosen(names: tuple[str, ...]) -> Chosen:
         plain = [
             make() for make in makes if not make.claims.per_pair and drafting.first(make.claims)
         ]
-        return Chosen(plain, named_verifiers.whole())
+        return Chosen(plain, named_verifiers.of_whole_trees(plain))
     found = [named_verifiers.made(name) for name in names]
     plain = [one for one in found if not isinstance(one, Verifier)]
     return Chosen(plain, [one for one in found if isinstance(one, Verifier)])

@@ -3,13 +3,13 @@ them.
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from specjax import rules, verifiers
 from specjax._registry import load_file
 from specjax.rules import Rule
 from specjax.trees import Topology
-from specjax.verifiers import Verifier
+from specjax.verifiers import TopDown, Verifier
 
 
 def usual() -> tuple[str, ...]:
@@ -39,15 +39,21 @@ def find(name: str) -> type:
 
 
 def made(name: str) -> Rule | Verifier:
-    """What has this name, ready to decode.
+    """What has this name, ready to decode; VERIFIER:RULE is a verifier with a rule at every node.
 
     Raises:
       ValueError: there is nothing; a rule holds the plan of one pair; a verifier takes a rule, or
         lacks a part.
     """
+    lift, _, of = name.partition(":")
+    if of and lift in verifiers.names() and lifts_rules(verifiers.get(lift)):
+        rule: Rule = find(of)()
+        return verifiers.get(lift)(rule)  # type: ignore[call-arg]
     make = find(name)
     if lifts_rules(make):
-        raise ValueError(f"{name}: takes a rule to every node; name the rule itself")
+        raise ValueError(
+            f"{name}: takes a rule to every node; name it {name}:RULE, or the rule itself"
+        )
     if not is_verifier(make):
         rules.check_decodes(make)
     verifier: Rule | Verifier = make()
@@ -70,6 +76,15 @@ def lifted(rule: Rule) -> list[Verifier]:
     return [make(rule) for make in makes]
 
 
+def of_whole_trees(chosen: Sequence[Rule]) -> list[Verifier]:
+    """The verifiers of whole trees: those that take no rule, and those that take the optimal ones
+    of the rules to every node.
+    """
+    best = [rule for rule in chosen if rule.claims.optimal_for < 0]
+    found = [one for rule in best for one in lifted(rule) if not isinstance(one, TopDown)]
+    return whole() + found
+
+
 def covers(verifier: Verifier, scheme: str, topology: Topology) -> bool:
     """Whether a tree lies within a verifier's proof."""
     try:
@@ -83,6 +98,13 @@ def label(verifier: Verifier) -> str:
     """The name of a verifier, with its rule's."""
     rule = verifiers.node_rule(verifier)
     return verifier.name if rule is None else f"{verifier.name}:{rule.name}"
+
+
+def short(verifier: Rule | Verifier) -> str:
+    """The same, but a rule that goes from the root down is named alone."""
+    if not isinstance(verifier, Verifier):
+        return verifier.name
+    return label(verifier).removeprefix(f"{TopDown.name}:")
 
 
 def is_verifier(make: type) -> bool:

@@ -2,6 +2,7 @@
 by.
 """
 
+from experiments.inputs import named_verifiers
 from specjax import decode
 from specjax._types import Rule
 from specjax.trees import growth
@@ -25,4 +26,4 @@ def refusal(verifier: Rule | Verifier, trees: tuple[str, ...]) -> str:
         decode.verifier(verifier, drawn.scheme, drawn.topology)
     except ValueError as error:
         return f"{error}; {fits_none}"
-    return f"{verifier.name}: {fits_none}"
+    return f"{named_verifiers.short(verifier)}: {fits_none}"

@@ -98,14 +98,14 @@ def verifier(chosen: Rule | Verifier, scheme: str, topology: Topology) -> Verifi
     """
     made: Verifier = chosen if isinstance(chosen, Verifier) else TopDown(chosen)
     rule = node_rule(made)
-    if rule is None:
+    if rule is not None:
+        rules.check_decodes(rule)
+        at_node = growth.node_scheme(f"rule {rule.name}", rule.claims, scheme)
+        for n in topology.arities:
+            if n > 0:
+                rules.check_scheme(rule, at_node, n)
+    if not isinstance(made, TopDown):
         check_covers(made, scheme, topology)
-        return made
-    rules.check_decodes(rule)
-    at_node = growth.node_scheme(f"rule {rule.name}", rule.claims, scheme)
-    for n in topology.arities:
-        if n > 0:
-            rules.check_scheme(rule, at_node, n)
     return made
 
 
