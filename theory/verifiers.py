@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from theory import lp
+from theory import lp, multi_path
 from theory._arrays import Indices, Law, Values
 from theory.layer import layer as layer
 from theory.problem import Problem
@@ -155,6 +155,23 @@ def block(tree: Tree) -> Law:
         )
         law[node] = missed * accept * residual
         missed *= 1.0 - accept
+    return law
+
+
+def greedy_multi_path_block(tree: Tree) -> Law:
+    """Block verification of the largest of n independent paths, against that path's own law.
+
+    Source: thomas2026greedy.
+
+    Args:
+      tree: n independent paths, drawn.
+
+    Returns:
+      The law [N, V].
+    """
+    law = np.zeros_like(tree.p)
+    nodes, path = multi_path.selected(tree)
+    law[nodes] = block(path)
     return law
 
 

@@ -29,9 +29,12 @@ from specjax.verifiers import Verifier
 
 # RSD-S, where every node hangs under the first of its level: the most drafts that a walk can meet
 BEAM = "beam:9x7"
+CHAIN = "chain:63"
+PATHS = "full:9,1,1,1,1,1,1"
 # 64 nodes each, with the root
 SHAPES = {
-    "chain:63": "iid",
+    CHAIN: "iid",
+    PATHS: "iid",
     "full:3,4,4": "iid",
     "full:1,2,2,2,2,2": "iid",
     BEAM: growth.SEQUENTIAL,
@@ -40,7 +43,11 @@ RULES = {
     "iid": ("recursive_rejection", "optimal"),
     growth.SEQUENTIAL: ("recursive_rejection_without_replacement",),
 }
-ON_A_PATH = {"block": 2.0, "traversal": 4.0, "top_down": 7.0}  # multiples of one pass, if limited
+# multiples of one pass, if limited; node rules pay for every node of a long walk
+LIMITS = {
+    CHAIN: {"block": 2.0, "greedy_multi_path_block": 3.0, "traversal": 4.0, "top_down": 7.0},
+    PATHS: {"greedy_multi_path_block": 3.0, "traversal": 4.0},
+}
 BRANCHING = {"traversal": 4.0, "top_down": 1.5}
 GROWN, SHARE = "beam:8x4", 0.1  # RSD-S; the time beside the forwards as a share of theirs
 PAIRS = ("smollm2", "bytes")  # the first whose weights are there drafts
@@ -152,7 +159,7 @@ def _row(
         "vocabulary": vocabulary,
         "milliseconds": milliseconds,
         "multiple_of_pass": milliseconds / times["pass"],
-        "limit": (ON_A_PATH if shape.width == 1 else BRANCHING).get(verifier.name),
+        "limit": LIMITS.get(name, BRANCHING).get(verifier.name),
     }
 
 

@@ -8,6 +8,7 @@ from specjax.trees import Draft, Topology, Verdict
 from specjax.verifiers._base import Verifier, Walk, check_scheme, register
 from specjax.verifiers._report import NodeReport, node_report, node_reports, node_rule, visited
 from specjax.verifiers.block import Block
+from specjax.verifiers.greedy_multi_path_block import GreedyMultiPathBlock
 from specjax.verifiers.layer import Layer
 from specjax.verifiers.top_down import TopDown
 from specjax.verifiers.traversal import Traversal
@@ -83,6 +84,7 @@ def _check_walk(
 
 __all__ = [
     "Block",
+    "GreedyMultiPathBlock",
     "Layer",
     "NodeReport",
     "TopDown",

@@ -20,6 +20,7 @@ from specjax.verifiers import TopDown
 
 # one law of drafts, several, and none drawn twice
 TIMED = ("kseq", "multi_drafter", "recursive_rejection_without_replacement")
+PATHS = ("greedy_multi_path_block", "traversal")  # verifiers of several paths
 
 
 @register
@@ -95,7 +96,8 @@ def test_the_certificates_are_stored_and_one_beyond_its_limit_is_marked(content)
 
 def test_every_verifier_is_timed_on_the_trees_that_it_covers(content):
     assert [(row["tree"], row["verifier"]) for row in content["trees"]] == [
-        *(("chain:63", name) for name in ("top_down:recursive_rejection", "block", "traversal")),
+        *(("chain:63", name) for name in ("top_down:recursive_rejection", "block", *PATHS)),
+        *((trees.PATHS, name) for name in ("top_down:recursive_rejection", *PATHS)),
         *(("full:1,2,2,2,2,2", name) for name in ("top_down:recursive_rejection", "traversal")),
         ("beam:9x7", "top_down:recursive_rejection_without_replacement"),
     ]

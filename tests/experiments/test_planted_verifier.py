@@ -44,7 +44,7 @@ def test_it_has_rows_in_the_gap_table():
 @pytest.mark.parametrize(
     ("tree", "names"),
     [
-        ("chain:63", ["block", "traversal", "planted"]),
+        ("chain:63", ["block", "greedy_multi_path_block", "traversal", "planted"]),
         ("full:1,2,2,2,2,2", ["traversal", "planted"]),
         (timing.BEAM, []),
     ],

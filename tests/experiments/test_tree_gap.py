@@ -17,7 +17,7 @@ from experiments.enumeration import padded_trees, worlds
 from experiments.enumeration.padded_trees import PaddedVerifier, Size
 from specjax import rules, trees
 from specjax.trees import Draft
-from specjax.verifiers import Block, TopDown, Traversal
+from specjax.verifiers import Block, GreedyMultiPathBlock, TopDown, Traversal
 from tests.helpers.places import ROOT
 from theory import verifiers
 
@@ -31,8 +31,10 @@ CONFIG = tree_gap.Config(
     seeds=2,
 )
 EXACT = 1e-12
+ON_A_PATH = ("block", "greedy_multi_path_block", "traversal", "top_down:single")
 REFEREES = {
     "block": verifiers.block,
+    "greedy_multi_path_block": verifiers.greedy_multi_path_block,
     "traversal": verifiers.traversal,
     "top_down:single": verifiers.top_down(verifiers.recursive_rejection),
     "top_down:recursive_rejection": verifiers.top_down(verifiers.recursive_rejection),
@@ -130,7 +132,7 @@ def test_stored_rows_hold_every_case_of_the_default_configuration():
 def test_a_run_gives_a_row_for_every_verifier_that_covers_the_tree(content):
     found = [(row["tree"], row["verifier"]) for row in content["rows"] if row["family"] == "random"]
     assert found == [
-        *(("chain:2", name) for name in ("block", "traversal", "top_down:single")),
+        *(("chain:2", name) for name in ON_A_PATH),
         *(("full:1,2", name) for name in ("traversal", "top_down:recursive_rejection")),
     ]
     assert max(off(row) for row in content["rows"]) < 1e-9
@@ -139,8 +141,13 @@ def test_a_run_gives_a_row_for_every_verifier_that_covers_the_tree(content):
 @pytest.mark.thorough
 @pytest.mark.parametrize(
     ("tree", "verifier"),
-    [("chain:2", Block()), ("full:2,1", Traversal()), ("full:2,1", TopDown(rules.get("kseq")()))],
-    ids=["block", "traversal", "kseq"],
+    [
+        ("chain:2", Block()),
+        ("full:2,1", Traversal()),
+        ("full:2,1", GreedyMultiPathBlock()),
+        ("full:2,1", TopDown(rules.get("kseq")())),
+    ],
+    ids=["block", "traversal", "greedy_multi_path_block", "kseq"],
 )
 def test_room_for_more_changes_no_law(tree, verifier):
     topology, drawn = problem_of(tree)

@@ -4,6 +4,7 @@ must reject it and the words of its reason.
 
 import dataclasses
 from collections.abc import Callable
+from unittest.mock import patch
 
 import jax.numpy as jnp
 import numpy as np
@@ -12,7 +13,15 @@ from experiments.audits import verifier_checks, walk_checks
 from specjax.numerics import divide
 from specjax.rules import Claims, get
 from specjax.trees import NO_NODE, ROOT, Verdict
-from specjax.verifiers import Block, TopDown, Traversal, _leaf_first, register
+from specjax.verifiers import (
+    Block,
+    GreedyMultiPathBlock,
+    TopDown,
+    Traversal,
+    _leaf_first,
+    greedy_multi_path_block,
+    register,
+)
 from tests.helpers.planted import Planted
 
 PLANTED: dict[type, Planted] = {}
@@ -193,6 +202,70 @@ class LooksAtTheNumberOfDrafts:
 
     def law(self, draft, p):
         return TopDown(get("kseq")()).law(draft, p)
+
+
+class Patched:
+    """Greedy multi-path block verification with one part replaced by a wrong one."""
+
+    part = ""
+
+    def law(self, draft, p):
+        with patch.object(greedy_multi_path_block, self.part, self.wrong):
+            return GreedyMultiPathBlock().law(draft, p)
+
+
+@planted(verifier_checks.is_lossless, "not lossless under iid on full:2,1", "full:2,1")
+class AgainstTheDraftLaw(Patched):
+    """Holds the selected path to q, from which it was not drawn."""
+
+    part = "_rate"
+
+    def wrong(self, end, *_):
+        return jnp.ones_like(end)
+
+
+@planted(verifier_checks.is_lossless, "not lossless under iid on full:2,1", "full:2,1")
+class TiesTurnedInTheLaw(Patched):
+    """Of equal p/q the larger token is selected, and the law is that of the smaller."""
+
+    part = "_own_law"
+    right = staticmethod(greedy_multi_path_block._own_law)
+
+    def wrong(self, best, depth, draft, p):
+        turned = dataclasses.replace(draft, q=draft.q[:, ::-1])
+        return self.right(best, depth, turned, p[:, ::-1])[::-1]
+
+
+@planted(verifier_checks.is_lossless, "not lossless under iid on full:2,1", "full:2,1")
+class ForgetsThePathsBelow(Patched):
+    """Takes every row for the first, as if all paths shared the selected prefix."""
+
+    part = "_select"
+    right = staticmethod(greedy_multi_path_block._select)
+
+    def wrong(self, draft, p):
+        best = self.right(draft, p)
+        return best._replace(lower=jnp.zeros_like(best.lower), own=jnp.ones_like(best.own))
+
+
+@planted(verifier_checks.is_lossless, "not lossless under iid on full:2,1", "full:2,1")
+class SelectsByTheLastRow:
+    """Selects the path whose last token has the largest p/q."""
+
+    def law(self, draft, p):
+        ratio = divide(
+            p[draft.topology.parents, draft.tokens], draft.q[draft.topology.parents, draft.tokens]
+        )
+        ratio = jnp.where(active(draft), ratio, -1)
+        order = jnp.where(ratio[4] > ratio[3], np.array([0, 2, 2, 4, 4]), np.array([0, 1, 1, 3, 3]))
+        twice = dataclasses.replace(
+            draft,
+            topology=dataclasses.replace(draft.topology, active=active(draft)[order]),
+            tokens=draft.tokens[order],
+            q=draft.q[order],
+        )
+        law = GreedyMultiPathBlock().law(twice, p[order])
+        return jnp.zeros_like(law).at[order].add(law)
 
 
 def misdrawn(cls: type) -> type:
