@@ -30,6 +30,7 @@ from specjax.verifiers._leaf_first import Ends, after_failure, postorder
 Numbers = Float[Array, "*numbers"]
 
 BELOW = 19  # bits of a float32 below the sign, the exponent and the first 4 of the mantissa
+BINS = 1 << (31 - BELOW)  # fewer tokens are sorted at once
 
 
 @register
@@ -298,15 +299,16 @@ def _own_law(best: _Best, depth: Index, draft: Draft, p: NodeLaws) -> Law:
 def _highest_chance(best: _Best, depth: Index, draft: Draft, p: NodeLaws) -> Scalar:
     """At least the chance of the prefix of `depth`, without a sort.
 
-    Every r / q is taken for that at the least ratio of its bin, 16 bins for each factor of 2.
+    Every r / q is taken for that at the least ratio of its bin, 16 bins for each factor of 2. In a
+    small vocabulary the weight is taken: a batch would hold a table of bins for each row.
     """
     node = best.path[depth]
     q = draft.q[node]
-    if _is_path(draft.topology):
-        return _chance(best, depth, q, p)
+    if _is_path(draft.topology) or q.shape[0] < BINS:
+        return best.weight[depth]
     ratio = _ratio(p[node], q).astype(jnp.float32)
     bins = jax.lax.bitcast_convert_type(ratio, jnp.int32) >> BELOW
-    (mass,) = exact_sums.sums(bins, 1 << (31 - BELOW), q)
+    (mass,) = exact_sums.sums(bins, BINS, q)
     lower = best.lower[depth]
     start = lower + best.own[depth] * (jnp.cumsum(mass) - mass)
     rate = _rate(start, start, lower, best.paths, draft.topology)

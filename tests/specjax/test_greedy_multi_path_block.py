@@ -4,6 +4,7 @@ drawn as its law says.
 
 import dataclasses
 import functools
+import itertools
 
 import chex
 import jax
@@ -273,23 +274,60 @@ def test_a_batch_walks_as_each_of_its_rows(key):
     )
 
 
-def test_the_upper_end_holds_and_is_near():
-    """No chance is above it, and a sort is seldom in vain."""
+@functools.cache
+def large_draft():
+    """A draft of nine paths beyond the size from which bins are looked at, and p."""
     tree = full(9, 1, 1)
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 2, (tree.nodes, 5000))
     q = jax.nn.softmax(jnp.asarray(logits, jnp.float32))
     p = jax.nn.softmax(jnp.asarray(logits + rng.normal(0, 1, logits.shape), jnp.float32))
     tokens = jax.random.categorical(jax.random.key(0), jnp.log(q[np.maximum(tree.parents, 0)]))
-    draft = Draft(tree, tokens.astype(jnp.int32), q, "iid")
+    return Draft(tree, tokens.astype(jnp.int32), q, "iid"), p
+
+
+@functools.cache
+def large_chances():
+    """The selected path of the large draft, and by depth the chance of each prefix, its upper end
+    and its weight.
+    """
+    draft, p = large_draft()
     best = greedy_multi_path_block._select(draft, p)
-    for depth in map(jnp.int32, range(tree.height)):
+    rows = []
+    for depth in map(jnp.int32, range(draft.topology.height)):
         row = greedy_multi_path_block._own_law(best, depth, draft, p)
         chance = greedy_multi_path_block._chance(best, depth, row, p)
         upper = greedy_multi_path_block._highest_chance(best, depth, draft, p)
-        print(best.weight[depth], chance, upper)
+        rows.append((float(chance), float(upper), float(best.weight[depth])))
+    return best.path.tolist(), rows
+
+
+def test_the_upper_end_holds_and_is_near():
+    """No chance is above it, and a sort is seldom in vain."""
+    _, rows = large_chances()
+    print(rows)
+    for chance, upper, weight in rows:
         assert chance - 1e-6 <= upper <= chance + 0.1
-        assert chance <= best.weight[depth] + 1e-6
+        assert chance <= weight + 1e-6
+
+
+@pytest.mark.parametrize("batch", [False, True])
+def test_a_walk_ends_where_the_chances_say(batch):
+    """A uniform just below the chance of a prefix ends the walk there, one just above does not."""
+    draft, p = large_draft()
+    path, rows = large_chances()
+    some = [(depth, row[0]) for depth, row in enumerate(rows) if 0.01 < row[0] < 0.99]
+    assert some
+    uniforms, below = [], []
+    for (depth, chance), sign in itertools.product(some, (-1, 1)):
+        high = np.full((draft.topology.nodes + 1, 2), [1 - 1e-6, 0], np.float32)
+        high[path[depth], 0] = chance + sign * 1e-4
+        uniforms.append(high)
+        below.append((depth, sign < 0))
+    walk = jax.jit(lambda u: VERIFIER.walk(u, draft, p).verdict.length)
+    found = jax.vmap(walk)(np.stack(uniforms)) if batch else [walk(u) for u in uniforms]
+    for (depth, stays), length in zip(below, found, strict=True):
+        assert (int(length) == depth + 1) == stays
 
 
 @pytest.mark.parametrize(
