@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 LEADER = "traversal"
 NEAR_TO_FAR = ("near_10", "near_30", "random")  # families drawn, by the distance of their laws
 FOLLOWER = {"iid": "top_down:optimal", "without_replacement": "top_down:transport"}
+WHOLE = ("layer:optimal", "greedy_multi_path_block")  # others that see whole trees
 SHORT = {  # a scheme has but one recursive rejection
     "recursive_rejection": "recursive rejection",
     "recursive_rejection_without_replacement": "recursive rejection",
@@ -270,7 +271,7 @@ def distinct(rows: list[Row], name: str) -> list[str]:
 
 def show(content: Rows[Row], console: Console) -> None:
     """The mean gap of every verifier on every tree; and where traversal leads the top-down verifier
-    of the optimal node rule.
+    of the optimal node rule, the layers of it, and the block of the largest path.
     """
     rows = content["rows"]
     for scheme in distinct(rows, "scheme"):
@@ -283,12 +284,13 @@ def show(content: Rows[Row], console: Console) -> None:
         console.print(_table(mine, "verifier", "gap"))
         sizes = (f"{tree}: {_sizes(chosen(mine, tree=tree))}" for tree in distinct(mine, "tree"))
         console.print(f"V {', '.join(sizes)}\n")
-        if led := chosen(mine, verifier=FOLLOWER[scheme]):
-            console.print(
-                f"{scheme}: E(ell) of traversal less that of {FOLLOWER[scheme]}, in % of the "
-                "optimum, by family"
-            )
-            console.print(_table(led, "family", "lead", "full:"))
+        for other in (FOLLOWER[scheme], *WHOLE):
+            if led := chosen(mine, verifier=other):
+                console.print(
+                    f"{scheme}: E(ell) of traversal less that of {other}, in % of the optimum, by "
+                    "family"
+                )
+                console.print(_table(led, "family", "lead", "full:"))
     console.print(f"{MEANING} over problems")
 
 
@@ -297,14 +299,16 @@ def _sizes(rows: list[Row]) -> str:
 
 
 def _rule(verifier: str) -> str:
-    """The node rule of a top-down verifier, else its own name."""
-    return verifier.removeprefix("top_down:")
+    """The node rule of a top-down verifier, else its own name, with its rule's."""
+    lift, _, rule = verifier.removeprefix("top_down:").rpartition(":")
+    short = SHORT.get(rule, rule)
+    return f"{lift}: {short}" if lift else short
 
 
 def _table(rows: list[Row], column: str, name: str, prefix: str = "") -> Table:
     """A measured column by tree and by another column; the prefix of a tree goes without saying."""
     heads = distinct(rows, column)
-    table = Table(("tree", *(SHORT.get(_rule(head), _rule(head)) for head in heads)))
+    table = Table(("tree", *(_rule(head) for head in heads)))
     for tree in distinct(rows, "tree"):
         groups = [chosen(rows, tree=tree, **{column: head}) for head in heads]
         cells = (_percent(*pooled(group, name)) if group else "-" for group in groups)
@@ -339,8 +343,8 @@ def plot(content: Rows[Row]) -> "Figure":
                 value, error = pooled(group, "lead")
                 shade = rank / len(families)
                 style.dot(leads, place, 100 * value, 200 * error, "k", shade)
-    for name in dict.fromkeys(_rule(row["verifier"]) for row in rows):
-        style.entry(gaps, name, style.colour(name), "o")
+    for name in distinct(rows, "verifier"):
+        style.entry(gaps, _rule(name), style.colour(name), "o")
     leads.axvline(0, color="k", linewidth=0.8)
     gaps.set_xlabel("1 - E[ell] / joint optimum, %")
     distances = ", ".join(f"{_distance(rows, family):.2f}" for family in families)

@@ -27,6 +27,8 @@ from theory import verifiers
 Laws = NDArray[np.float64]
 
 EXACT = 1e-12
+# the chance r / (r + 1 - W) of a layer has few digits where r and 1 - W are small
+CLOSE = 1e-8
 ASKED = 8  # trees of a problem on which a law is compared with theory's
 TOGETHER = 128  # trees side by side
 REFEREES = {
@@ -80,7 +82,7 @@ class PaddedVerifier:
         laws = self.laws(topology, drawn)
         loss = theory.trees.loss(drawn, laws)
         difference = off(laws, self.referee, drawn) if self.referee else np.nan
-        if loss > EXACT or difference > EXACT:
+        if loss > EXACT or difference > CLOSE:
             raise RuntimeError(
                 f"verifier {self.name}: theory disagrees, loss {loss:.3g}, difference "
                 f"{difference:.3g}"

@@ -28,13 +28,12 @@ COLOURS = [to_hex(colour) for colour in (*DARK_AND_LIGHT[::2], *DARK_AND_LIGHT[1
 
 def colour(name: str) -> str:
     """The colour of a rule or verifier, by its place among all names; that of a file's hangs on its
-    name alone.
+    name alone. A rule that another verifier lifts has the other shade of its colour.
     """
-    name = name.removeprefix("top_down:")
+    lift, _, rule = name.removeprefix("top_down:").rpartition(":")
     known = (*rules.names(), *verifiers.names())
-    return COLOURS[
-        (known.index(name) if name in known else zlib.crc32(name.encode())) % len(COLOURS)
-    ]
+    place = known.index(rule) if rule in known else zlib.crc32(rule.encode())
+    return COLOURS[(place + (len(COLOURS) // 2 if lift else 0)) % len(COLOURS)]
 
 
 def panels(count: int, title: str) -> tuple[Figure, list[Axes]]:
