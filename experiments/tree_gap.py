@@ -84,7 +84,8 @@ class Row(TypedDict):
       lead: of traversal over the verifier, as a share of the optimum.
       distance: total variation between target and draft, mean over the contexts.
       loss: the largest total variation from the target.
-      off: the largest difference from theory's law; nan if theory has none.
+      off: the largest difference from theory's law, times the probability of the tree; nan if
+        theory has none.
     """
 
     tree: str
