@@ -19,9 +19,9 @@ import theory
 from experiments.inputs import named_verifiers
 from specjax import rules
 from specjax.rules import Rule
-from specjax.trees import NO_NODE, ROOT, Draft, Topology
+from specjax.trees import NO_NODE, ROOT, Draft, Topology, star
 from specjax.trees.topology import from_parents
-from specjax.verifiers import Verifier
+from specjax.verifiers import TopDown, Verifier
 from theory import verifiers
 
 Laws = NDArray[np.float64]
@@ -118,8 +118,13 @@ def padded_verifiers(scheme: str, node_rules: Sequence[str], size: Size) -> list
             found.append(_planned(make, scheme))
         else:
             rule = make()
-            lifted = named_verifiers.lifted(rule)
-            found += [_lifted(verifier, rule, scheme, size) for verifier in lifted]
+            widest = star(size.width)  # one program serves all sizes
+            takes = [
+                verifier
+                for verifier in named_verifiers.lifted(rule)
+                if isinstance(verifier, TopDown) or named_verifiers.covers(verifier, scheme, widest)
+            ]
+            found += [_lifted(verifier, rule, scheme, size) for verifier in takes]
     return found
 
 

@@ -40,7 +40,7 @@ SHAPES = {
     BEAM: growth.SEQUENTIAL,
 }
 RULES = {
-    "iid": ("recursive_rejection", "optimal"),
+    "iid": ("recursive_rejection", "kseq", "optimal"),
     growth.SEQUENTIAL: ("recursive_rejection_without_replacement",),
 }
 # multiples of one pass, if limited; node rules pay for every node of a long walk
@@ -48,7 +48,7 @@ LIMITS = {
     CHAIN: {"block": 2.0, "greedy_multi_path_block": 3.0, "traversal": 4.0, "top_down": 7.0},
     PATHS: {"greedy_multi_path_block": 3.0, "traversal": 4.0},
 }
-BRANCHING = {"traversal": 4.0, "top_down": 1.5}
+BRANCHING = {"layer": 6.0, "traversal": 4.0, "top_down": 1.5}
 GROWN, SHARE = "beam:8x4", 0.1  # RSD-S; the time beside the forwards as a share of theirs
 PAIRS = ("smollm2", "bytes")  # the first whose weights are there drafts
 TOKENS = 64  # of a prompt, at most
