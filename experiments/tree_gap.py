@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 LEADER = "traversal"
 NEAR_TO_FAR = ("near_10", "near_30", "random")  # families drawn, by the distance of their laws
 FOLLOWER = {"iid": "top_down:optimal", "without_replacement": "top_down:transport"}
+DOWN = "top_down:"
 WHOLE = ("layer:optimal", "greedy_multi_path_block")  # others that see whole trees
 SHORT = {  # a scheme has but one recursive rejection
     "recursive_rejection": "recursive rejection",
@@ -282,7 +283,9 @@ def show(content: Rows[Row], console: Console) -> None:
             f"{len(distinct(mine, 'family'))} families of laws with {mine[0]['problems']} problems "
             "each"
         )
-        console.print(_table(mine, "verifier", "gap"))
+        lifted = [row for row in mine if row["verifier"].startswith(DOWN)]
+        for part in ([row for row in mine if row not in lifted], lifted):
+            console.print(_table(part, "verifier", "gap"))
         sizes = (f"{tree}: {_sizes(chosen(mine, tree=tree))}" for tree in distinct(mine, "tree"))
         console.print(f"V {', '.join(sizes)}\n")
         for other in (FOLLOWER[scheme], *WHOLE):
@@ -301,7 +304,7 @@ def _sizes(rows: list[Row]) -> str:
 
 def _rule(verifier: str) -> str:
     """The node rule of a top-down verifier, else its own name, with its rule's."""
-    lift, _, rule = verifier.removeprefix("top_down:").rpartition(":")
+    lift, _, rule = verifier.removeprefix(DOWN).rpartition(":")
     short = SHORT.get(rule, rule)
     return f"{lift}: {short}" if lift else short
 

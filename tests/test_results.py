@@ -108,6 +108,32 @@ def lead(tree):
     return f"{100 * value:.1f} ± {100 * error:.1f} %"
 
 
+def test_the_page_quotes_who_leads_where():
+    """Layers and the block of the largest path, by how far the laws are apart."""
+    rows = tree_gap.chosen(stored("tree_gap"), scheme="iid")
+    whole = ("layer:optimal", "greedy_multi_path_block", "traversal")
+    paths = tree_gap.distinct(tree_gap.chosen(rows, verifier=whole[1]), "tree")
+    for family in ("random", "zipf", "peaked", "temperature", "near_30", "near_10"):
+        held = tree_gap.chosen(rows, family=family)
+        cells = [f"{tree_gap._distance(held, family):.2f}"]
+        for verifier in whole:
+            group = [
+                row
+                for row in tree_gap.chosen(held, verifier=verifier)
+                if row["tree"] in paths and not row["tree"].startswith("chain")
+            ]
+            cells.append(f"{100 * tree_gap.pooled(group, 'gap')[0]:.1f}")
+        assert f"| {family} | {' | '.join(cells)} |" in RESULTS
+    assert f"lose {by_tree('iid', 'layer:optimal')} %" in RESULTS
+    assert f"over `kseq` {by_tree('iid', 'layer:kseq')}" in RESULTS
+    for tree in ("full:1,2", "full:1,1,2"):
+        for row in tree_gap.chosen(rows, verifier="layer:optimal", tree=tree):
+            assert abs(row["gap_max"]) < 1e-9
+    for tree in tree_gap.distinct(rows, "tree"):
+        layers = tree_gap.chosen(rows, verifier="layer:optimal", tree=tree)
+        assert not layers or tree_gap.pooled(layers, "lead")[0] < 0
+
+
 def test_the_page_quotes_the_stored_gaps_of_trees():
     top_down = {
         "iid": ("top_down:recursive_rejection", "top_down:optimal"),

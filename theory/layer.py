@@ -23,7 +23,9 @@ def first(chances: Values, tokens: Indices) -> Values:
       The shares [n].
     """
     _, places = np.unique(tokens, return_index=True)
-    return np.where(np.isin(np.arange(len(tokens)), places), chances, 0.0)
+    slots = np.arange(len(tokens))
+    is_first = np.isin(slots, places)
+    return np.where(is_first, chances, 0.0)
 
 
 def even(chances: Values, tokens: Indices) -> Values:
@@ -36,7 +38,8 @@ def even(chances: Values, tokens: Indices) -> Values:
     Returns:
       The shares [n].
     """
-    shares: Values = chances / (tokens[:, None] == tokens).sum(axis=1)
+    equal = tokens[:, None] == tokens
+    shares: Values = chances / equal.sum(axis=1)
     return shares
 
 
@@ -71,18 +74,26 @@ def layer(rule: NodeRule, split: Split = first) -> Verifier:
         weights[ROOT] = 1.0
         rests = weights[:, None] * tree.p
         for node in np.flatnonzero(tree.active):
-            whole = min(float(weights[depth == depth[node]].sum()), 1.0)
+            beside = weights[depth == depth[node]]
+            whole = min(float(beside.sum()), 1.0)
             rests[node] = weights[node] * tree.p[node]
             below = tree.below(int(node))
             if not len(below) or weights[node] == 0:
                 continue
             p = np.append(whole * tree.p[node], 1.0 - whole)
             q = np.append(tree.q[node], 0.0)
-            here = Problem(p, q, len(below), tree.scheme)  # both uses see the very same laws
+            here = Problem(
+                p,
+                q,
+                len(below),
+                tree.scheme,
+            )
             tokens = tree.tokens[below]
             part = weights[node] / whole
-            weights[below] = part * split(rule(tokens, here.p, here.q)[tokens], tokens)
-            rests[node] = np.maximum(rests[node] - part * mean(here)[:-1], 0.0)
+            law = rule(tokens, here.p, here.q)  # the very laws of the mean
+            weights[below] = part * split(law[tokens], tokens)
+            given = part * mean(here)[:-1]
+            rests[node] = np.maximum(rests[node] - given, 0.0)
         return _emitted(depth, weights[:, None] * tree.p, rests)
 
     return verify
@@ -104,7 +115,8 @@ def accepted_mass(rule: NodeRule, problem: Problem) -> Law:
     found = np.zeros_like(problem.p)
     for tokens, mass in zip(joint.tokens, joint.mass, strict=True):
         drafted = np.unique(tokens)
-        found[drafted] += mass * rule(tokens, problem.p, problem.q)[drafted]
+        law = rule(tokens, problem.p, problem.q)
+        found[drafted] += mass * law[drafted]
     return found
 
 
@@ -114,12 +126,17 @@ def _emitted(depth: Indices, held: Law, rests: Law) -> Law:
     reached = 1.0
     for level in range(int(depth.max()), -1, -1):
         here = depth == level
+        source = rests[here]
+        kept = float(source.sum())
         whole = min(float(held[here].sum()), 1.0)
-        kept = float(rests[here].sum())
-        lost = kept + 1.0 - whole
-        chance = kept / lost if lost > 0 else 1.0
-        # nothing is kept and nothing is missing: rounding alone decides, and the target stands
-        source = rests[here] if kept > 0 else held[here]
-        law[here] = reached * chance * source / (float(source.sum()) or 1.0)
+        chance = 1.0
+        if whole < 1.0:
+            chance = kept / (kept + 1.0 - whole)
+        if kept == 0:
+            # rounding alone decides; the target stands
+            source = held[here]
+        mass = float(source.sum())
+        if mass > 0:
+            law[here] = reached * chance * source / mass
         reached *= 1.0 - chance
     return law

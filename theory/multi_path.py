@@ -94,11 +94,14 @@ def accepted(problem: TreeProblem) -> float:
     for level in levels(problem.target)[:-1]:
         p = problem.target[level]
         q = problem.draft[level]
-        before = np.array([_before(*pair) for pair in zip(p, q, strict=True)])
-        lower = (lower[:, None] + own[:, None] * before).ravel()
+        pairs = zip(p, q, strict=True)
+        before = np.array([_before(*pair) for pair in pairs])
+        under = own[:, None] * before
+        lower = (lower[:, None] + under).ravel()
         own = (own[:, None] * q).ravel()
-        selected_mass = own * _powers(lower + own, lower, n)
-        passed = np.minimum(selected_mass, (passed[:, None] * p).ravel())
+        chosen = own * _powers(lower + own, lower, n)
+        reached = passed[:, None] * p
+        passed = np.minimum(chosen, reached.ravel())
         total += float(passed.sum())
     return total
 
@@ -108,7 +111,8 @@ def _paths(problem: TreeProblem) -> int:
     below = children(problem.parents)
     n = len(below[ROOT])
     single = all(len(found) <= 1 for found in below[1:])
-    if not single or len(problem.parents) != 1 + n * max(depths(problem.parents)):
+    nodes = 1 + n * max(depths(problem.parents))
+    if not single or len(problem.parents) != nodes:
         raise ValueError(
             f"parents: expected paths of one length that part at the root, got "
             f"{list(problem.parents)}"

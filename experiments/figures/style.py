@@ -24,16 +24,18 @@ STYLE = {
 
 DARK_AND_LIGHT = colormaps["tab20"].colors  # type: ignore[attr-defined]
 COLOURS = [to_hex(colour) for colour in (*DARK_AND_LIGHT[::2], *DARK_AND_LIGHT[1::2])]
+LIFTED = [to_hex(colour) for colour in colormaps["tab20b"].colors]  # type: ignore[attr-defined]
 
 
 def colour(name: str) -> str:
     """The colour of a rule or verifier, by its place among all names; that of a file's hangs on its
-    name alone. A rule that another verifier lifts has the other shade of its colour.
+    name alone. A rule that another verifier lifts has a colour of other ones.
     """
     lift, _, rule = name.removeprefix("top_down:").rpartition(":")
     known = (*rules.names(), *verifiers.names())
     place = known.index(rule) if rule in known else zlib.crc32(rule.encode())
-    return COLOURS[(place + (len(COLOURS) // 2 if lift else 0)) % len(COLOURS)]
+    colours = LIFTED if lift else COLOURS
+    return colours[place % len(colours)]
 
 
 def panels(count: int, title: str) -> tuple[Figure, list[Axes]]:

@@ -192,7 +192,13 @@ def states_mass(rule: Rule, scheme: str, n: int) -> bool:
     return hasattr(rule, "accepted_mass") and rule.claims.stated_at(scheme, n)
 
 
-def accepting(rule: Rule, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Accepting:
+def accepting(
+    rule: Rule,
+    tokens: Tokens,
+    p: Law,
+    q: Law,
+    mask: Mask,
+) -> Accepting:
     """Which drafts a rule accepts, given the drafts and on average.
 
     A number of live drafts that the rule does not take accepts nothing.
