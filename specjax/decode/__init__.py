@@ -43,7 +43,11 @@ Record = Callable[[Verifier, Draft, NodeLaws, Walk, Count], PyTree]
 
 
 def decoder(
-    pair: Pair, tree: Topology | TreeDrafting, scheme: str, sampling: Sampling = AS_IS
+    pair: Pair,
+    tree: Topology | TreeDrafting,
+    scheme: str,
+    sampling: Sampling = AS_IS,
+    draft_sampling: Sampling | None = None,
 ) -> Decoder:
     """The decoder in which the pair's draft model grows a tree by a drafting scheme.
 
@@ -53,7 +57,8 @@ def decoder(
       pair: target and draft model.
       tree: a fixed tree, or one that grows.
       scheme: name of the drafting scheme.
-      sampling: temperature and truncation, for target and draft alike.
+      sampling: how logits become laws, those of target and draft alike.
+      draft_sampling: the same for the draft alone, where it has its own.
 
     Returns:
       The decoder.
@@ -70,7 +75,8 @@ def decoder(
     grown = growth.drafting(tree, scheme)
     if grown.topology.height == 0:
         return Decoder(pair.target, NoDraft(pair.target.vocabulary, scheme), sampling, pair.eos)
-    return Decoder(pair.target, ModelDrafter(pair.draft, grown, sampling), sampling, pair.eos)
+    drafter = ModelDrafter(pair.draft, grown, draft_sampling or sampling)
+    return Decoder(pair.target, drafter, sampling, pair.eos)
 
 
 def verifier(chosen: Rule | Verifier, scheme: str, topology: Topology) -> Verifier:

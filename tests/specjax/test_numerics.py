@@ -7,7 +7,6 @@ import pytest
 
 import theory
 from specjax import numerics, rules
-from specjax.numerics import Sampling
 from tests.helpers import optimised
 from tests.helpers.sampling import assert_drawn_from, distance
 from tests.helpers.tree_laws import words
@@ -283,87 +282,6 @@ def test_residual_is_total():
     np.testing.assert_array_equal(
         numerics.residual(jnp.array([0.5, 0.5]), jnp.array([0.5, 0.5])), [0.5, 0.5]
     )
-
-
-LOGITS = jnp.log(jnp.array([0.4, 0.3, 0.2, 0.1]))
-
-
-@pytest.mark.parametrize(
-    ("sampling", "law"),
-    [
-        (Sampling(), [0.4, 0.3, 0.2, 0.1]),
-        (Sampling(temperature=0), [1, 0, 0, 0]),
-        (Sampling(temperature=0.5), [16 / 30, 9 / 30, 4 / 30, 1 / 30]),
-        (Sampling(top_k=2), [4 / 7, 3 / 7, 0, 0]),
-        (Sampling(top_k=9), [0.4, 0.3, 0.2, 0.1]),
-        (Sampling(top_p=0.65), [4 / 7, 3 / 7, 0, 0]),
-        (Sampling(top_p=0.39), [1, 0, 0, 0]),
-        (Sampling(top_p=0.75), [4 / 9, 3 / 9, 2 / 9, 0]),
-        (Sampling(min_p=0.45), [4 / 9, 3 / 9, 2 / 9, 0]),
-    ],
-)
-@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
-def test_sampling(sampling, law, dtype):
-    got = sampling.law(LOGITS.astype(dtype))
-    assert got.dtype == jnp.float32
-    np.testing.assert_allclose(got, law, atol=1e-6 if dtype == jnp.float32 else 1e-2)
-
-
-INF = float("inf")
-LIMITS = [
-    ([3, 1, 0.5, -INF], 1e-12, [1, 0, 0, 0]),
-    ([30, 29, -5, -5], 1e-45, [1, 0, 0, 0]),
-    ([-70, -71, -71, -INF], 1e-38, [1, 0, 0, 0]),
-    ([1e30, -1e30, 1e30, 0], 1e-10, [0.5, 0, 0.5, 0]),
-    ([1e30, -1e30, 1e30, 0], 1, [0.5, 0, 0.5, 0]),
-    ([1e30, 0, 0, -INF], 1e30, [1 / (1 + 2 / np.e), 1 / (np.e + 2), 1 / (np.e + 2), 0]),
-    ([3, 1, 0.5, -INF], 1e30, [1 / 3, 1 / 3, 1 / 3, 0]),
-    ([3, 1, 0.5, -INF], 1e300, [1 / 3, 1 / 3, 1 / 3, 0]),
-    ([INF, 1, INF, -INF], 0.7, [0.5, 0, 0.5, 0]),
-]
-
-
-@pytest.mark.parametrize("x64", [False, True])
-@pytest.mark.parametrize(("logits", "temperature", "law"), LIMITS)
-def test_at_extreme_temperatures_and_logits_the_law_is_that_of_the_limit(
-    logits, temperature, law, x64
-):
-    rows = jnp.array([logits, logits], jnp.float32)
-    for cut in ({}, {"top_k": 3}, {"top_p": 0.9999}, {"min_p": 1e-3}):
-        with jax.enable_x64(x64):
-            got = np.asarray(jax.jit(Sampling(temperature, **cut).law)(rows))
-        np.testing.assert_allclose(got, [law, law], atol=1e-6)
-
-
-@pytest.mark.parametrize("temperature", [0, 1e-30, 1, 1e30])
-@pytest.mark.parametrize("cut", [{}, {"top_k": 1}, {"top_p": 0.5}, {"min_p": 0.5}])
-def test_a_row_that_is_no_law_is_nan_and_no_other(temperature, cut):
-    rows = jnp.array([[0.0, 1.0, 2.0], [0.0, np.nan, 9.0], [-INF] * 3, [INF, -INF, -INF]])
-    got = np.isnan(np.asarray(jax.jit(Sampling(temperature, **cut).law)(rows)))
-    np.testing.assert_array_equal(got, [[False] * 3, *[[True] * 3] * 3])
-
-
-def test_ties_at_the_edge_are_all_kept():
-    logits = jnp.log(jnp.array([0.4, 0.2, 0.2, 0.2]))
-    for sampling in (Sampling(top_k=2), Sampling(top_p=0.5)):
-        assert int(jnp.sum(sampling.law(logits) > 0)) == 4
-
-
-@pytest.mark.parametrize(
-    "setting",
-    [
-        {"temperature": -1},
-        {"temperature": float("inf")},
-        {"top_k": -1},
-        {"top_p": 0},
-        {"top_p": 1.1},
-        {"min_p": -0.1},
-        {"min_p": 2},
-    ],
-)
-def test_sampling_out_of_range(setting):
-    with pytest.raises(ValueError, match="expected temperature"):
-        Sampling(**setting)
 
 
 def test_a_biased_draw_is_caught(key):
