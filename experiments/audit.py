@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.markup import escape
 
 import theory
-from experiments.audits import large_audit, rule_audit, verifier_audit
+from experiments.audits import decoder_audit, large_audit, rule_audit, verifier_audit
 from experiments.audits.large_audit import audit_large
 from experiments.audits.rule_audit import audit, battery
 from experiments.audits.verifier_audit import Candidate, audit_verifier, candidate, lifted
@@ -43,7 +43,7 @@ class Config:
 
     Attributes:
       names: rules and verifiers by name, `top_down:RULE` for a rule on trees, or paths of Python
-        files; everything if none is named.
+        files; `decode` for the decoders; everything if none is named.
       n: numbers of drafts; each rule is audited at those that it takes. If not given 1, 2 and 3; 4
         at V = 3; and large vocabularies.
       tree: shapes of draft trees, each verifier is audited on those that it takes: chain:3, star:2,
@@ -68,7 +68,7 @@ DRAFTS = (1, 2, 3)  # where no number of drafts is asked for
 BEYOND, FEWER = 4, 3  # and one draft more, with fewer tokens
 NOBODY = "tree: expected a verifier to audit on {}, e.g. top_down:kseq"
 
-Row = rule_audit.Row | verifier_audit.Row
+Row = rule_audit.Row | verifier_audit.Row | decoder_audit.Row
 Pair = theory.battery.Pair
 
 
@@ -80,7 +80,8 @@ class Chosen(NamedTuple):
 
 
 def run(config: Config) -> list[Row]:
-    """The rows of all rules, schemes and n, then those of all verifiers, schemes and trees.
+    """The rows of all rules, schemes and n, those of all verifiers, schemes and trees, then those
+    of decoders.
 
     Raises:
       ValueError: a name, file, n or tree with which nothing can be audited.
@@ -98,6 +99,7 @@ def run(config: Config) -> list[Row]:
     jobs = [
         *_rule_jobs(chosen.rules, config, pair),
         *_verifier_jobs(chosen.verifiers, config, pair),
+        *_decoder_jobs(config),
     ]
     # most of the time goes into compiling, on one core each
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -115,6 +117,8 @@ def _everything() -> Chosen:
 def _named(names: tuple[str, ...]) -> Chosen:
     chosen = Chosen([], [])
     for name in names:
+        if name == decoder_audit.NAME:
+            continue
         first, _, rule = name.partition(":")
         make = named_verifiers.find(first)
         if rule and not named_verifiers.lifts_rules(make):
@@ -190,6 +194,21 @@ def _verifier_jobs(
     ]
 
 
+def _decoder_jobs(config: Config) -> list[Callable[[], Sequence[Row]]]:
+    """Those of decoders, where they are named, or nothing is."""
+    asked = decoder_audit.NAME in config.names
+    if not asked and (config.names or config.n or config.tree or config.target):
+        return []
+    return [
+        functools.partial(_decoder_rows, name, cases)
+        for name, cases in decoder_audit.cases().items()
+    ]
+
+
+def _decoder_rows(name: str, cases: Sequence[decoder_audit.Case]) -> list[Row]:
+    return [decoder_audit.audit(name, cases)]
+
+
 def _refusal(group: list[Candidate], trees: tuple[str, ...], reasons: list[str]) -> str:
     """Why nobody of a group takes the trees: what a decode says; where nobody decodes, or no tree
     is named, what the claims leave out.
@@ -243,11 +262,12 @@ def _passes(verdict: str) -> bool:
 
 
 def show(rows: list[Row], console: Console) -> None:
-    """One line per rule, scheme and n; then one per verifier, scheme and tree; then all that their
-    scopes say.
+    """One line per rule, scheme and n; one per verifier, scheme and tree; those of decoders; then
+    all that their scopes say.
     """
     of_rules = [row for row in rows if isinstance(row, rule_audit.Row)]
     of_verifiers = [row for row in rows if isinstance(row, verifier_audit.Row)]
+    of_decoders = [row for row in rows if isinstance(row, decoder_audit.Row)]
     if of_rules:
         table = _table("rule", "n", "acceptance")
         for row in of_rules:
@@ -267,6 +287,13 @@ def show(rows: list[Row], console: Console) -> None:
                 one.tree,
                 *_cells(one.tv, one.expected_accepted, one.optimum, one.scope, one.verdict),
             )
+        console.print(table)
+    if of_decoders:
+        heads = ("decoder", "scheme", "tree", "TV to p", "scope", "verdict")
+        table = Table(heads, 3, texts=("scope", "verdict"))
+        for made in of_decoders:
+            tv, _, _, *words = _cells(made.tv, None, None, made.scope, made.verdict)
+            table.add(made.transforms, made.scheme, made.tree, tv, *words)
         console.print(table)
     console.print(
         "ok holds for its scope:",
