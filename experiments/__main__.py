@@ -14,7 +14,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import tyro
 from rich.console import Console
@@ -22,6 +22,9 @@ from rich.console import Console
 from experiments.cli import experiment, seeds, whole_files
 from experiments.cli.console import first_paragraph, say
 from experiments.cli.experiment import Draws, Ends, Experiment, Stores
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 WRONG_INPUT, INTERRUPTED = 2, 130
 FOLDERS = {  # options of every command that takes a pair
@@ -154,6 +157,7 @@ def _parse(module: Experiment, name: str, figure: Path | None, arguments: list[s
             ("figure", Annotated[Path, tyro.conf.arg(help="write the figure there")], figure)
         )
     options = dataclasses.make_dataclass("Options", added, bases=(module.Config,), frozen=True)
+    _put_last(options)
     _check_names(arguments, [field.name for field in dataclasses.fields(options)])
     complaint = io.StringIO()
     try:
@@ -166,6 +170,13 @@ def _parse(module: Experiment, name: str, figure: Path | None, arguments: list[s
             raise
         raise ValueError(_first_paragraph(complaint.getvalue())) from None
     return _with_folders(parsed, {argument.partition("=")[0] for argument in arguments})
+
+
+def _put_last(options: type["DataclassInstance"]) -> None:
+    """Let the help show a command's own options before those that it inherits."""
+    fields = options.__dataclass_fields__
+    for name in [name for name, field in fields.items() if field.kw_only]:
+        fields[name] = fields.pop(name)
 
 
 def _with_folders(options: "_Output", given: set[str]) -> "_Output":

@@ -1,5 +1,5 @@
-"""The best draft law: how q's temperature, its top-k truncation, and a free change of it move the
-optimum on real contexts.
+"""The best draft law: how q's temperature, its top-k, top-p or min-p truncation, and a free change
+of it move the optimum on real contexts.
 
 A free change has a formula. For n iid drafts alpha* >= a says q(S) <= (p(S) + 1 - a)^(1/n) for all
 S: q lies in the base polytope of a submodular function, and the total variation from q to such a
@@ -33,6 +33,7 @@ from experiments.cli.console import track
 from experiments.cli.provenance import provenance
 from experiments.cli.rows import Rows, numeric
 from experiments.cli.tables import Table, interval, number
+from experiments.decoding.paired import check_status
 from experiments.stats import means
 from experiments.stats.means import Values, clustered_mean
 from specjax import bounds, decode, rules
@@ -52,6 +53,8 @@ LOOKS = dict(zip(SCHEMES, ("-", "--"), strict=True))
 STUDIES = {
     "temperature": "temperature of q",
     "top_k": "tokens kept of q",
+    "top_p": "nucleus of q",
+    "min_p": "least share of q's largest probability",
     "budget": "total variation from q, freely spent (iid)",
 }
 
@@ -66,6 +69,8 @@ class Config:
       n: numbers of drafts.
       temperature: of q, that of p stays 1.
       top_k: how many of q's most likely tokens are kept.
+      top_p: nucleus of q; like each of these settings it is changed alone, so no order matters.
+      min_p: the least share of q's largest probability that is kept.
       budget: total variation by which q may be changed freely.
       contexts: tokens drawn from the target after each prompt; what stands before each of them is a
         context.
@@ -93,6 +98,8 @@ class Config:
         3.0,
     )
     top_k: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64, 128)
+    top_p: tuple[float, ...] = ()
+    min_p: tuple[float, ...] = ()
     budget: tuple[float, ...] = (0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4)
     contexts: int = 32
     seed: int = 0
@@ -145,6 +152,8 @@ def run(config: Config) -> Rows[Row]:
         raise ValueError(f"budget: expected numbers >= 0, got {config.budget}")
     variants = [("temperature", t, Sampling(t)) for t in config.temperature]
     variants += [("top_k", k, Sampling(top_k=k)) for k in config.top_k]
+    variants += [("top_p", share, Sampling(top_p=share)) for share in config.top_p]
+    variants += [("min_p", share, Sampling(min_p=share)) for share in config.min_p]
     contexts = read(config)
     p = _laws(contexts.target)
     q = _laws(contexts.draft)
@@ -168,6 +177,9 @@ def run(config: Config) -> Rows[Row]:
 def read(config: Config) -> Contexts:
     """Logits of both models in the texts that follow the pair's held-out prompts, drawn from the
     target, each read in one forward.
+
+    Raises:
+      ValueError: a model gave no law.
     """
     pair = pairs.load(config.pair)
     prompts, lengths = decode.padded(decode.encoded(pair, pair.prompts, config.contexts))
@@ -179,13 +191,16 @@ def read(config: Config) -> Contexts:
     target: list[Array] = []
     draft: list[Array] = []
     used: list[Array] = []
+    ends: list[Array] = []
     for index, (prompt, length) in enumerate(zip(prompts, lengths, strict=True)):
         key = jax.random.fold_in(seeds.key(config.seed), index)
         text = decode.decode(decoder, verifier, key, params, prompt, length, config.contexts)
+        ends.append(text.status)
         positions = length - 1 + jnp.arange(config.contexts)
         for model, rows in zip(models, (target, draft), strict=True):
             rows.append(_logits(*model, text.tokens[:size], positions))
         used.append(positions + 1 < text.length)
+    check_status(jnp.stack(ends))
     return Contexts(np.stack(target), np.stack(draft), np.stack(used))
 
 
@@ -294,7 +309,7 @@ def best(rows: list[Row]) -> list[Row]:
     """For each study of a setting, scheme and n the row of largest alpha*."""
     found: dict[tuple[str, str, int], Row] = {}
     for row in rows:
-        if row["study"] in ("temperature", "top_k"):
+        if row["study"] not in ("budget", "distance"):
             held = found.get(_cell(row), row)
             found[_cell(row)] = max(held, row, key=lambda row: row["alpha_star"])
     return list(found.values())

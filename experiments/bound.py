@@ -21,7 +21,8 @@ import numpy as np
 from rich.console import Console
 
 from experiments.audits import file_audit
-from experiments.inputs import law_files, logit_files, model_logits, top_k_files
+from experiments.inputs import law_files, logit_files, model_logits, sampling_options, top_k_files
+from experiments.inputs.sampling_options import SamplingOptions
 from experiments.ladders import context_rows, ladder_tables, many_contexts, top_k, two_laws
 from experiments.ladders.ladder import Ladder, Study, best_rule, best_scheme, chain, curves, star
 from experiments.ladders.top_k import TopKStudy
@@ -38,7 +39,7 @@ ATTAINED = 1e-6  # a smaller gap to alpha* is not drawn
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(SamplingOptions):
     """The laws.
 
     Attributes:
@@ -50,8 +51,6 @@ class Config:
         exit:4, skip:3,7, layers:0-5.
       n: numbers of drafts.
       rules: names of rules, or paths of Python files; if none is named all but those that search.
-      temperature: of both files of logits; 0 is greedy decoding.
-      top_p: nucleus of both files of logits.
       vocabulary: tokens of both files that count; what is beyond them is padding.
       shift: compare row k + 1 of the target with row k of the draft, in every text.
       rows: write the values of every context there, as .csv or .parquet.
@@ -62,8 +61,6 @@ class Config:
     draft: Path
     n: tuple[int, ...] = (1, 2, 4, 8)
     rules: tuple[str, ...] = ()
-    temperature: float = 1.0
-    top_p: float = 1.0
     vocabulary: int | None = None
     shift: bool = False
     rows: Path | None = None
@@ -101,7 +98,7 @@ def _study(config: Config) -> Study | TopKStudy:
         raise ValueError("prompts: they are read by models in folders, got files of logits")
     if min(config.n, default=0) < 1:
         raise ValueError(f"n: expected numbers >= 1, got {config.n}")
-    sampling = Sampling(config.temperature, top_p=config.top_p)
+    sampling = sampling_options.of(config)
     if top_k_files.holds(config.target) or top_k_files.holds(config.draft):
         return _study_of_lists(config, sampling)
     target = logit_files.find(config.target)
@@ -123,8 +120,8 @@ def _study(config: Config) -> Study | TopKStudy:
         return many_contexts.study(*parts, config.n, config.rules, sampling, audits)
     if sampling != AS_IS or config.vocabulary is not None or config.shift:
         raise ValueError(
-            "temperature, top-p, vocabulary and shift act on logits [T, V], got two vectors of "
-            "probabilities"
+            "temperature, top-k, top-p, min-p, order, vocabulary and shift act on logits [T, V], "
+            "got two vectors of probabilities"
         )
     return two_laws.study(
         *law_files.load_pair(config.target, config.draft), config.n, config.rules, audits

@@ -17,7 +17,9 @@ from experiments.cli.rows import Rows, numeric
 from experiments.cli.tables import MEANING, Table, with_error
 from experiments.decoding import comparison
 from experiments.decoding.comparison import DELTA, Asked
-from specjax.numerics import Sampling
+from experiments.inputs import sampling_options
+from experiments.inputs.penalty_options import PenaltyOptions
+from experiments.inputs.sampling_options import PairSamplingOptions
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,7 +32,7 @@ FIGURES = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(PenaltyOptions, PairSamplingOptions):
     """What to measure.
 
     Attributes:
@@ -42,8 +44,6 @@ class Config:
       tree: draft trees in place of n: chain:D, star:N, full:b1,b2,.., sequoia:N (N drafts, best by
         the acceptance measured on the pair), or grown while drafting: paths:KxD, beam:WxD,
         best_first:NxWxD, .., or by a file: my_tree.py:KxD.
-      temperature: of target and draft alike; 0 is greedy decoding.
-      top_p: nucleus of target and draft alike.
       contexts: tokens that the target draws after the prompts, at least; before each of them every
         rule verifies one draft. If not given, 2048 where V is at most 1024, else 256. A text that
         ends has fewer.
@@ -56,8 +56,6 @@ class Config:
     rules: tuple[str, ...] = ()
     n: tuple[int, ...] = (1, 2, 4)
     tree: tuple[str, ...] = ()
-    temperature: float = 1.0
-    top_p: float = 1.0
     contexts: int | None = None
     prompts: Path | None = None
     seed: int = 0
@@ -86,16 +84,16 @@ def run(config: Config) -> Content:
     if min(config.n, default=0) < 1:
         raise ValueError(f"n: expected numbers >= 1, got {config.n}")
     trees = config.tree or tuple(f"star:{n}" for n in config.n)
-    sampling = Sampling(config.temperature, top_p=config.top_p)
     plan = comparison.plan(
         Asked(
             pair=config.pair,
             rules=config.rules,
             trees=trees,
-            sampling=sampling,
+            sampling=sampling_options.of_pair(config),
             contexts=config.contexts,
             prompts=config.prompts,
             seed=config.seed,
+            penalties=config,
         )
     )
     audits = file_audit.findings(config.rules)
@@ -162,7 +160,7 @@ def _optimum(cell: list[Row]) -> str:
 
 
 def _title(rows: list[Row]) -> str:
-    return f"{rows[0]['pair']}, temperature {rows[0]['temperature']:g}, top-p {rows[0]['top_p']:g}"
+    return f"{rows[0]['pair']}, {sampling_options.words(rows[0])}"
 
 
 def _legend(rows: list[Row]) -> str:

@@ -20,12 +20,13 @@ from experiments.cli.provenance import provenance
 from experiments.cli.rows import Record
 from experiments.cli.tables import Table, number
 from experiments.decoding import sequoia
-from experiments.inputs import named_verifiers, scheme_choice, stop_strings
+from experiments.inputs import named_verifiers, sampling_options, scheme_choice, stop_strings
+from experiments.inputs.penalty_options import PenaltyOptions, penalised
+from experiments.inputs.sampling_options import PairSamplingOptions
 from experiments.inputs.stop_strings import Span, Step
 from specjax import decode
 from specjax.decode import Decoded, StepInfo
-from specjax.models import pairs
-from specjax.numerics import Sampling
+from specjax.models import Pair, pairs
 from specjax.trees import growth
 from specjax.verifiers import node_report
 
@@ -33,7 +34,7 @@ ACCEPTED, CHOSEN = "green", "bold"
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(PenaltyOptions, PairSamplingOptions):
     """What to decode, and how.
 
     Attributes:
@@ -48,8 +49,6 @@ class Config:
       tokens: how many to emit at the most.
       stop: the text ends before the first of these strings; what was emitted to complete it is
         counted.
-      temperature: of target and draft alike; 0 is greedy decoding.
-      top_p: nucleus of target and draft alike.
       seed: of all random streams.
     """
 
@@ -60,8 +59,6 @@ class Config:
     tree: str = "full:3,2,1"
     tokens: int = 120
     stop: tuple[str, ...] = ()
-    temperature: float = 1.0
-    top_p: float = 1.0
     seed: int = 0
 
 
@@ -101,8 +98,8 @@ def run(config: Config) -> Content:
     if not config.text or config.tokens < 1:
         raise ValueError("expected a text to continue and tokens >= 1")
     named = named_verifiers.made(config.rule)
-    sampling = Sampling(config.temperature, top_p=config.top_p)
-    pair = pairs.load(config.pair) if sequoia.check((config.tree,)) else None
+    sampling = sampling_options.of_pair(config)
+    pair = _pair(config) if sequoia.check((config.tree,)) else None
     name = sequoia.resolved((config.tree,), pair, sampling, config.seed)[0] if pair else config.tree
     scheme = config.scheme or scheme_choice.taken(named, name)
     tree = growth.parse(name, scheme)
@@ -112,9 +109,9 @@ def run(config: Config) -> Content:
         raise ValueError(
             str(error) if config.scheme else scheme_choice.refusal(named, (name,))
         ) from error
-    pair = pair or pairs.load(config.pair)
+    pair = pair or _pair(config)
     audits = file_audit.findings([config.rule])
-    decoder = decode.decoder(pair, tree, scheme, sampling)
+    decoder = decode.decoder(pair, tree, scheme, *sampling)
     (tokens,) = decode.encoded(pair, [config.text], config.tokens)
     prompts, lengths = decode.padded([tokens])
     params = decode.Params(pair.target_params, pair.draft_params)
@@ -146,6 +143,10 @@ def run(config: Config) -> Content:
         "status": decode.STATUS[int(decoded.status)],
         "provenance": provenance(config),
     }
+
+
+def _pair(config: Config) -> Pair:
+    return penalised(pairs.load(config.pair), config)
 
 
 def _steps(decoded: Decoded) -> list[Step]:

@@ -16,13 +16,15 @@ from experiments.cli import seeds
 from experiments.cli.console import track
 from experiments.cli.provenance import provenance
 from experiments.cli.rows import Record
+from experiments.decoding.paired import check_status
 from experiments.decoding.programs import programs
+from experiments.inputs import sampling_options
+from experiments.inputs.sampling_options import SamplingOptions
 from experiments.timing import forwards, overhead
 from experiments.timing.clock import Call, bind, medians
 from experiments.timing.clock import table as figures
 from specjax import decode
 from specjax.models import Pair, pairs
-from specjax.numerics import Sampling
 from specjax.rules import Rule, Single
 from specjax.trees import TreeDrafting, growth
 from specjax.verifiers import Verifier, node_report
@@ -32,7 +34,7 @@ LEAST = 64  # c(T) is measured up to this, or the largest tree
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(SamplingOptions):
     """What to time.
 
     Attributes:
@@ -41,7 +43,6 @@ class Config:
       rules: rules and verifiers, each on every tree that it fits.
       tree: draft trees.
       tokens: how many each decode emits.
-      temperature: of target and draft alike; 0 is greedy decoding.
       repeats: interleaved rounds; the medians over them are compared.
       seed: of the decodes.
     """
@@ -50,7 +51,6 @@ class Config:
     rules: tuple[str, ...] = ("single", "kseq")
     tree: tuple[str, ...] = ("chain:1", "chain:4", "star:4", "full:2,2")
     tokens: int = 64
-    temperature: float = 1.0
     repeats: int = 5
     seed: int = 0
 
@@ -122,7 +122,7 @@ def run(config: Config) -> Content:
     """Costs and speeds.
 
     Raises:
-      ValueError: a pair, rule or tree that cannot be used; no token or repeat.
+      ValueError: a pair, rule or tree that cannot be used; no token or repeat; a model gave no law.
     """
     if min(config.tokens, config.repeats) < 1:
         raise ValueError("expected tokens >= 1 and repeats >= 1")
@@ -175,7 +175,7 @@ def _case(
     scheme: str,
     tree: str,
 ) -> _Case:
-    sampling = Sampling(config.temperature)
+    sampling = sampling_options.of(config)
     grown = growth.parse(tree, scheme)
     verifier = decode.verifier(one, grown.scheme, grown.topology)
     asked = (
@@ -187,6 +187,7 @@ def _case(
         config.tokens,
     )
     seen = decode.decode(*asked, node_report)
+    check_status(seen.status[None])
     visited = np.asarray(seen.info.record.proposed > 0).sum(0)
     hits = np.asarray(seen.info.record.hit).sum(0)
     return _Case(

@@ -26,7 +26,8 @@ from experiments.decoding.pair_profile import Profile, profile
 from experiments.decoding.paired import Calls, efficiency
 from experiments.decoding.published_trees import METHODS, SINGLE, Limits
 from experiments.decoding.tree_claims import Claim, Row, chosen, claims
-from experiments.inputs import named_verifiers
+from experiments.inputs import named_verifiers, sampling_options
+from experiments.inputs.sampling_options import PairSampling, SamplingOptions
 from experiments.stats.means import LEVEL, clustered_mean, mean
 from specjax import decode
 from specjax.decode import Decoder
@@ -45,7 +46,7 @@ COLUMNS, PANEL = 4, 2.4  # panels in a row of the figure, and the inches of each
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(SamplingOptions):
     """What to measure.
 
     Attributes:
@@ -55,7 +56,6 @@ class Config:
       budget: drafts that are verified at a target call.
       depth: drafts on a path, at most, whatever the method: below the budget it may decide who
         wins.
-      temperature: of target and draft alike.
       prompts: as many of the pair's held-out prompts, at most.
       calls: target calls after each prompt.
       seed: of all random streams.
@@ -65,7 +65,6 @@ class Config:
     methods: tuple[str, ...] = tuple(METHODS)
     budget: tuple[int, ...] = (4, 8, 16, 32, 64)
     depth: int = 64
-    temperature: float = 1.0
     prompts: int = 16
     calls: int = 32
     seed: int = 0
@@ -102,14 +101,16 @@ def run(config: Config) -> Content:
     """
     _check(config)
     pair = pairs.load(config.pair)
-    sampling = Sampling(config.temperature)
+    sampling = sampling_options.of(config)
     key = seeds.key(config.seed)
     room = config.calls * (config.depth + 1)
     prompts = decode.padded(decode.encoded(pair, pair.prompts[: config.prompts], room))
     slots = min(SLOTS, pair.target.vocabulary)
     of_profile = jax.random.fold_in(key, 0)
     of_trees = jax.random.fold_in(key, 1)  # methods share their draws
-    seen = profile(pair, sampling, of_profile, *prompts, config.calls, slots)
+    seen = profile(
+        pair, PairSampling(sampling, sampling), of_profile, *prompts, config.calls, slots
+    )
     budgets = _budgets(config, seen)
 
     def rows_of(cell: Cell) -> list[Row]:

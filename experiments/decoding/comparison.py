@@ -14,13 +14,14 @@ from experiments.cli import pool, seeds
 from experiments.decoding import sequoia, target_texts
 from experiments.decoding.paired import Measured, measure
 from experiments.decoding.programs import Program, programs
-from experiments.inputs import named_verifiers, prompt_files
+from experiments.inputs import named_verifiers, prompt_files, sampling_options
+from experiments.inputs.penalty_options import NO_PENALTY, PenaltyOptions, penalised
+from experiments.inputs.sampling_options import PairSampling, columns
 from experiments.stats import consistency
 from experiments.stats.means import Mean, clustered_mean
 from specjax import decode
 from specjax._types import Rule
 from specjax.models import Pair, pairs
-from specjax.numerics import Sampling
 from specjax.trees import growth
 from specjax.verifiers import Verifier, node_rule
 
@@ -38,10 +39,11 @@ class ByPrompt(TypedDict):
     alpha_star: list[float | None]
 
 
-class Row(TypedDict):
+class Row(sampling_options.Columns):
     """A rule or verifier on one tree, None if it cannot be stated; `_se` is a standard error.
 
     Attributes:
+      draft_sampling: how the draft's laws came about, where it has its own.
       acceptance_count: share of nodes at which a draft was emitted.
       acceptance_law_mass: the same with the draw averaged out.
       expected: the rule's exact acceptance.
@@ -56,8 +58,9 @@ class Row(TypedDict):
     scheme: str
     n: int
     tree: str
-    temperature: float
-    top_p: float
+    draft_sampling: sampling_options.Columns | None
+    repetition_penalty: float
+    presence_penalty: float
     contexts: int
     calls: int
     acceptance_count: float | None
@@ -95,19 +98,21 @@ class Asked(NamedTuple):
       pair: name of a pair of models.
       rules: names of rules and verifiers, or paths of files; none stands for all that are usual.
       trees: names of draft trees.
-      sampling: of target and draft alike.
+      sampling: of target and draft.
       contexts: at least; None for as many as suit V.
       prompts: a file in place of the pair's own.
       seed: of all random streams.
+      penalties: of target and draft alike.
     """
 
     pair: str
     rules: tuple[str, ...]
     trees: tuple[str, ...]
-    sampling: Sampling
+    sampling: PairSampling
     contexts: int | None = None
     prompts: Path | None = None
     seed: int = 0
+    penalties: PenaltyOptions = NO_PENALTY
 
 
 class Plan(NamedTuple):
@@ -122,7 +127,8 @@ class Plan(NamedTuple):
 
     name: str
     pair: Pair
-    sampling: Sampling
+    sampling: PairSampling
+    penalties: PenaltyOptions
     seed: int
     programs: list[Program]
     prompts: Int[Array, "B P"]
@@ -141,7 +147,7 @@ def plan(asked: Asked) -> Plan:
         raise ValueError(f"contexts: expected >= 1, got {asked.contexts}")
     found = [] if sequoia.check(asked.trees) else programs(asked.rules, asked.trees)
     texts = prompt_files.read(asked.prompts) if asked.prompts else ()
-    pair = pairs.load(asked.pair)
+    pair = penalised(pairs.load(asked.pair), asked.penalties)
     found = found or programs(
         asked.rules, sequoia.resolved(asked.trees, pair, asked.sampling, asked.seed)
     )
@@ -154,6 +160,7 @@ def plan(asked: Asked) -> Plan:
         name=pair.name,
         pair=pair,
         sampling=asked.sampling,
+        penalties=asked.penalties,
         seed=asked.seed,
         programs=found,
         prompts=prompts,
@@ -170,12 +177,12 @@ def rows(plan: Plan) -> list[Row]:
     of_contexts = jax.random.fold_in(seeds.key(plan.seed), 0)
     of_drafts = jax.random.fold_in(seeds.key(plan.seed), 1)
     spoken = target_texts.drawn(
-        pair, plan.sampling, of_contexts, plan.prompts, plan.lengths, plan.each
+        pair, plan.sampling.target, of_contexts, plan.prompts, plan.lengths, plan.each
     )
 
     def rows_of(program: Program) -> list[Row]:
         tree = growth.drawable(program.tree)[program.scheme]
-        decoder = decode.decoder(pair, tree, program.scheme, plan.sampling)
+        decoder = decode.decoder(pair, tree, program.scheme, *plan.sampling)
         verifiers = tuple(
             decode.verifier(one, tree.scheme, tree.topology) for one in program.verifiers
         )
@@ -210,6 +217,7 @@ def _row(
     measured: Measured,
 ) -> Row:
     """What verifier `index` did at the contexts, and how fast the decode that it led went."""
+    target, draft = plan.sampling
     seen = measured.contexts
     own = measured.led[index]
     nodes = jax.tree.map(lambda table: table[:, :, index], seen.nodes)
@@ -233,8 +241,10 @@ def _row(
         "scheme": program.scheme,
         "n": growth.drawable(program.tree)[program.scheme].topology.width,
         "tree": program.tree,
-        "temperature": plan.sampling.temperature,
-        "top_p": plan.sampling.top_p,
+        **columns(target),
+        "draft_sampling": columns(draft) if draft != target else None,
+        "repetition_penalty": plan.penalties.repetition_penalty,
+        "presence_penalty": plan.penalties.presence_penalty,
         "contexts": int(used.sum()),
         "calls": int(own.ran.sum()),
         "acceptance_count": count.value,

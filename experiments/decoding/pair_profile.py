@@ -10,9 +10,10 @@ from jaxtyping import Array, Float, Int, Key
 from numpy.typing import NDArray
 
 from experiments.decoding import paired
+from experiments.inputs.sampling_options import PairSampling
 from specjax import decode, rules
 from specjax.models import Pair
-from specjax.numerics import Sampling, total
+from specjax.numerics import total
 from specjax.trees import ROOT, Draft, Verdict, star
 from specjax.verifiers import TopDown, Verifier, Walk
 from theory.tree_shapes import LogMoments
@@ -35,7 +36,7 @@ class Profile(NamedTuple):
 
 def profile(
     pair: Pair,
-    sampling: Sampling,
+    sampling: PairSampling,
     key: Key[Array, ""],
     prompts: Int[Array, "B P"],
     lengths: Int[Array, " B"],
@@ -46,7 +47,7 @@ def profile(
     the draw of the token averaged out.
     """
     tree = star(slots)
-    decoder = decode.decoder(pair, tree, SCHEME, sampling)
+    decoder = decode.decoder(pair, tree, SCHEME, *sampling)
     verifier = decode.verifier(rules.get(RULE)(), SCHEME, tree)
     start = paired.start(decoder, pair, key, prompts, lengths, calls)
     ran, (_, (masses, logs)) = paired.lead(decoder, (verifier,), start, 1, calls, _at_root, True)

@@ -6,9 +6,9 @@ import jax
 
 from experiments.cli import console, seeds
 from experiments.decoding import pair_profile, published_trees
+from experiments.inputs.sampling_options import PairSampling
 from specjax import decode
 from specjax.models import Pair
-from specjax.numerics import Sampling
 
 KIND = "sequoia"
 PROMPTS, CALLS, SLOTS = 16, 16, 16  # where acceptance is measured; children of a node at most
@@ -34,7 +34,9 @@ def _sizes(tree: str) -> tuple[int, int]:
     return sizes[0], sizes[-1]
 
 
-def resolved(trees: tuple[str, ...], pair: Pair, sampling: Sampling, seed: int) -> tuple[str, ...]:
+def resolved(
+    trees: tuple[str, ...], pair: Pair, sampling: PairSampling, seed: int
+) -> tuple[str, ...]:
     """The names with `branching:..` in place of `sequoia:N`: N drafts at most; `sequoia:NxDEPTH`
     bounds the depth as well.
 

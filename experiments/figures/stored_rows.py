@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from experiments.inputs import sampling_options
 from experiments.sweeps.grids import Cell
 
 # of a merged sweep, or of an experiment's JSON: only the file knows the columns and their types
@@ -23,10 +24,10 @@ class Setting(NamedTuple):
 
     source: str
     temperature: float
-    top_p: float
+    cuts: str
 
     def __str__(self) -> str:
-        return f"{self.source}, temperature {self.temperature:g}, top-p {self.top_p:g}"
+        return f"{self.source}, temperature {self.temperature:g}, {self.cuts}"
 
 
 def read(path: Path) -> Row:
@@ -150,7 +151,9 @@ def varying(rows: list[Row]) -> dict[str, list[str]]:
 def setting(row: Row) -> Setting:
     """Where a row belongs."""
     family = f"{row.get('family')}({row.get('parameters') or ''}), V = {row.get('vocabulary')}"
-    return Setting(row.get("pair") or family, row.get("temperature", 1.0), row.get("top_p", 1.0))
+    return Setting(
+        row.get("pair") or family, row.get("temperature", 1.0), sampling_options.cuts(row)
+    )
 
 
 def groups(rows: list[Row], *columns: str) -> dict[tuple[Any, ...], list[Row]]:

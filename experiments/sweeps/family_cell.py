@@ -15,6 +15,7 @@ from jaxtyping import Array, Key
 
 from experiments.cli import seeds
 from experiments.cli.rows import Record
+from experiments.inputs import sampling_options
 from experiments.stats.consistency import ROUNDING
 from experiments.stats.means import Values
 from experiments.sweeps.folder import Measured
@@ -68,9 +69,7 @@ def measure(cell: Cell) -> Measured:
     assert cell.vocabulary is not None
     assert cell.scheme is not None
     assert cell.n is not None
-    laws = Laws(
-        cell.family, cell.vocabulary, Sampling(cell.temperature, top_p=cell.top_p), cell.seed
-    )
+    laws = Laws(cell.family, cell.vocabulary, sampling_options.of(cell), cell.seed)
     optimum = _optimum(laws, cell.scheme, cell.n, cell.contexts)
     program, exact = _program(cell.rule, cell.scheme, cell.n)
     accepted, error = _over_contexts(program, laws, (cell.scheme, cell.n), cell.contexts)

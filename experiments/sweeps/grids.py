@@ -13,6 +13,7 @@ from experiments.cli.rows import Record
 from experiments.decoding.programs import fitting
 from experiments.enumeration import rule_laws
 from experiments.inputs import named_verifiers
+from experiments.inputs.sampling_options import USUAL, SamplingOptions, columns, steps
 from specjax import drafting, families, rules
 from specjax._registry import find, load_file
 from specjax._types import Rule
@@ -40,7 +41,10 @@ class Grid:
       tree: draft trees of a pair, in place of n: as `specjax compare --tree` takes them
       vocabulary: V of the families.
       temperature: of target and draft alike.
+      top_k: how many of the most likely tokens are kept, of target and draft alike; 0 keeps all.
       top_p: nucleus of target and draft alike.
+      min_p: the least share of the largest probability, of target and draft alike.
+      order: of these four steps, for example "top_k,top_p,min_p,temperature".
       seed: of all random streams.
       contexts: pairs of laws behind a cell of a family; target calls, at least, behind one of a
         pair.
@@ -54,13 +58,16 @@ class Grid:
     tree: tuple[str, ...] = ()
     vocabulary: tuple[int, ...] = (1024,)
     temperature: tuple[float, ...] = (1.0,)
+    top_k: tuple[int, ...] = (0,)
     top_p: tuple[float, ...] = (1.0,)
+    min_p: tuple[float, ...] = (0.0,)
+    order: tuple[str, ...] = (USUAL,)
     seed: tuple[int, ...] = (0,)
     contexts: int = 64
 
 
 @dataclasses.dataclass(frozen=True)
-class Cell:
+class Cell(SamplingOptions):
     """One measurement. What does not apply is None.
 
     Attributes:
@@ -74,8 +81,6 @@ class Cell:
     scheme: str | None
     n: int | None
     tree: str
-    temperature: float
-    top_p: float
     seed: int
     contexts: int
     source: str | None
@@ -194,8 +199,7 @@ def cells(grids: tuple[Grid, ...]) -> list[Cell]:
 
 
 def _cells(grid: Grid) -> list[Cell]:
-    for temperature, top_p in itertools.product(grid.temperature, grid.top_p):
-        Sampling(temperature, top_p=top_p)
+    samplings = _samplings(grid)
     for name in grid.pair:
         if pairs.label(name) == name:  # neither folders nor a file
             find({pair: pair for pair in pairs.names()}, "pair", name)
@@ -213,18 +217,24 @@ def _cells(grid: Grid) -> list[Cell]:
             scheme,
             n,
             tree,
-            temperature,
-            top_p,
             seed,
             grid.contexts,
             source,
+            **columns(sampling),
         )
         for seed in grid.seed
         for pair, family, size in sources
-        for temperature in grid.temperature
-        for top_p in grid.top_p
+        for sampling in samplings
         for rule, source, scheme, n, tree in measured
     ]
+
+
+def _samplings(grid: Grid) -> list[Sampling]:
+    """Every way to make laws of logits, each checked."""
+    settings = itertools.product(
+        grid.temperature, grid.top_k, grid.top_p, grid.min_p, map(steps, grid.order)
+    )
+    return list(itertools.starmap(Sampling, settings))
 
 
 def _canonical(text: str) -> str:

@@ -6,10 +6,11 @@ import numpy as np
 
 from experiments.decoding import comparison
 from experiments.decoding.comparison import Asked
+from experiments.inputs import sampling_options
+from experiments.inputs.sampling_options import PairSampling
 from experiments.sweeps.folder import Measured
 from experiments.sweeps.grids import Cell
 from specjax.models import pairs
-from specjax.numerics import Sampling
 
 SAME = (
     "scheme",
@@ -30,12 +31,12 @@ def measure(cell: Cell) -> Measured:
     with the same draws.
     """
     assert cell.pair is not None
-    sampling = Sampling(cell.temperature, top_p=cell.top_p)
+    sampling = sampling_options.of(cell)
     asked = Asked(
         pair=cell.pair,
         rules=(cell.rule,),
         trees=(cell.tree,),
-        sampling=sampling,
+        sampling=PairSampling(sampling, sampling),
         contexts=cell.contexts,
         seed=cell.seed,
     )

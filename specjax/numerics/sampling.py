@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -11,8 +10,7 @@ from jaxtyping import Bool, Float
 
 from specjax.numerics.arithmetic import Batch, tiny
 
-Step = Literal["temperature", "top_k", "top_p", "min_p"]
-ORDER: tuple[Step, ...] = ("temperature", "top_k", "top_p", "min_p")
+ORDER = ("temperature", "top_k", "top_p", "min_p")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +42,7 @@ class Sampling:
     top_k: int = 0
     top_p: float = 1.0
     min_p: float = 0.0
-    order: tuple[Step, ...] = ORDER
+    order: tuple[str, ...] = ORDER
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
@@ -91,7 +89,7 @@ class Sampling:
                 logits = self._cut(step, logits, divisor)
         return jnp.where(valid, _softmax(logits, divisor), jnp.nan)
 
-    def _cut(self, step: Step, logits: Batch, divisor: float) -> Batch:
+    def _cut(self, step: str, logits: Batch, divisor: float) -> Batch:
         """The logits, and -inf in place of those that a step drops."""
         if step == "top_k" and 0 < self.top_k < logits.shape[-1]:
             largest, _ = jax.lax.top_k(logits, self.top_k)

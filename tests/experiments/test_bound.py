@@ -13,10 +13,11 @@ import theory
 from experiments import bound
 from experiments.__main__ import main
 from experiments.enumeration import rule_laws
+from experiments.inputs import sampling_options
+from experiments.inputs.sampling_options import SamplingOptions
 from experiments.ladders import many_contexts
 from experiments.stats.means import interval
 from specjax import bounds, rules
-from specjax.numerics import Sampling
 from tests.helpers.bound_files import REVERSED, T, V, elsewhere, files, logits, one_scheme, study
 
 
@@ -127,15 +128,24 @@ def test_every_context_of_a_file_is_what_theory_says(files, logits):
     assert result.ladders[1].alpha_star["hub"] is not None
 
 
-@pytest.mark.parametrize(("temperature", "top_p"), [(0.0, 1.0), (0.5, 1.0), (1.0, 0.6), (1.5, 0.8)])
+@pytest.mark.parametrize(
+    "steps",
+    [
+        {"temperature": 0.0},
+        {"temperature": 0.5},
+        {"top_p": 0.6},
+        {"temperature": 1.5, "top_p": 0.8},
+        {"top_k": 3},
+        {"min_p": 0.3},
+        {"temperature": 2.0, "top_p": 0.6, "order": "top_p,top_k,min_p,temperature"},
+    ],
+)
 @pytest.mark.usefixtures("one_scheme")
-def test_temperature_and_top_p_act_on_both(files, logits, temperature, top_p):
-    result = study(files, logits, 1, temperature=temperature, top_p=top_p, rules=("single",))
+def test_each_step_acts_on_both(files, logits, steps):
+    result = study(files, logits, 1, rules=("single",), **steps)
+    sampling = sampling_options.of(SamplingOptions(**steps))
     with jax.enable_x64(True):
-        p, q = (
-            np.asarray(Sampling(temperature, top_p=top_p).law(jnp.asarray(values, jnp.float64)))
-            for values in logits
-        )
+        p, q = (np.asarray(sampling.law(jnp.asarray(values, jnp.float64))) for values in logits)
     assert result.first_try == pytest.approx(np.minimum(p, q).sum(1), abs=1e-6)
     assert abs(result.first_try - study(files, logits, 1, rules=("single",)).first_try).max() > 0.01
 

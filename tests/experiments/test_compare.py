@@ -41,7 +41,13 @@ def test_rows_hold_what_the_contract_says(content):
         "n",
         "tree",
         "temperature",
+        "top_k",
         "top_p",
+        "min_p",
+        "order",
+        "draft_sampling",
+        "repetition_penalty",
+        "presence_penalty",
         "contexts",
         "alpha_token",
         "alpha_token_se",
@@ -85,7 +91,7 @@ def test_at_one_draft_the_schemes_show_one_optimum():
     for name in ("alpha_star", "alpha_star_se"):
         assert [row[name] for row in rows] == pytest.approx([rows[0][name]] * 3, abs=1e-6)
     cells = [
-        grids.Cell("markov", None, None, rule, None, None, "star:1", 1.0, 1.0, 0, 180, None)
+        grids.Cell("markov", None, None, rule, None, None, "star:1", 0, 180, None)
         for rule in ("kseq", "greedy")
     ]
     by_prompt = [pair_cell.measure(cell).arrays["alpha_star_values"] for cell in cells]

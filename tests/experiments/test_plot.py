@@ -200,8 +200,8 @@ def test_it_says_which_columns_vary(stored, capsys):
     assert main(["plot", str(path), "--kind", "gap"]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert (
-        "what varies: rule = kseq, optimal, recursive_rejection; n = 1, 2; tree = star:1, star:2; "
-        "temperature = 0.5, 1; seed = 0, 1" in said
+        "what varies: temperature = 0.5, 1; rule = kseq, optimal, recursive_rejection; n = 1, 2; "
+        "tree = star:1, star:2; seed = 0, 1" in said
     )
 
 

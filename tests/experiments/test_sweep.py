@@ -197,6 +197,7 @@ WRONG = {
     "a family on a tree": "[[grid]]\n" + GOOD + 'tree = "chain:2"',
     "an empty grid": "[[grid]]\n" + GOOD + "seed = []",
     "no such temperature": "[[grid]]\n" + GOOD + "temperature = -1",
+    "no such order": "[[grid]]\n" + GOOD + 'order = "top_k,top_p"',
     "n too small": "[[grid]]\n" + GOOD + "n = 0",
 }
 

@@ -11,9 +11,10 @@ from rich.console import Console
 from experiments import tree_budget
 from experiments.decoding.pair_profile import profile
 from experiments.decoding.published_trees import METHODS, REJECTION, SINGLE, WIDTHS, Limits
+from experiments.inputs.sampling_options import PairSampling
 from specjax import decode
 from specjax.models import pairs
-from specjax.numerics import Sampling
+from specjax.numerics import AS_IS
 from specjax.trees import growth
 
 pytestmark = pytest.mark.thorough
@@ -48,7 +49,7 @@ def test_the_profile_is_that_of_the_pair(key):
     """
     pair = pairs.load("markov")
     prompts = decode.padded([pair.tokenizer.encode(text) for text in pair.prompts[:4]])
-    known = profile(pair, Sampling(), key, *prompts, calls=64, slots=4)
+    known = profile(pair, PairSampling(AS_IS, AS_IS), key, *prompts, calls=64, slots=4)
     assert abs(known.moments.first - 2) < 0.12
     assert abs(known.acceptance[0] - 0.7) < 0.1
     assert known.moments.second > known.moments.first**2

@@ -23,7 +23,7 @@ def points(rows: list[Row]) -> list[Row]:
     held = [row for row in rows if row["acceptance"] is not None]
     return [
         {
-            "setting": f"{setting.source}, top-p {setting.top_p:g}",
+            "setting": f"{setting.source}, {setting.cuts}",
             "scheme": scheme,
             "rule": rule,
             "temperature": setting.temperature,
