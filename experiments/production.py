@@ -288,7 +288,7 @@ def practice_table(rows: list[Row]) -> Table:
         table.add(f"{mine[0]['source']}: {mine[0]['claim']}")
         for row in mine:
             accepted = number(row["counted"]), number(row["honest"])
-            table.add(f"  {row['laws']}", _shown(row["tv"]), *accepted)
+            table.add(f"  {row['laws']}", shown(row["tv"]), *accepted)
     return table
 
 
@@ -305,7 +305,7 @@ def trade_table(trades: list[Trade]) -> Table:
     return table
 
 
-def _shown(tv: float) -> str:
+def shown(tv: float) -> str:
     """Four digits; the power of ten where they would hide what is no rounding error."""
     return number(tv) if tv >= LEAST or tv < ROUNDING else f"{tv:.1e}"
 

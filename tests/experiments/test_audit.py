@@ -15,7 +15,7 @@ from experiments.audit import Config, audit, battery, run, status
 from experiments.enumeration import rule_laws
 from specjax import rules
 from specjax.rules import Claims, register
-from tests.helpers import wrong_rules
+from tests.helpers import wrong_practices, wrong_rules
 from tests.helpers.marks import thorough
 
 CASES = [pytest.param(name, n, marks=thorough(name)) for name in rules.names() for n in (1, 2, 3)]
@@ -41,7 +41,7 @@ def test_one_rule_of_each_scheme_is_what_it_claims():
         )
 
 
-@pytest.mark.parametrize("wrong", wrong_rules.PLANTED, ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("wrong", wrong_practices.RULES, ids=lambda cls: cls.__name__)
 def test_planted_error_is_rejected(wrong):
     n = 3 if wrong is wrong_rules.TakesTwoDrafts else 2
     planted = wrong_rules.PLANTED[wrong]

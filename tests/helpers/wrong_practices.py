@@ -1,17 +1,18 @@
-"""Planted errors after published practices: each practice of `theory.practices` that is biased, as a
-rule or verifier that the audit must reject.
+"""Planted errors after published practices: each biased practice of `theory.practices` as a rule or
+verifier that the audit must reject.
 """
 
 import jax.numpy as jnp
 
 from experiments.audits import rule_checks
-from specjax.numerics import acceptance_probability, add_at, divide, normalise, residual
+from specjax.numerics import acceptance_probability, add_at, normalise, residual, tiny
 from specjax.rules import Law, Mask, Scalar, Tokens, get
 from tests.helpers import wrong_rules, wrong_verifiers
 from tests.helpers.wrong_rules import planted
 
 HOT, TOP_P = 2.0, 0.92  # the temperature and the nucleus of a request
 LEAST = 0.25  # a draft of smaller q is dropped
+NEVER = 1e30  # a race that starts then is lost
 
 
 def first(tokens: Tokens, mask: Mask) -> Scalar:
@@ -34,8 +35,8 @@ def kept(law: Law) -> Mask:
 
 @planted(rule_checks.is_lossless, "not lossless")
 class NucleusBeforeTemperature:
-    """Cuts the nucleus of the raw law p^T, then applies T. Where the nucleus of p is whole, p is what
-    the other order gives.
+    """Cuts the nucleus of the raw law p^T, then applies T. The other order gives p itself where the
+    nucleus of p is whole.
     """
 
     def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
@@ -83,20 +84,19 @@ class DroppedAfterTheDraw:
 
 @planted(rule_checks.is_lossless, "not lossless")
 class DraftNoiseForTheResidual:
-    """After a refusal the noise that drew the draft draws again: each token starts its race late, at
-    q/r in units of the draft's time.
+    """After a refusal the noise that drew the draft draws again, and each token starts late: at q/r
+    in units of the draft's time.
     """
 
     def law(self, tokens: Tokens, p: Law, q: Law, mask: Mask) -> Law:
         rest = residual(p, q)
-        late = jnp.where(rest > 0, divide(q, rest), jnp.inf)
+        late = jnp.minimum(q / jnp.maximum(rest, tiny(p)), NEVER)
         order = jnp.argsort(late)
         rate, start = rest[order], late[order]
         rates, left = jnp.cumsum(rate), 1 - jnp.cumsum(q[order])
-        end = jnp.append(start[1:], jnp.inf)
-        opening = divide(1.0, left + rates * jnp.where(rate > 0, start, 1))
-        closing = jnp.where(jnp.isinf(end), 0, divide(1.0, left + rates * jnp.minimum(end, 1e30)))
-        share = jnp.where(rate > 0, divide(opening - closing, rates), 0)
+        end = jnp.append(start[1:], NEVER)
+        opening, closing = 1 / (left + rates * start), 1 / (left + rates * end)
+        share = jnp.where(rate > 0, (opening - closing) / jnp.maximum(rates, tiny(p)), 0)
         again = jnp.zeros_like(p).at[order].set(rate * jnp.cumsum(share[::-1])[::-1])
         return verified(tokens, p, q, mask, normalise(again, p))
 
@@ -148,4 +148,4 @@ PRACTICES = {
     "uncapped last position": wrong_verifiers.UncappedAtTheEnd,
     "equality accepts": wrong_rules.AcceptsAtEquality,
 }
-PLANTED = wrong_rules.PLANTED | wrong_verifiers.PLANTED
+RULES = wrong_rules.PLANTED  # all planted rules, those of this file among them
