@@ -313,5 +313,8 @@ def shown(tv: float) -> str:
 def _words(p: Law, q: Law) -> str:
     if len(p) == VOCABULARY:
         return f"p = Zipf(1.2), q = Zipf(1.0), V = {VOCABULARY}"
-    sides = [", ".join(f"{value:.4g}" for value in law) for law in (p, q)]
-    return f"p = ({sides[0]}), q = ({sides[1]})"
+    return f"p = ({_listed(p)}), q = ({_listed(q)})"
+
+
+def _listed(law: Law) -> str:
+    return ", ".join(f"{value:.4g}" for value in law)

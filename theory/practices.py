@@ -12,6 +12,7 @@ import numpy as np
 from theory import trees, verifiers
 from theory._arrays import Law, Values
 from theory.closed_form import recursive_rejection, total_variation
+from theory.requests import nucleus, requested, tempered
 from theory.transport import normalised
 from theory.trees import Tree
 
@@ -39,51 +40,6 @@ class Emission(NamedTuple):
         return float(np.abs(self.law - self.target).sum() / 2.0)
 
 
-def tempered(p: Law, temperature: float) -> Law:
-    """p^(1/T), scaled to sum to 1.
-
-    Args:
-      p: a law [V].
-      temperature: T, positive.
-
-    Returns:
-      The law at that temperature [V].
-    """
-    return normalised((p / p.max()) ** (1.0 / temperature))
-
-
-def nucleus(p: Law, top_p: float) -> Law:
-    """p on its nucleus: a token stays if the likelier ones have less than `top_p` together.
-
-    Args:
-      p: a law [V].
-      top_p: in (0, 1].
-
-    Returns:
-      The law on the nucleus [V]; of equal tokens the first come first.
-    """
-    order = np.argsort(-p, kind="stable")
-    before = np.cumsum(p[order]) - p[order]
-    kept = np.zeros_like(p)
-    stays = order[before < top_p]
-    kept[stays] = p[stays]
-    return normalised(kept)
-
-
-def requested(p: Law, temperature: float, top_p: float) -> Law:
-    """The law that a request asks for: the temperature first, then the nucleus.
-
-    Args:
-      p: the raw law of the model [V].
-      temperature: T, positive.
-      top_p: in (0, 1].
-
-    Returns:
-      The law [V].
-    """
-    return nucleus(tempered(p, temperature), top_p)
-
-
 def nucleus_before_temperature(p: Law, temperature: float, top_p: float) -> Emission:
     """The verifier cuts the nucleus of the raw law, and applies the temperature after that.
 
@@ -107,13 +63,16 @@ def nucleus_before_temperature(p: Law, temperature: float, top_p: float) -> Emis
     law = tempered(nucleus(p, top_p), temperature)
     target = requested(p, temperature, top_p)
     draft = np.argmax(p)
-    return Emission(law, target, float(law[draft]), float(target[draft]))
+    return Emission(
+        law=law,
+        target=target,
+        counted=float(law[draft]),
+        honest=float(target[draft]),
+    )
 
 
 def bonus_from_raw_softmax(p: Law, temperature: float, top_p: float) -> Emission:
-    """The token after an accepted draft comes from the raw law, without the request's settings.
-
-    The laws are those of that token. The draft before it is the likeliest token, accepted rightly.
+    """The token after the likeliest one, accepted as a draft, comes from the raw law.
 
     Args:
       p: the raw law of the model [V].
@@ -125,7 +84,12 @@ def bonus_from_raw_softmax(p: Law, temperature: float, top_p: float) -> Emission
     """
     target = requested(p, temperature, top_p)
     accepted = float(target[np.argmax(p)])
-    return Emission(p, target, accepted, accepted)
+    return Emission(
+        law=p,
+        target=target,
+        counted=accepted,
+        honest=accepted,
+    )
 
 
 def real_law_on_fixed_draft(p: Law, q: Law) -> Emission:
@@ -144,7 +108,12 @@ def real_law_on_fixed_draft(p: Law, q: Law) -> Emission:
     accept = min(1.0, float(p[draft] / q[draft]))
     law = (1.0 - accept) * _residual(p, q)
     law[draft] += accept
-    return Emission(law, p, accept, float(p[draft]))
+    return Emission(
+        law=law,
+        target=p,
+        counted=accept,
+        honest=float(p[draft]),
+    )
 
 
 def one_hot_residual_after_real_test(p: Law, q: Law) -> Emission:
@@ -161,9 +130,20 @@ def one_hot_residual_after_real_test(p: Law, q: Law) -> Emission:
     """
     accepted = np.minimum(p, q)
     overlap = float(accepted.sum())
-    refused = _divided(np.where(p < q, q - p, 0.0), 1.0 - p)
+    missed = np.maximum(q - p, 0.0)
+    refused = np.divide(
+        missed,
+        1.0 - p,
+        out=np.zeros_like(p),
+        where=missed > 0,
+    )
     law = accepted + p * (refused.sum() - refused)
-    return Emission(law, p, overlap, overlap)
+    return Emission(
+        law=law,
+        target=p,
+        counted=overlap,
+        honest=overlap,
+    )
 
 
 def dropped_after_the_draw(p: Law, q: Law, least: float) -> Emission:
@@ -183,8 +163,14 @@ def dropped_after_the_draw(p: Law, q: Law, least: float) -> Emission:
     kept = np.where(q >= least, q, 0.0)
     accepted = np.minimum(p, kept)
     refused = float((kept - accepted).sum())
-    law = accepted + refused * _residual(p, q) + (1.0 - float(kept.sum())) * p
-    return Emission(law, p, float(accepted.sum()), float(np.minimum(p, kept).sum()))
+    dropped = 1.0 - float(kept.sum())
+    law = accepted + refused * _residual(p, q) + dropped * p
+    return Emission(
+        law=law,
+        target=p,
+        counted=float(accepted.sum()),
+        honest=float(accepted.sum()),
+    )
 
 
 def dropped_before_the_draw(p: Law, q: Law, least: float) -> Emission:
@@ -199,10 +185,20 @@ def dropped_before_the_draw(p: Law, q: Law, least: float) -> Emission:
       The emission.
     """
     if q.max() < least:
-        return Emission(p, p, 0.0, 0.0)
+        return Emission(
+            law=p,
+            target=p,
+            counted=0.0,
+            honest=0.0,
+        )
     accepted = np.minimum(p, q)
     overlap = float(accepted.sum())
-    return Emission(accepted + (1.0 - overlap) * _residual(p, q), p, overlap, overlap)
+    return Emission(
+        law=accepted + (1.0 - overlap) * _residual(p, q),
+        target=p,
+        counted=overlap,
+        honest=overlap,
+    )
 
 
 def one_uniform_for_test_and_residual(p: Law, q: Law) -> Emission:
@@ -223,10 +219,14 @@ def one_uniform_for_test_and_residual(p: Law, q: Law) -> Emission:
     ends = np.cumsum(_residual(p, q))
     below = np.append(0.0, np.minimum(ends, 1.0))
     chance = _divided(accepted, q)
-    # what is drawn with u below an end: sum over x of q(x) (end - a(x))+
     drawn = _mean_excess(below, chance, q)
     drawn[-1] = 1.0 - overlap
-    return Emission(accepted + np.diff(drawn), p, overlap, overlap)
+    return Emission(
+        law=accepted + np.diff(drawn),
+        target=p,
+        counted=overlap,
+        honest=overlap,
+    )
 
 
 def one_coin_for_two_siblings(p: Law, q: Law) -> Emission:
@@ -248,7 +248,12 @@ def one_coin_for_two_siblings(p: Law, q: Law) -> Emission:
     second = q * _mean_excess(again, _divided(first, q), q)
     counted = float(first.sum() + second.sum())
     law = first + second + (1.0 - counted) * _residual(residual, q)
-    return Emission(law, p, counted, recursive_rejection(p, q, 2, "iid"))
+    return Emission(
+        law=law,
+        target=p,
+        counted=counted,
+        honest=recursive_rejection(p, q, 2, "iid"),
+    )
 
 
 def draft_noise_for_the_residual(p: Law, q: Law) -> Emission:
@@ -286,10 +291,17 @@ def draft_noise_for_the_residual(p: Law, q: Law) -> Emission:
         left = 1.0 - np.cumsum(q[racing])
         start = q[racing] / rate
         opening = 1.0 / (left + rates * start)
-        closing = np.append(1.0 / (left[:-1] + rates[:-1] * start[1:]), 0.0)
+        end = np.append(start[1:], np.inf)
+        closing = 1.0 / (left + rates * end)
         share = (opening - closing) / rates
-        again[racing] = rate * np.cumsum(share[::-1])[::-1]
-    return Emission(accepted + (1.0 - overlap) * again, p, overlap, overlap)
+        onward = np.cumsum(share[::-1])
+        again[racing] = rate * onward[::-1]
+    return Emission(
+        law=accepted + (1.0 - overlap) * again,
+        target=p,
+        counted=overlap,
+        honest=overlap,
+    )
 
 
 def uncapped_last_position(p: Law, q: Law) -> Emission:
@@ -305,14 +317,17 @@ def uncapped_last_position(p: Law, q: Law) -> Emission:
     Returns:
       The emission.
     """
-    drawn = trees.drawn(trees.everywhere((-1, 0, 1), p, q, "iid"))
+    path = (-1, 0, 1)
+    problem = trees.everywhere(path, p, q, "iid")
+    drawn = trees.drawn(problem)
     laws = drawn.laws(_uncapped_block)
     honest = drawn.laws(verifiers.block)
+    two = np.multiply.outer(p, p)
     return Emission(
-        trees.emitted(drawn, laws),
-        np.multiply.outer(np.multiply.outer(p, p), p),
-        trees.expected_accepted(drawn, laws),
-        trees.expected_accepted(drawn, honest),
+        law=trees.emitted(drawn, laws),
+        target=np.multiply.outer(two, p),
+        counted=trees.expected_accepted(drawn, laws),
+        honest=trees.expected_accepted(drawn, honest),
     )
 
 
@@ -334,7 +349,12 @@ def equality_accepts(p: Law, q: Law) -> Emission:
     accepted = q * np.minimum(steps / FLOAT32_STEPS, 1.0)
     counted = float(accepted.sum())
     law = accepted + (1.0 - counted) * _residual(p, q)
-    return Emission(law, p, counted, 1.0 - total_variation(p, q))
+    return Emission(
+        law=law,
+        target=p,
+        counted=counted,
+        honest=1.0 - total_variation(p, q),
+    )
 
 
 def _residual(p: Law, q: Law) -> Law:

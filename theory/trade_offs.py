@@ -61,7 +61,10 @@ def ensemble(p: Law, q: Law, weight: float) -> Ensemble:
       Both sides of the trade.
     """
     mixture = weight * p + (1.0 - weight) * q
-    return Ensemble(total_variation(mixture, q), total_variation(mixture, p))
+    return Ensemble(
+        rejected=total_variation(mixture, q),
+        tv=total_variation(mixture, p),
+    )
 
 
 def cached(p: Law, q: Law, size: int, factor: float) -> Cache:
@@ -83,7 +86,10 @@ def cached(p: Law, q: Law, size: int, factor: float) -> Cache:
     held[hot] = True
     draft = normalised(np.where(held, factor * q, q))
     residual = normalised(np.maximum(p - draft, 0.0))
-    return Cache(1.0 - total_variation(p, draft), float(residual[held].sum()))
+    return Cache(
+        acceptance=1.0 - total_variation(p, draft),
+        in_cache=float(residual[held].sum()),
+    )
 
 
 def one_hot_chain(p: Law, q: Law, depth: int) -> Chains:
@@ -101,8 +107,16 @@ def one_hot_chain(p: Law, q: Law, depth: int) -> Chains:
     """
     fixed = np.zeros_like(q)
     fixed[np.argmax(q)] = 1.0
-    problem = trees.everywhere(range(-1, depth), p, fixed, "iid")
-    return Chains(verifiers.block_accepted(problem), verifiers.token_by_token_accepted(problem))
+    problem = trees.everywhere(
+        range(-1, depth),
+        p,
+        fixed,
+        "iid",
+    )
+    return Chains(
+        block=verifiers.block_accepted(problem),
+        token_by_token=verifiers.token_by_token_accepted(problem),
+    )
 
 
 def floor(laws: Law, weights: Law) -> float:
@@ -118,10 +132,13 @@ def floor(laws: Law, weights: Law) -> float:
       The least rejection probability.
     """
     prefixes, vocabulary = laws.shape
-    costs = np.append(np.zeros(vocabulary), np.repeat(weights, vocabulary))
+    excesses = prefixes * vocabulary
+    costs = np.zeros(vocabulary + excesses)
+    costs[vocabulary:] = np.repeat(weights, vocabulary)
     covered = np.tile(np.eye(vocabulary), (prefixes, 1))
-    rows = np.hstack([-covered, -np.eye(prefixes * vocabulary)])
-    whole = np.append(np.ones(vocabulary), np.zeros(prefixes * vocabulary))
+    rows = np.hstack([-covered, -np.eye(excesses)])
+    whole = np.zeros(vocabulary + excesses)
+    whole[:vocabulary] = 1.0
     solution = _linear_program.minimise(
         costs,
         rows,
