@@ -9,10 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from theory import trees, verifiers
+from theory import sampling, trees, verifiers
 from theory._arrays import Law, Values
 from theory.closed_form import recursive_rejection, total_variation
-from theory.requests import nucleus, requested, tempered
 from theory.transport import normalised
 from theory.trees import Tree
 
@@ -60,8 +59,8 @@ def nucleus_before_temperature(p: Law, temperature: float, top_p: float) -> Emis
       >>> round(practices.nucleus_before_temperature(p, 0.5, 0.92).tv, 4)
       0.0333
     """
-    law = tempered(nucleus(p, top_p), temperature)
-    target = requested(p, temperature, top_p)
+    law = sampling.temperature(sampling.top_p(p, top_p), temperature)
+    target = sampling.top_p(sampling.temperature(p, temperature), top_p)
     draft = np.argmax(p)
     return Emission(
         law=law,
@@ -82,7 +81,7 @@ def bonus_from_raw_softmax(p: Law, temperature: float, top_p: float) -> Emission
     Returns:
       The emission.
     """
-    target = requested(p, temperature, top_p)
+    target = sampling.top_p(sampling.temperature(p, temperature), top_p)
     accepted = float(target[np.argmax(p)])
     return Emission(
         law=p,

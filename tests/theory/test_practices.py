@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from theory import battery, closed_form, practices, requests, trade_offs
+from theory import battery, closed_form, practices, trade_offs
 
 PAIRS = battery.laws(5, 3)
 DRAWS, FAULT = 2**19, 0.005  # seven standard errors of a frequency, or more
@@ -128,7 +128,6 @@ def test_the_order_of_temperature_and_nucleus_matters_between():
     assert practices.nucleus_before_temperature(p, 0.5, 1.0).tv < 1e-12
     assert practices.nucleus_before_temperature(p, 1.0, 0.92).tv < 1e-12
     assert practices.bonus_from_raw_softmax(p, 1.0, 1.0).tv < 1e-12
-    np.testing.assert_array_equal(np.flatnonzero(requests.nucleus(p, 0.7)), [0, 1])
 
 
 @by_pair
