@@ -91,7 +91,11 @@ METHODS = {
     SINGLE: Method("iid", ("recursive_rejection", "block"), _chain),
     "RSD-C": Method("without_replacement", (REJECTION, "traversal"), _constant),
     "RSD-S": Method("without_replacement", (REJECTION,), _wide("beam")),
-    "SpecTr": Method("iid", ("kseq", "optimal", "traversal"), _wide("paths")),
+    "SpecTr": Method(
+        "iid",
+        ("kseq", "optimal", "traversal", "layer:optimal", "greedy_multi_path_block"),
+        _wide("paths"),
+    ),
     "Sequoia": Method("without_replacement", (REJECTION, "traversal"), sequoia),
     "best first": Method("top_n", ("one_hot",), _grown("best_first")),
     "sampled best first": Method("without_replacement", (REJECTION,), _grown("sampled_best_first")),
