@@ -82,7 +82,7 @@ def cases() -> dict[str, list[Case]]:
     tree = 6, "full:2,1", "recursive_rejection"
     return {
         "temperature, top-k, top-p, min-p": [Case(side, side) for side in sides],
-        "the same, the draft its own": [Case(sides[0], warm), Case(warm, sides[-1])],
+        "the same, others for the draft": [Case(sides[0], warm), Case(warm, sides[-1])],
         "penalties": [Case(penalised, penalised, *tree)],
         "penalties of the target": [Case(penalised, warm, *tree)],
     }
@@ -99,8 +99,8 @@ def audit(
         sampling = asked[worst].target.sampling
         verdict = Outcome(f"emits another law than that of {sampling}: TV {losses[worst]:.3g}")
     scope = (
-        f"V = {asked[0].vocabulary}, decoders {len(asked)}: every tree after a prompt, ties and "
-        "masked tokens, float64"
+        f"V = {asked[0].vocabulary}, {len(asked)} decoder{'s' * (len(asked) > 1)}: every tree "
+        "after a prompt, ties and masked tokens, float64"
     )
     return Row(name, SCHEME, asked[0].tree, max(losses), verdict, scope)
 

@@ -112,13 +112,13 @@ def laws(
         text = jnp.array(prompt, jnp.int32)
         budget = decoder.drafter.topology.height + 1
         state = decode.init(decoder, weights, text, jnp.int32(len(prompt)), budget)
-        found = _laws(
-            decoder, verifier, weights, state, drawn.tokens.astype(np.int32), drawn.active
-        )
+        tokens = drawn.tokens.astype(np.int32)
+        # a program runs once and goes: each is 200 memory maps, and a process may have 65530
+        program = jax.jit(functools.partial(_laws, decoder))
+        found = program(verifier, weights, state, tokens, drawn.active)
         return np.asarray(found, np.float64)
 
 
-@functools.partial(jax.jit, static_argnames="decoder")
 def _laws(
     decoder: Decoder,
     verifier: Verifier,
