@@ -41,9 +41,10 @@ class Config(PenaltyOptions, PairSamplingOptions):
       rules: names of rules or verifiers (block, traversal), or paths of Python files; if none is
         named all rules but those that search, on deeper trees with all verifiers.
       n: drafts at one node, one star of n drafts for each.
-      tree: draft trees in place of n: chain:D, star:N, full:b1,b2,.., sequoia:N (N drafts, best by
-        the acceptance measured on the pair), or grown while drafting: paths:KxD, beam:WxD,
-        best_first:NxWxD, .., or by a file: my_tree.py:KxD.
+      tree: draft trees in place of n: chain:D, star:N, full:b1,b2,.., delayed:S,K,L (a stem of S
+        drafts, then K branches of L), sequoia:N (N drafts, best by the acceptance measured on the
+        pair), or grown while drafting: paths:KxD, beam:WxD, best_first:NxWxD, .., or by a file:
+        my_tree.py:KxD.
       contexts: tokens that the target draws after the prompts, at least; before each of them every
         rule verifies one draft. If not given, 2048 where V is at most 1024, else 256. A text that
         ends has fewer.

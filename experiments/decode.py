@@ -43,9 +43,9 @@ class Config(PenaltyOptions, PairSamplingOptions):
         file with `load() -> Pair`.
       rule: name of a rule or verifier (block, traversal), or path of a Python file.
       scheme: drafting scheme; the first that the proof covers if none is named.
-      tree: draft tree: chain:D, star:N, full:b1,b2,.., sequoia:N (N drafts, best by the acceptance
-        measured on the pair), or grown while drafting: paths:KxD, beam:WxD, best_first:NxWxD, ..,
-        or by a file: my_tree.py:KxD.
+      tree: draft tree: chain:D, star:N, full:b1,b2,.., delayed:S,K,L (a stem of S drafts, then K
+        branches of L), sequoia:N (N drafts, best by the acceptance measured on the pair), or grown
+        while drafting: paths:KxD, beam:WxD, best_first:NxWxD, .., or by a file: my_tree.py:KxD.
       tokens: how many to emit at the most.
       stop: the text ends before the first of these strings; what was emitted to complete it is
         counted.

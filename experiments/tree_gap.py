@@ -49,7 +49,7 @@ class Config:
     """Which trees and laws.
 
     Attributes:
-      tree: chain:D, star:N or full:b1,b2,..
+      tree: chain:D, star:N, full:b1,b2,.. or delayed:S,K,L.
       scheme: how the children of a node are drawn: iid, without_replacement.
       family: of laws.
       vocabulary: values of V.

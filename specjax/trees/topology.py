@@ -1,6 +1,7 @@
 """The shape of a draft tree as arrays: constants from builders, or traced arrays alike."""
 
 import dataclasses
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -190,6 +191,33 @@ def star(n: int) -> Topology:
     return full(n)
 
 
+def delayed(stem: int, branches: int, length: int) -> Topology:
+    """One path that splits at its end: a stem of single drafts, then branches of equal length.
+
+    Args:
+      stem: the number of drafts before the split, at least 1.
+      branches: the number of drafts at the node that ends the stem, at least 1.
+      length: the number of drafts on each branch, at least 1.
+
+    Returns:
+      The tree of 1 + stem + branches * length nodes.
+
+    Raises:
+      ValueError: a number is below 1.
+
+    Source: thomas2026delayed.
+
+    Example:
+      >>> from specjax import trees
+      >>> trees.delayed(1, 2, 2).parents.tolist()
+      [-1, 0, 1, 1, 2, 3]
+    """
+    sizes = (stem, branches, length)
+    if min(sizes) < 1:
+        raise ValueError(f"stem, branches, length: expected numbers >= 1, got {sizes}")
+    return full(*[1] * stem, branches, *[1] * (length - 1))
+
+
 def branching(*counts: int) -> Topology:
     """The tree in which node i has counts[i] children.
 
@@ -219,7 +247,9 @@ def branching(*counts: int) -> Topology:
 
 
 def parse(text: str) -> Topology:
-    """The tree named by `chain:D`, `star:N`, `full:b1,b2,...` or `branching:c0,c1,...`.
+    """The tree of a name.
+
+    The forms are `chain:D`, `star:N`, `full:b1,b2,..`, `delayed:S,K,L` and `branching:c0,c1,..`.
 
     Args:
       text: a name of one of these forms; `none` is the tree without drafts.
@@ -238,10 +268,11 @@ def parse(text: str) -> Topology:
     if text == "none":
         return chain(0)
     kind, _, numbers = text.partition(":")
-    builders = {
+    builders: dict[str, tuple[Callable[..., Topology], int | None, int]] = {
         "chain": (chain, 1, 1),
         "star": (star, 1, 1),
         "full": (full, None, 1),
+        "delayed": (delayed, 3, 1),
         "branching": (branching, None, 0),
     }
     try:
@@ -251,8 +282,8 @@ def parse(text: str) -> Topology:
             raise ValueError
     except (KeyError, ValueError):
         expected = (
-            "none, chain:D, star:N or full:b1,b2,.. with numbers >= 1, or branching:c0,c1,.. with "
-            "children in level order"
+            "none, chain:D, star:N, full:b1,b2,.. or delayed:S,K,L with numbers >= 1, or "
+            "branching:c0,c1,.. with children in level order"
         )
         raise ValueError(f"tree: expected {expected}, got {text!r}") from None
     return build(*sizes)

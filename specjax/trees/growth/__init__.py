@@ -64,7 +64,7 @@ def drafting(tree: Topology | TreeDrafting, scheme: str) -> TreeDrafting:
 
 
 def parse(text: str, scheme: str) -> TreeDrafting:
-    """The tree named by `chain:D`, `star:N`, `full:b1,b2,..`, or by a tree scheme and its sizes.
+    """The tree named as `trees.parse` reads it, or by a tree scheme and its sizes.
 
     `beam:8x4` is the scheme `beam`, 8 wide and 4 deep. A scheme is also named by the path of a file
     like those in this folder: `path/to/my_tree.py:8x4`.
