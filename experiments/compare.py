@@ -29,6 +29,11 @@ FIGURES = {
     "law mass": "acceptance_law_mass",
     "expected": "expected",
 }
+FIXED_TREE_BOUND = (
+    "In the line of alpha*, where nothing is drawn: 1 + the sum of the target's probabilities of "
+    "the tree's paths,\nwhich no lossless verifier exceeds on average; at the calls of the first "
+    "rule.\n"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,7 +120,7 @@ def show(content: Content, console: Console) -> None:
         cell = list(group)
         table.add_section()
         table.add(f"[bold]{tree} {scheme}[/]")
-        table.add("  alpha*", "", f"[bold]{_optimum(cell)}[/]")
+        table.add("  alpha*", "", f"[bold]{_optimum(cell)}[/]", "", "", f"[bold]{_bound(cell)}[/]")
         for row in cell:
             figures = (
                 with_error(numeric(row, name), numeric(row, f"{name}_se"))
@@ -160,6 +165,12 @@ def _optimum(cell: list[Row]) -> str:
     return with_error(known["alpha_star_token"][0], known["alpha_star_token_se"][0])
 
 
+def _bound(cell: list[Row]) -> str:
+    """The fixed-tree bound at the calls of the first rule; nothing if drafts are drawn."""
+    bound = cell[0].get("fixed_tree_bound")
+    return "" if bound is None else with_error(bound, cell[0]["fixed_tree_bound_se"])
+
+
 def _title(rows: list[Row]) -> str:
     return f"{rows[0]['pair']}, {sampling_options.words(rows[0])}"
 
@@ -167,12 +178,13 @@ def _title(rows: list[Row]) -> str:
 def _legend(rows: list[Row]) -> str:
     fewest = min(row.get("contexts", 0) for row in rows)
     calls = min(row.get("calls", 0) for row in rows)
+    bound = FIXED_TREE_BOUND if any(map(_bound, ([row] for row in rows))) else ""
     return (
         "accepted: share of nodes at which a draft was emitted.\n"
         "law mass: the same, with the draw averaged out; in the line of alpha*, the optimum.\n"
         "expected: the exact acceptance of the rule. gap: alpha* - law mass.\n"
         "tok/call: emitted tokens per target call, with the bonus token, in a decode of the rule's "
-        "own; all share the draws.\n"
+        f"own; all share the draws.\n{bound}"
         "within: how far the law mass of a sound row may lie from expected, or above alpha* if "
         "nothing is expected. A sound "
         f"row fails by chance with probability {DELTA:g}. No proof: that is specjax audit.\n"

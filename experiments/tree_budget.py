@@ -22,6 +22,7 @@ from experiments.cli import pool, seeds
 from experiments.cli.provenance import provenance
 from experiments.cli.rows import Rows
 from experiments.cli.tables import MEANING, Table, interval, number, with_error
+from experiments.decoding import comparison
 from experiments.decoding.pair_profile import Profile, profile
 from experiments.decoding.paired import Calls, efficiency
 from experiments.decoding.published_trees import METHODS, SINGLE, Limits
@@ -180,6 +181,7 @@ def _rows(config: Config, cell: Cell, budgets: list[int], led: list[Calls]) -> l
     rows: list[Row] = []
     for verifier, calls in zip(method.verifiers, led, strict=True):
         emitted = clustered_mean(calls.emitted.astype(float), calls.ran)
+        most = comparison.fixed_tree_bound(method.scheme, calls)
         prompts = zip(calls.emitted, calls.ran, strict=True)
         by_prompt = [float(row[used].mean()) for row, used in prompts]
         rows += [
@@ -194,6 +196,7 @@ def _rows(config: Config, cell: Cell, budgets: list[int], led: list[Calls]) -> l
                 "calls": int(calls.ran.sum()),
                 "block_efficiency": emitted.value,
                 "block_efficiency_se": emitted.error,
+                "fixed_tree_bound": most.value,
                 "by_prompt": by_prompt,
             }
             for budget in budgets
@@ -212,6 +215,13 @@ def _limits(content: Content) -> dict[int, float]:
     return {budget: 1 + random_walk_limit(moments, budget + 1) for budget in budgets}
 
 
+def _bounds(rows: list[Row], method: str, verifier: str) -> dict[int, float]:
+    """The fixed-tree bound by budget; empty if drafts are drawn."""
+    mine = [row for row in rows if (row["method"], row["verifier"]) == (method, verifier)]
+    found = {row["budget"]: row.get("fixed_tree_bound") for row in mine}
+    return {budget: bound for budget, bound in found.items() if bound is not None}
+
+
 def show(content: Content, console: Console) -> None:
     """Block efficiency by method, verifier and budget; the chosen trees; the claims."""
     rows = content["rows"]
@@ -228,6 +238,9 @@ def show(content: Content, console: Console) -> None:
             verifier,
             *(with_error(*mean(values), 2) if len(values) else "-" for values in cells),
         )
+    for method, verifier in _lines(rows):
+        if bounds := _bounds(rows, method, verifier):
+            table.add(method, "any verifier, at most", *(number(bounds[b], 2) for b in limits))
     figures = [number(limit, 2) for limit in limits.values()]
     table.add("limit of fixed trees", "without its constant", *figures)
     console.print(table)

@@ -32,6 +32,7 @@ __all__ = [
     "emitted",
     "everywhere",
     "expected_accepted",
+    "fixed_tree_bound",
     "is_lossless",
     "levels",
     "loss",
@@ -242,6 +243,41 @@ def expected_accepted(drawn: Drawn, laws: Law) -> float:
     depth = np.repeat(np.arange(len(widths)), widths)
     accepted = depth[drawn.contexts] * laws.sum(axis=-1)
     return float(drawn.mass @ accepted.sum(axis=-1))
+
+
+def fixed_tree_bound(drawn: Drawn) -> float:
+    """The most that a lossless verifier accepts of a tree that hangs on no draw: sum of P(v).
+
+    The sum runs over the nodes below the root; P(v) is the target's probability of the path to v.
+    A walk that accepts v emits its path, and a lossless verifier emits that path with probability
+    P(v). Top-down verification attains the bound if every node emits its token from p. Nodes that
+    stand for one context count once. Cost: O(S V).
+
+    Args:
+      drawn: one tree, of mass 1.
+
+    Returns:
+      The largest E[ell], in [0, D].
+
+    Raises:
+      ValueError: more than one tree can be drawn.
+
+    Example:
+      >>> from theory import trees
+      >>> problem = trees.everywhere((-1, 0, 1), [1 / 3, 2 / 3], [2 / 3, 1 / 3], "top_n")
+      >>> round(trees.fixed_tree_bound(trees.drawn(problem)), 6)
+      0.444444
+    """
+    if len(drawn.mass) != 1:
+        raise ValueError(f"drawn: expected one tree, got {len(drawn.mass)}")
+    chance = np.ones(1)
+    chances = [chance]
+    for level in levels(drawn.target)[:-1]:
+        chance = (chance[:, None] * drawn.target[level]).ravel()
+        chances.append(chance)
+    contexts = np.unique(drawn.contexts)
+    below = contexts[contexts > ROOT]
+    return float(np.concatenate(chances)[below].sum())
 
 
 def loss(drawn: Drawn, laws: Law) -> float:

@@ -12,7 +12,7 @@ from jaxtyping import Array, Int
 
 from experiments.cli import pool, seeds
 from experiments.decoding import sequoia, target_texts
-from experiments.decoding.paired import Measured, measure
+from experiments.decoding.paired import Calls, Measured, measure
 from experiments.decoding.programs import Program, programs
 from experiments.inputs import named_verifiers, prompt_files, sampling_options
 from experiments.inputs.penalty_options import NO_PENALTY, PenaltyOptions, penalised
@@ -26,6 +26,7 @@ from specjax.trees import growth
 from specjax.verifiers import Verifier, node_rule
 
 DELTA = 3e-5  # chance that a sound row is inconsistent; it is the same in every company of rules
+UNDRAWN = "top_n"  # the scheme under which a tree is a function of the context
 DECODED = 4  # a rule's own decode makes one target call for so many contexts
 SMALL = 1024  # up to this V, MANY contexts are looked at if not said otherwise; beyond, FEW
 MANY, FEW = 2048, 256
@@ -49,6 +50,8 @@ class Row(sampling_options.Columns):
       expected: the rule's exact acceptance.
       gap: alpha* - law mass.
       block_efficiency: emitted tokens per target call in a decode of its own.
+      fixed_tree_bound: the most that a lossless verifier emits at the calls of this decode, if the
+        tree hangs on no draw.
       alpha_token, alpha_star_token: law mass and alpha* by depth.
       stated_error: the band within which the row is held to theory.
     """
@@ -69,12 +72,14 @@ class Row(sampling_options.Columns):
     alpha_star: float | None
     gap: float | None
     block_efficiency: float | None
+    fixed_tree_bound: float | None
     acceptance_count_se: float | None
     acceptance_law_mass_se: float | None
     expected_se: float | None
     alpha_star_se: float | None
     gap_se: float | None
     block_efficiency_se: float | None
+    fixed_tree_bound_se: float | None
     alpha_token: list[float | None]
     alpha_star_token: list[float | None]
     alpha_token_se: list[float | None]
@@ -84,7 +89,7 @@ class Row(sampling_options.Columns):
     by_prompt: ByPrompt
 
 
-class _Known(NamedTuple):
+class Known(NamedTuple):
     """A mean and its error; None if there is none."""
 
     value: float | None
@@ -231,6 +236,7 @@ def _row(
     alpha_star = _known(clustered_mean(optimum, used))
     gap = _known(clustered_mean(optimum - mass, used))
     efficiency = _known(clustered_mean(own.emitted.astype(float), own.ran))
+    most = fixed_tree_bound(program.scheme, own)
     alpha_token, alpha_token_se = _by_depth(mass, used)
     alpha_star_token, alpha_star_token_se = _by_depth(optimum, used)
     rule = node_rule(verifier)
@@ -253,12 +259,14 @@ def _row(
         "alpha_star": alpha_star.value,
         "gap": gap.value,
         "block_efficiency": efficiency.value,
+        "fixed_tree_bound": most.value,
         "acceptance_count_se": count.error,
         "acceptance_law_mass_se": law_mass.error,
         "expected_se": stated.error,
         "alpha_star_se": alpha_star.error,
         "gap_se": gap.error,
         "block_efficiency_se": efficiency.error,
+        "fixed_tree_bound_se": most.error,
         "alpha_token": alpha_token,
         "alpha_star_token": alpha_star_token,
         "alpha_token_se": alpha_token_se,
@@ -269,8 +277,15 @@ def _row(
     }
 
 
-def _known(mean: Mean) -> _Known:
-    return _Known(*map(_number, mean))
+def _known(mean: Mean) -> Known:
+    return Known(*map(_number, mean))
+
+
+def fixed_tree_bound(scheme: str, calls: Calls) -> Known:
+    """The fixed-tree bound at the calls of a decode; none if drafts are drawn."""
+    if scheme != UNDRAWN:
+        return Known(None, None)
+    return _known(clustered_mean(calls.most.astype(float), calls.ran))
 
 
 def _by_depth(

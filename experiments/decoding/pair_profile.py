@@ -50,7 +50,8 @@ def profile(
     decoder = decode.decoder(pair, tree, SCHEME, *sampling)
     verifier = decode.verifier(rules.get(RULE)(), SCHEME, tree)
     start = paired.start(decoder, pair, key, prompts, lengths, calls)
-    ran, (_, (masses, logs)) = paired.lead(decoder, (verifier,), start, 1, calls, _at_root, True)
+    ran, seen = paired.lead(decoder, (verifier,), start, 1, calls, _at_root, True)
+    masses, logs = seen.record
     first, second = np.asarray(logs, np.float64)[ran].mean(0)
     return Profile(
         np.asarray(masses, np.float64)[ran].mean(0), LogMoments(float(first), float(second))

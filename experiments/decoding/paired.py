@@ -26,6 +26,9 @@ Recorder = Callable[
 ]
 
 
+_Traced = tuple[Int[Array, "..."], Float[Array, "..."], PyTree]  # the fields of `Seen`
+
+
 class Start(NamedTuple):
     """Where the decodes after B prompts begin.
 
@@ -57,10 +60,32 @@ class Records(NamedTuple):
 
 
 class Calls(NamedTuple):
-    """Target calls of a decode: which were made [B, T], and the tokens that each emitted [B, T]."""
+    """Target calls of a decode.
+
+    Attributes:
+      ran: [B, T], which were made.
+      emitted: [B, T], the tokens that each emitted.
+      most: [B, T], the most that a lossless verifier emits there on average, if the tree hangs on
+        no draw.
+    """
 
     ran: NDArray[np.bool_]
     emitted: NDArray[np.int32]
+    most: NDArray[np.float32]
+
+
+class Seen(NamedTuple):
+    """What a decode saw; axes: B prompts, T target calls, R verifiers.
+
+    Attributes:
+      emitted: [B, T, R].
+      most: [B, T], as in `Calls`.
+      record: what the recorder gave.
+    """
+
+    emitted: NDArray[np.int32]
+    most: NDArray[np.float32]
+    record: PyTree
 
 
 class Measured(NamedTuple):
@@ -91,15 +116,12 @@ def measure(
     """
     count = texts.said.shape[1]
     begun = start(decoder, pair, key, texts.prompts, texts.lengths, count)._replace(said=texts.said)
-    ran, (emitted, nodes) = lead(decoder, verifiers, begun, STREAM, count, reports, True)
+    ran, seen = lead(decoder, verifiers, begun, STREAM, count, reports, True)
     led = [
         lead(decoder, verifiers, begun, 1 + index, calls, reports, False)
         for index in range(len(verifiers))
     ]
-    return Measured(
-        Records(ran, emitted, nodes),
-        [Calls(own, seen[0][:, :, i]) for i, (own, seen) in enumerate(led)],
-    )
+    return Measured(Records(ran, seen.emitted, seen.record), _calls(led))
 
 
 def efficiency(
@@ -119,7 +141,12 @@ def efficiency(
         lead(decoder, verifiers, begun, 1 + index, calls, None, False)
         for index in range(len(verifiers))
     ]
-    return [Calls(ran, seen[0][:, :, i]) for i, (ran, seen) in enumerate(led)]
+    return _calls(led)
+
+
+def _calls(led: list[tuple[NDArray[np.bool_], Seen]]) -> list[Calls]:
+    """The calls of each verifier in the decode that it led."""
+    return [Calls(ran, seen.emitted[:, :, i], seen.most) for i, (ran, seen) in enumerate(led)]
 
 
 def start(
@@ -149,9 +176,8 @@ def lead(
     calls: int,
     record: Recorder | None,
     recording: bool,
-) -> tuple[NDArray[np.bool_], tuple[NDArray[np.int32], PyTree]]:
-    """A decode that STREAM or a verifier leads: which calls ran [B, T], what each walk emitted [B,
-    T, R], and what was recorded.
+) -> tuple[NDArray[np.bool_], Seen]:
+    """A decode that STREAM or a verifier leads: which calls ran [B, T], and what was seen.
 
     Programs are shared by all leaders, and whether or not it is recorded.
 
@@ -161,9 +187,8 @@ def lead(
     traced = jnp.int32(leader), jnp.int32(calls), jnp.bool_(recording)
     status, made, seen = _run(decoder, record, verifiers, *traced, *start)
     check_status(status)
-    return np.arange(start.said.shape[1]) < np.asarray(made)[:, None], jax.tree.map(
-        np.asarray, seen
-    )
+    ran = np.arange(start.said.shape[1]) < np.asarray(made)[:, None]
+    return ran, Seen(*jax.tree.map(np.asarray, seen))
 
 
 def check_status(status: Int[Array, " B"]) -> None:
@@ -189,11 +214,11 @@ def _run(
     params: Params,
     starts: DecodeState,
     said: Int[Array, "B T"],
-) -> tuple[Int[Array, " B"], Int[Array, " B"], tuple[Int[Array, "B T R"], PyTree]]:
+) -> tuple[Int[Array, " B"], Int[Array, " B"], _Traced]:
     def one(
         key: Key[Array, ""], start: DecodeState, text: Int[Array, " T"]
-    ) -> tuple[Int[Array, ""], Int[Array, ""], tuple[Int[Array, "T R"], PyTree]]:
-        def step(state: DecodeState) -> tuple[DecodeState, tuple[Int[Array, " R"], PyTree]]:
+    ) -> tuple[Int[Array, ""], Int[Array, ""], _Traced]:
+        def step(state: DecodeState) -> tuple[DecodeState, _Traced]:
             draft, p, scored = decode.propose(decoder, key, params, state)
             uniforms = decode.uniforms(key, state, draft)
             walks = [verifier.walk(uniforms, draft, p) for verifier in verifiers]
@@ -207,12 +232,19 @@ def _run(
             blank = jax.tree.map(lambda row: jnp.zeros(row.shape, row.dtype), jax.eval_shape(look))
             seen = jax.lax.cond(recording, look, lambda: blank)
             leading: Verdict = jax.tree.map(lambda rows: rows[leader], verdicts)
-            return decode.commit(decoder, scored, leading), (verdicts.length[1:], seen)
+            most = jnp.sum(draft.reach(_before_the_end(decoder, p)))
+            return decode.commit(decoder, scored, leading), (verdicts.length[1:], most, seen)
 
         end, count, records = decode.run(step, start, text.shape[0], calls)
         return end.status, count, records
 
     return jax.vmap(one)(keys, starts, said)
+
+
+def _before_the_end(decoder: Decoder, p: Float[Array, "N V"]) -> Float[Array, "N V"]:
+    """The laws without the tokens that end a text: nothing is kept after them."""
+    ends = jnp.isin(jnp.arange(p.shape[1]), jnp.asarray(decoder.eos))
+    return jnp.where(ends, 0, p)
 
 
 def _next(like: Verdict, token: Int[Array, ""]) -> Verdict:

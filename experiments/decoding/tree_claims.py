@@ -12,7 +12,7 @@ from experiments.stats.means import mean, reach
 
 class Row(TypedDict):
     """What a verifier emits on a tree of a method: tokens per target call, in all and after each
-    prompt.
+    prompt; and the fixed-tree bound at these calls, None if drafts are drawn.
     """
 
     pair: str
@@ -25,6 +25,7 @@ class Row(TypedDict):
     calls: int
     block_efficiency: float
     block_efficiency_se: float
+    fixed_tree_bound: float | None
     by_prompt: list[float]
 
 

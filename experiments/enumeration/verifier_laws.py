@@ -201,7 +201,11 @@ def _with_gaps(drafting: Fixed, world: World) -> Iterator[Instance]:
         contexts = np.full((len(drawn.mass), len(parents)), theory.trees.ABSENT)
         contexts[:, kept] = drawn.contexts
         whole = dataclasses.replace(
-            drawn, parents=np.broadcast_to(parents, contexts.shape), contexts=contexts
+            drawn,
+            parents=np.broadcast_to(parents, contexts.shape),
+            contexts=contexts,
+            target=world.target,  # as deep as the whole tree, however deep the smaller one is
+            draft=world.draft,
         )
         words = f"node {missing} never drawn" if missing else "nothing drafted"
         yield Instance(f"{world.name}{GAP}{words}", whole, missing, None)
@@ -217,9 +221,12 @@ def _kept(parents: Indices, missing: int) -> Indices:
 
 
 def optimum(drawn: theory.Drawn) -> float | None:
-    """The joint optimum; None beyond the size of the linear program, and where its solver fails
-    (masses near its tolerance).
+    """The joint optimum: of a tree that hangs on no draw the sum of P(v), else by linear program.
+
+    None beyond the size of the program, and where its solver fails (masses near its tolerance).
     """
+    if len(drawn.mass) == 1:
+        return theory.trees.fixed_tree_bound(drawn)
     contexts = len(drawn.target)
     if contexts > theory.tree_lp.CONTEXTS or contexts * len(drawn.mass) > rule_laws.CELLS:
         return None

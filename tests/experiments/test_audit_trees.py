@@ -23,6 +23,7 @@ GOLDEN = theory.battery.Pair("golden", np.array([1 / 3, 2 / 3]), np.array([2 / 3
 HOUSE = [
     (candidate(Block), "chain:3"),
     (candidate(Traversal), "full:2,2"),
+    (candidate(Traversal), "chain:2"),  # without its deepest node it is a level lower
     *(
         (lifted(TopDown, rules.get(name)), "full:2,2")
         for name in ("recursive_rejection", "greedy", "optimal")
