@@ -83,6 +83,7 @@ class Row(TypedDict):
     Attributes:
       gap: 1 - E[ell] / optimum.
       lead: of traversal over the verifier, as a share of the optimum.
+      lead_max: the largest one of a single problem.
       distance: total variation between target and draft, mean over the contexts.
       loss: the largest total variation from the target.
       off: the largest difference from theory's law, times the probability of the tree; nan if
@@ -104,6 +105,7 @@ class Row(TypedDict):
     gap_max: float
     lead: float
     lead_se: float
+    lead_max: float
     distance: float
     loss: float
     off: float
@@ -210,7 +212,8 @@ def _rows(case: Case, verifiers: list[PaddedVerifier], seeds: int) -> list[Row]:
         accepted = _accepted(column)
         gaps = 1 - accepted / optima
         gap = mean(gaps)
-        lead = mean((leader - accepted) / optima)
+        leads = (leader - accepted) / optima
+        lead = mean(leads)
         loss = max(report.loss for report in column)
         off = max(report.off for report in column)
         rows.append(
@@ -230,6 +233,7 @@ def _rows(case: Case, verifiers: list[PaddedVerifier], seeds: int) -> list[Row]:
                 "gap_max": float(gaps.max()),
                 "lead": lead.value,
                 "lead_se": lead.error,
+                "lead_max": float(leads.max()),
                 "distance": float(np.mean(distance)),
                 "loss": loss,
                 "off": off,
@@ -295,6 +299,11 @@ def show(content: Rows[Row], console: Console) -> None:
                     "family"
                 )
                 console.print(_table(led, "family", "lead", "full:"))
+                worst = max(led, key=lambda row: row["lead_max"])
+                console.print(
+                    f"in a single problem at most {100 * worst['lead_max']:.1f} % "
+                    f"({worst['tree']}, {worst['family']})"
+                )
     console.print(f"{MEANING} over problems")
 
 
