@@ -19,7 +19,6 @@ COVERED = [
     (candidate(Traversal), "iid"),
     (candidate(Traversal), "without_replacement"),
     (lifted(Layer, rules.get("optimal")), "iid"),
-    (lifted(Layer, rules.get(WITHOUT)), "without_replacement"),
 ]
 GOLDEN = [1 / 3, 2 / 3], [2 / 3, 1 / 3]
 
