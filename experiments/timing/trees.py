@@ -25,7 +25,7 @@ from specjax.decode import Decoder, DecodeState, Params
 from specjax.drafters import ModelDrafter
 from specjax.models import Pair, pairs
 from specjax.trees import Draft, Topology, Verdict, growth
-from specjax.verifiers import Verifier
+from specjax.verifiers import TopDown, Verifier
 
 # RSD-S, where every node hangs under the first of its level: the most drafts that a walk can meet
 BEAM = "beam:9x7"
@@ -125,7 +125,12 @@ def _verifiers(name: str, shape: Topology) -> list[Verifier]:
     scheme = SHAPES[name]
     found: list[Verifier] = []
     for rule in RULES[scheme]:
-        found += named_verifiers.lifted(rules.get(rule)())
+        lifted = named_verifiers.lifted(rules.get(rule)())
+        found += [
+            one
+            for one in lifted
+            if isinstance(one, TopDown) or named_verifiers.covers(one, scheme, shape)
+        ]
     whole = [one for one in named_verifiers.whole() if scheme in one.claims.drafting]
     return found + [one for one in whole if named_verifiers.covers(one, scheme, shape)]
 

@@ -6,6 +6,7 @@ from experiments import tree_gap
 from experiments.inputs.named_verifiers import label
 from experiments.timing import trees as timing
 from specjax import verifiers
+from specjax.verifiers import node_rule
 
 FILE = '''
 from specjax.rules import Claims
@@ -35,7 +36,8 @@ def test_it_has_rows_in_the_gap_table():
         seeds=2,
     )
     rows = {row["verifier"]: row for row in tree_gap.run(config)["rows"]}
-    assert list(rows) == ["traversal", "planted", "top_down:recursive_rejection"]
+    lifted = ["layer:recursive_rejection", "top_down:recursive_rejection"]
+    assert list(rows) == ["traversal", "planted", *lifted]
     assert rows["planted"]["accepted"] == rows["traversal"]["accepted"]
     # theory has no law of this name
     assert rows["planted"]["off"] != rows["planted"]["off"]
@@ -52,7 +54,10 @@ def test_it_has_rows_in_the_gap_table():
 def test_it_is_timed_on_the_trees_that_it_covers(tree, names):
     shape = timing._shape(tree)
     found = timing._verifiers(tree, shape)
-    assert [label(one) for one in found if not label(one).startswith("top_down")] == names
+    whole = [one for one in found if not node_rule(one)]
+    assert [one.name for one in whole] == names
+    lifted = {label(one).partition(":")[0] for one in found if node_rule(one)}
+    assert lifted == ({"top_down"} if tree == timing.BEAM else {"layer", "top_down"})
     times = {f"{tree} {label(one)}": 2.0 for one in found} | {"pass": 1.0}
-    rows = [timing._row(tree, shape, one, 40, times) for one in found]
+    rows = [timing._row(tree, shape, one, 40, times) for one in whole]
     assert all((row["limit"] is None) == (row["verifier"] == "planted") for row in rows)
