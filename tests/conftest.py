@@ -1,7 +1,10 @@
 """Run-time checks of shapes, one compile cache, and a seed from each test's own name."""
 
+import gc
 import hashlib
+import itertools
 import os
+from pathlib import Path
 
 from tests.helpers.places import ROOT
 
@@ -39,3 +42,17 @@ def _keys_are_used_once(request):
     """Tests marked key_reuse run under jax's checker: a key that is used twice is an error."""
     with jax.debug_key_reuse(request.node.get_closest_marker("key_reuse") is not None):
         yield
+
+
+TESTS = itertools.count()
+MAPS = Path("/proc/self/maps")
+MANY = 30_000  # a process may have 65530 memory maps, and each compiled program takes some 200
+
+
+@pytest.fixture(autouse=True)
+def _programs_go_before_they_are_too_many():
+    """A worker that ran out of memory maps would die without a word; looked at now and then."""
+    yield
+    if MAPS.exists() and next(TESTS) % 8 == 0 and MAPS.read_bytes().count(b"\n") > MANY:
+        jax.clear_caches()
+        gc.collect()

@@ -126,6 +126,12 @@ def test_the_page_quotes_who_leads_where():
         assert f"| {family} | {' | '.join(cells)} |" in RESULTS
     assert f"lose {by_tree('iid', 'layer:optimal')} %" in RESULTS
     assert f"over `kseq` {by_tree('iid', 'layer:kseq')}" in RESULTS
+    for verifier, words in (
+        ("layer:optimal", "leads by up to {} % of"),
+        (whole[1], "by up to {} %."),
+    ):
+        most = max(row["lead_max"] for row in tree_gap.chosen(rows, verifier=verifier))
+        assert words.format(f"{100 * most:.1f}") in RESULTS
     for tree in ("full:1,2", "full:1,1,2"):
         for row in tree_gap.chosen(rows, verifier="layer:optimal", tree=tree):
             assert abs(row["gap_max"]) < 1e-9
