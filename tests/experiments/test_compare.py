@@ -279,7 +279,7 @@ def test_standard_errors_take_prompts_as_clusters():
             {"rules": ("block",), "n": (2,)},
             "block: takes one path, got nodes with 2 children; it fits none of star:2",
         ),
-        ({"rules": ("top_down",)}, "name the rule itself"),
+        ({"rules": ("top_down",)}, "or the rule itself"),
         ({"n": (0,)}, "n: expected"),
         ({"tree": ("bush:3",)}, "tree: expected none, chain:D"),
         ({"temperature": -1.0}, "temperature"),

@@ -4,6 +4,7 @@ anything runs.
 
 import dataclasses
 import importlib
+import itertools
 import re
 from pathlib import Path
 
@@ -56,10 +57,13 @@ def test_every_seed_goes_through_one_door():
 def test_what_has_more_bits_is_refused_by_every_command(name, seed, capsys, monkeypatch):
     module = COMMANDS[name]
     monkeypatch.setattr(module, "run", lambda config: pytest.fail("it ran"))
-    required = [
-        "a" for field in dataclasses.fields(module.Config) if field.default is dataclasses.MISSING
+    needed = [
+        field for field in dataclasses.fields(module.Config) if field.default is dataclasses.MISSING
     ]
-    assert main([name, *required, "--seed", str(seed)]) == 2
+    required = [
+        ("a",) if "Positional" in str(one.type) else (f"--{one.name}", "a") for one in needed
+    ]
+    assert main([name, *itertools.chain(*required), "--seed", str(seed)]) == 2
     assert capsys.readouterr() == (
         "",
         f"specjax: error: seed: expected a whole number from -2^63 to 2^63 - 1, got {seed}\n",

@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from experiments.inputs.named_verifiers import lifts_rules
 from specjax import bounds, couplings, drafting, rules, trees, verifiers
 from specjax.rules import Claims, register
 from specjax.trees import growth
-from specjax.verifiers import TopDown
 
 PRODUCTS = {"dot_general", "conv_general_dilated"}
 SMALL, LARGE = 5, 5000  # where sets are sorted, and where they are binned
@@ -101,7 +101,8 @@ def test_bounds_and_their_gradients(scheme, vocabulary, n):
 
 def audited(name):
     make = verifiers.get(name)
-    return make(rules.get("recursive_rejection")()) if make is TopDown else make()
+    rule = rules.get("recursive_rejection")()
+    return make(rule) if lifts_rules(make) else make()
 
 
 @pytest.mark.parametrize("vocabulary", [SMALL, LARGE])
