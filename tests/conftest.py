@@ -46,7 +46,7 @@ def _keys_are_used_once(request):
 
 TESTS = itertools.count()
 MAPS = Path("/proc/self/maps")
-MANY = 30_000  # a process may have 65530 memory maps, and each compiled program takes some 200
+MANY = 45_000  # a process may have 65530 memory maps, and each compiled program takes some 200
 
 
 @pytest.fixture(autouse=True)
