@@ -76,8 +76,7 @@ def run(config: Config) -> Study | TopKStudy:
     """
     if config.rows:
         context_rows.check(config.rows)
-    models = config.target.is_dir() or config.target.suffix == ".gguf"
-    study = _study_of_models(config) if models else _study(config)
+    study = _study_of_models(config) if pairs.is_model(config.target) else _study(config)
     if config.rows:
         context_rows.write(config.rows, study)
     return study
@@ -132,8 +131,8 @@ def _study_of_lists(config: Config, sampling: Sampling) -> TopKStudy:
     lists = top_k_files.load_pair(config.target, config.draft)
     if sampling != AS_IS or config.vocabulary is not None or config.shift or config.rules:
         raise ValueError(
-            "temperature, top-p, vocabulary, shift and rules need whole laws, got top-k "
-            "log-probabilities"
+            "temperature, top-k, top-p, min-p, order, vocabulary, shift and rules need whole laws, "
+            "got top-k log-probabilities"
         )
     return top_k.study(*lists, config.n)
 

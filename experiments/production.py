@@ -17,8 +17,8 @@ from rich.console import Console
 from experiments.cli.provenance import provenance
 from experiments.cli.rows import Record
 from experiments.cli.tables import Table, number
+from experiments.inputs.law_files import Law
 from theory import practices, trade_offs
-from theory._arrays import Law
 from theory.practices import Emission
 from theory.transport import normalised
 

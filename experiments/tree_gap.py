@@ -37,7 +37,7 @@ LEADER = "traversal"
 NEAR_TO_FAR = ("near_10", "near_30", "random")  # families drawn, by the distance of their laws
 FOLLOWER = {"iid": "top_down:optimal", "without_replacement": "top_down:transport"}
 DOWN = "top_down:"
-WHOLE = ("layer:optimal", "greedy_multi_path_block")  # others that see whole trees
+OPTIMAL = "optimal"
 SHORT = {  # a scheme has but one recursive rejection
     "recursive_rejection": "recursive rejection",
     "recursive_rejection_without_replacement": "recursive rejection",
@@ -277,7 +277,7 @@ def distinct(rows: list[Row], name: str) -> list[str]:
 
 def show(content: Rows[Row], console: Console) -> None:
     """The mean gap of every verifier on every tree; and where traversal leads the top-down verifier
-    of the optimal node rule, the layers of it, and the block of the largest path.
+    of the optimal node rule, and what else sees whole trees.
     """
     rows = content["rows"]
     for scheme in distinct(rows, "scheme"):
@@ -292,7 +292,7 @@ def show(content: Rows[Row], console: Console) -> None:
             console.print(_table(part, "verifier", "gap"))
         sizes = (f"{tree}: {_sizes(chosen(mine, tree=tree))}" for tree in distinct(mine, "tree"))
         console.print(f"V {', '.join(sizes)}\n")
-        for other in (FOLLOWER[scheme], *WHOLE):
+        for other in _led(distinct(mine, "verifier"), scheme):
             if led := chosen(mine, verifier=other):
                 console.print(
                     f"{scheme}: E(ell) of traversal less that of {other}, in % of the optimum, by "
@@ -305,6 +305,14 @@ def show(content: Rows[Row], console: Console) -> None:
                     f"({worst['tree']}, {worst['family']})"
                 )
     console.print(f"{MEANING} over problems")
+
+
+def _led(names: list[str], scheme: str) -> list[str]:
+    """Whom traversal is set against: the follower, and what sees whole trees, with the optimal rule
+    where it takes one.
+    """
+    whole = [name for name in names if not name.startswith(DOWN) and name != LEADER]
+    return [FOLLOWER[scheme], *[one for one in whole if one.partition(":")[2] in ("", OPTIMAL)]]
 
 
 def _sizes(rows: list[Row]) -> str:

@@ -112,9 +112,10 @@ class Rule(Protocol):
 
     `law(tokens[n], p[V], q[V], mask[n]) -> [V]` is the law of the emitted token given the drafts.
     `mask` is true at live slots. A rule may also offer `expected_acceptance(p, q, n)`, which is its
-    exact acceptance. `accepted_mass(p, q, mask) -> [V]` says of each token with which probability
-    it is drafted and emitted. If a solver makes the rule optimal, the rule may also offer
-    `certificate(p, q, n) -> Certificate`.
+    exact acceptance. It may offer `accepted_mass(p, q, mask) -> [V]`: the probability, over the
+    drafts too, that a draft of each token is accepted. A draft counts as accepted if its token is
+    emitted; a rule that counts otherwise offers `accepting(tokens, p, q, mask) -> Accepting`. If a
+    solver makes the rule optimal, the rule may also offer `certificate(p, q, n) -> Certificate`.
     """
 
     claims: ClassVar[Claims]

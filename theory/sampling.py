@@ -7,9 +7,10 @@ drop tokens and renormalise. Equal probabilities are kept or dropped together.
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-Law = NDArray[np.float64]
+from theory._arrays import Law
+from theory.transport import normalised
 
 
 def temperature(law: Law, value: float) -> Law:
@@ -18,13 +19,13 @@ def temperature(law: Law, value: float) -> Law:
         return np.where(np.arange(len(law)) == np.argmax(law), 1.0, 0.0)
     with np.errstate(divide="ignore"):
         logs = np.log(law / law.max()) / value
-    return _normalised(np.exp(logs))
+    return normalised(np.exp(logs))
 
 
 def top_k(law: Law, value: float) -> Law:
     """The tokens that fewer than `value` tokens exceed; all of them at 0."""
     exceeded_by = len(law) - np.searchsorted(np.sort(law), law, side="right")
-    return law if value == 0 else _normalised(np.where(exceeded_by < value, law, 0))
+    return law if value == 0 else normalised(np.where(exceeded_by < value, law, 0))
 
 
 def top_p(law: Law, value: float) -> Law:
@@ -32,12 +33,12 @@ def top_p(law: Law, value: float) -> Law:
     levels, place = np.unique(law, return_inverse=True)
     of_level = np.bincount(place) * levels
     above = np.append(np.cumsum(of_level[:0:-1])[::-1], 0.0)
-    return law if value == 1 else _normalised(np.where(above[place] < value, law, 0))
+    return law if value == 1 else normalised(np.where(above[place] < value, law, 0))
 
 
 def min_p(law: Law, value: float) -> Law:
     """The tokens with at least `value` times the largest probability."""
-    return _normalised(np.where(law >= value * law.max(), law, 0))
+    return normalised(np.where(law >= value * law.max(), law, 0))
 
 
 STEPS: dict[str, Callable[[Law, float], Law]] = {
@@ -59,12 +60,7 @@ def law(logits: ArrayLike, steps: Sequence[tuple[str, float]]) -> Law:
     values = np.asarray(logits, np.float64)
     if np.isnan(values).any() or not np.isfinite(values.max()):
         raise ValueError("logits: expected a finite number, and neither NaN nor +inf")
-    found = _normalised(np.exp(values - values.max()))
+    found = normalised(np.exp(values - values.max()))
     for name, value in steps:
         found = STEPS[name](found, value)
     return found
-
-
-def _normalised(weights: Law) -> Law:
-    normalised: Law = weights / weights.sum()
-    return normalised

@@ -143,7 +143,7 @@ def logits(vocabulary: int) -> decoder_laws.Tables:
     return target, draft
 
 
-def law(table: theory.penalties.Logits, side: Side, text: Sequence[int]) -> theory.sampling.Law:
+def law(table: theory.penalties.Logits, side: Side, text: Sequence[int]) -> decoder_laws.Law:
     """The law of what follows a text, by the referee."""
     logits = theory.penalties.penalised(table[text[-1]], text, side.penalties or Penalties())
     steps = [(step, float(getattr(side.sampling, step))) for step in side.sampling.order]

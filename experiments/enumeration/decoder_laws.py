@@ -23,7 +23,8 @@ from specjax.trees.topology import AnyArray, Topology
 from specjax.verifiers import Verifier
 
 Tables = tuple[verifier_laws.Array, verifier_laws.Array]  # of target and draft
-LawAfter = Callable[[Sequence[int]], verifier_laws.Array]  # of what follows a text
+Law = verifier_laws.Array
+LawAfter = Callable[[Sequence[int]], Law]  # of what follows a text
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

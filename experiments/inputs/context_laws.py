@@ -8,12 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.inputs import law_files, logit_files, model_logits
+from experiments.inputs import law_files, logit_files, logit_rows, model_logits
 from specjax.models import pairs
 from specjax.numerics import AS_IS, Sampling
 
 TOGETHER = 64  # rows read at once
-SUM = 1e-3  # how far from 1 the sum of probabilities may be
 
 
 class Laws(NamedTuple):
@@ -38,7 +37,7 @@ def load(target: Path, draft: Path, sampling: Sampling, contexts: int) -> Laws:
     """
     if contexts < 1:
         raise ValueError(f"contexts: expected >= 1, got {contexts}")
-    if target.is_dir() or target.suffix == ".gguf":
+    if pairs.is_model(target):
         pair = pairs.load(f"{target}{pairs.BETWEEN}{draft}")
         with tempfile.TemporaryDirectory() as folder:
             files = model_logits.write(pair, None, Path(folder))
@@ -68,10 +67,7 @@ def _some(file: logit_files.FloatArray, sampling: Sampling, contexts: int) -> ND
         kept.append(rows[here].astype(np.float32))
         start += len(rows)
     rows = np.concatenate(kept)
-    probable = (rows >= 0).all() and (np.abs(rows.sum(1) - 1) <= SUM).all()
-    with np.errstate(divide="ignore"):
-        laws = np.array(sampling.law(jnp.asarray(np.log(rows) if probable else rows)))
-    broken = np.flatnonzero(~np.isfinite(laws).all(1))
-    if len(broken):
-        raise ValueError(f"{file.path}: row {wanted[broken[0]]} holds no law")
-    return laws
+    probable = logit_rows.are_laws(rows[:1])[0]
+    laws, faults = logit_rows.read(sampling, jnp.asarray(rows), probable)
+    logit_rows.check(file.path, np.asarray(faults), wanted)
+    return np.asarray(laws)

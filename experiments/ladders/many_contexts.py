@@ -9,20 +9,19 @@ import time
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Generic, NamedTuple, TypedDict, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.stages import Lowered
-from jaxtyping import Array, Bool, Float, Int, PyTree
+from jaxtyping import Array, Float, PyTree
 from numpy.typing import NDArray
 
 from experiments.audits.file_audit import Findings, refuted
 from experiments.cli.console import track
 from experiments.enumeration import rule_laws
-from experiments.inputs import logit_files, named_verifiers
+from experiments.inputs import logit_files, logit_rows, named_verifiers
 from experiments.ladders.ladder import Ladder, Study, say_absent
 from experiments.stats.consistency import ROUNDING
 from experiments.stats.means import Values
@@ -37,16 +36,6 @@ SIDE_BY_SIDE = 2**15
 IN_MEMORY = 2**20  # logits in a chunk: 4 MiB in float32
 SAMPLES = 4  # sets of drafts drawn at each context for a rule without a closed form
 SEED = 0  # of these draws
-SUM = 1e-2  # how far a row of rounded probabilities may sum from 1
-LOGITS = "expected logits, -inf where a token is masked"
-FAULTS = (
-    "",
-    f"holds NaN: {LOGITS}",
-    f"holds +inf: {LOGITS}",
-    f"is -inf everywhere: {LOGITS}",
-    "holds probabilities: expected logits, as in row 0",
-    "is no law: expected probabilities, as in row 0",
-)
 
 At = Callable[[Count, Law, Law], PyTree]  # what is wanted of one context, given its row
 Numbers = TypeVar("Numbers", Array, Values)
@@ -108,7 +97,7 @@ def study(
     say_absent(absent, any(plan.under for plan in plans))
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # a program mostly runs on one core
         logits = jax.ShapeDtypeStruct((rows, vocabulary), np.float32)
-        to_laws = jax.jit(functools.partial(_read, sampling)).lower(
+        to_laws = jax.jit(functools.partial(logit_rows.read, sampling)).lower(
             logits, jax.ShapeDtypeStruct((), bool)
         )
         lowered = [
@@ -125,7 +114,8 @@ def study(
             for file in files:
                 read = next(file.chunks)
                 values, faults = law(_padded(read, rows), file.probable)
-                _check_rows(file.path, np.asarray(faults)[: len(read)], start)
+                rows_here = start + np.arange(len(read))
+                logit_rows.check(file.path, np.asarray(faults)[: len(read)], rows_here)
                 pair.append(values)
             inputs = (jnp.asarray(start, np.int32), *pair)
             done = pool.map(
@@ -154,7 +144,7 @@ class _Stream:
         first = next(file.read(1)).astype(np.float32)
         self.path = file.path
         self.chunks = file.read(rows)
-        self.probable = bool(_are_laws(first)[0])
+        self.probable = bool(logit_rows.are_laws(first)[0])
         if self.probable:
             warnings.warn(
                 f"{file.path}: its rows are >= 0 and sum to 1, so they are read as probabilities, "
@@ -215,37 +205,6 @@ def _take(plan: Plan, rule: Rule, scheme: str, vocabulary: int) -> None:
         )
         plan.estimated[rule.name] = rule
     plan.under[rule.name] = scheme
-
-
-def _read(
-    sampling: Sampling, rows: Float[Array, "R V"], probable: Bool[Array, ""]
-) -> tuple[Float[Array, "R V"], Int[Array, " R"]]:
-    """The laws of rows of logits or of probabilities, flat where a row is none; and what is wrong
-    with each row.
-    """
-    laws = _are_laws(rows)
-    faults = jnp.where(probable, jnp.where(laws, 0, 5), jnp.where(laws, 4, 0))
-    faults = jnp.where(_faults(rows) > 0, _faults(rows), faults)
-    logits = jnp.where(probable, jnp.log(rows), rows)
-    return sampling.law(jnp.where((faults > 0)[:, None], 0, logits)), faults
-
-
-def _are_laws(rows: Float[Array | np.ndarray, "R V"]) -> Bool[Array, " R"]:
-    """Which rows hold probabilities: none is below 0, and they sum to 1."""
-    sums = jnp.sum(jnp.asarray(rows), -1)
-    return jnp.all(jnp.asarray(rows) >= 0, -1) & (jnp.abs(sums - 1) <= SUM)
-
-
-def _faults(logits: Float[Array, "R V"]) -> Int[Array, " R"]:
-    """The index in FAULTS of what keeps each row from being the logits of a law."""
-    tests = (jnp.isnan(logits).any(-1), jnp.isposinf(logits).any(-1), jnp.isneginf(logits).all(-1))
-    return jnp.select(tests, (1, 2, 3), 0)
-
-
-def _check_rows(path: Path, faults: NDArray[np.integer], start: int) -> None:
-    bad = np.flatnonzero(faults)
-    if len(bad):
-        raise ValueError(f"{path}: row {start + bad[0]} {FAULTS[faults[bad[0]]]}")
 
 
 def _padded(logits: logit_files.Rows, rows: int) -> NDArray[np.float32]:

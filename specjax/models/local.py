@@ -7,6 +7,7 @@ from pathlib import Path
 
 from specjax.models import folder, gguf_file
 from specjax.models._loading import Loaded
+from specjax.models.pairs import GGUF
 
 
 def load(path: Path) -> Loaded:
@@ -16,4 +17,4 @@ def load(path: Path) -> Loaded:
       ValueError: a file is missing or broken, or something in it is not supported; the message
         names the file.
     """
-    return gguf_file.load(path) if path.suffix == ".gguf" else folder.load(path)
+    return gguf_file.load(path) if path.suffix == GGUF else folder.load(path)

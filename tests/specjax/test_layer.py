@@ -11,7 +11,7 @@ import pytest
 import theory
 from experiments.audit import audit_verifier, candidate, lifted
 from experiments.audits import verifier_checks, walk_checks
-from specjax import rules, verifiers
+from specjax import drafting, rules, verifiers
 from specjax.trees import Draft, full, parse
 from specjax.verifiers import Block, Layer, TopDown
 from tests.helpers import wrong_layers
@@ -217,13 +217,22 @@ def least_surplus(rule, p, q) -> float:
         return float((found - wholes[:, None] * found[-1]).min())
 
 
-def test_the_levels_of_optimal_break_the_condition_rarely():
-    """No theorem for every optimal plan: the least over 250 pairs is reported, not asserted."""
-    rng = np.random.default_rng(0)
-    pairs = rng.dirichlet(np.ones(4), (250, 2))
+def test_the_levels_of_optimal_may_break_the_condition():
+    """No theorem for every optimal plan: how far it falls short is reported, and bounded here."""
+    pairs = np.random.default_rng(0).dirichlet(np.ones(4), (250, 2))
     least = [least_surplus(rules.Optimal(), p, q) for p, q in pairs]
-    print(f"least F[W p] - W F[p] of optimal: {min(least):.1e}")
+    broken = sum(one < -1e-9 for one in least)
+    print(f"F[W p] - W F[p] of optimal: least {min(least):.1e}, below 0 at {broken} of 250 pairs")
     assert min(least) > -0.1
+    leads = []
+    for seed in range(8):
+        for make in (trees.random, trees.mixed):
+            drawn = trees.drawn(make(tuple(full(2, 2).parents.tolist()), 3, "iid", seed=seed))
+            pair = [make(rules.Optimal()) for make in (Layer, TopDown)]
+            own, alone = (laws(verifier, "full:2,2", drawn) for verifier in pair)
+            lead = trees.expected_accepted(drawn, own) - trees.expected_accepted(drawn, alone)
+            leads.append(lead)
+    print(f"layers of optimal lead their own rule by at least {min(leads):.1e}")
 
 
 @pytest.mark.parametrize("wrong", wrong_layers.WRONG, ids=lambda cls: cls.__name__)
@@ -290,3 +299,75 @@ def test_a_walk_draws_its_law():
         return 3 * verdict.path[verdict.length - 1] + verdict.tokens[verdict.length - 1]
 
     assert_drawn_from(outcome(keys), law)
+
+
+AT_LARGE = {  # rules with two drafts, and the scheme that draws them
+    "optimal": "iid",
+    "kseq": "iid",
+    "importance_weighted": "iid",
+    "recursive_rejection": "iid",
+    "naive_first": "iid",
+    "recursive_rejection_without_replacement": "without_replacement",
+    "greedy": "greedy",
+}
+VOCABULARY, WHOLE, DRAWS, GROUPS = 5000, 0.6, 20_000, 8
+
+
+def deficient(seed: int = 0):
+    """A target of which a part lies on a token that q never draws, and q; long tails."""
+    rng = np.random.default_rng(seed)
+    logits = 3 * rng.standard_normal(VOCABULARY)
+    q = np.exp(logits + rng.standard_normal(VOCABULARY))
+    p = np.append(WHOLE * np.exp(logits) / np.exp(logits).sum(), 1 - WHOLE)
+    return jnp.asarray(p, jnp.float32), jnp.asarray(np.append(q / q.sum(), 0), jnp.float32)
+
+
+@functools.cache
+def drawn_mass(name: str):
+    """What a rule accepts of its drafts, by groups of tokens: mean and standard error, and what it
+    states.
+    """
+    p, q = deficient()
+    rule = rules.get(name)()
+    scheme = drafting.get(AT_LARGE[name])()
+
+    def one(key):
+        tokens, mask = scheme.sample(key, q, 2)
+        found = rules.accepting(rule, tokens, p, q, mask)
+        return jnp.zeros(GROUPS).at[tokens % GROUPS].add(found.drafts)
+
+    keys = jax.random.split(jax.random.key(1), DRAWS)
+    seen = np.asarray(jax.lax.map(one, keys, batch_size=500), np.float64)
+    mass = np.asarray(rule.accepted_mass(p, q, jnp.ones(2, bool)), np.float64)
+    stated = np.bincount(np.arange(len(mass)) % GROUPS, mass, GROUPS)
+    return seen.mean(0), seen.std(0) / DRAWS**0.5, stated
+
+
+@pytest.mark.parametrize("name", AT_LARGE)
+def test_the_stated_mass_is_the_mean_of_what_is_accepted_at_a_large_vocabulary(name):
+    """V = 5000, float32, deficient target: within five standard errors in each of eight groups."""
+    mean, error, stated = drawn_mass(name)
+    print(f"{name}: errors up to {np.abs((mean - stated) / error).max():.1f} standard errors")
+    assert (np.abs(mean - stated) < 5 * error + 1e-6).all()
+    assert (np.abs(mean - 1.1 * stated) > 5 * error).any(), "planted: a tenth too much"
+
+
+@pytest.mark.parametrize("name", AT_LARGE)
+def test_a_mass_in_float32_is_that_of_float64_and_sums_to_the_acceptance(name):
+    """V = 50257: the sum is held to the rule's own expectation, by another formula where it has
+    one.
+    """
+    rng = np.random.default_rng(3)
+    logits = 3 * rng.standard_normal(50257)
+    held = [np.exp(logits), np.exp(logits + rng.standard_normal(50257))]
+    found = []
+    for dtype in (np.float64, np.float32):
+        with jax.enable_x64(dtype == np.float64):
+            p, q = (jnp.asarray(one / one.sum(), dtype) for one in held)
+            rule = rules.get(name)()
+            found.append(np.asarray(rule.accepted_mass(p, q, jnp.ones(2, bool)), np.float64))
+            said = float(rules.expected_acceptance(rule, p, q, 2, AT_LARGE[name]))
+            assert abs(found[-1].sum() - said) < (1e-9 if dtype == np.float64 else 5e-6)
+    error = np.abs(found[0] - found[1]).sum()
+    print(f"{name}: float32 and float64 differ by {error:.1e} over all tokens")
+    assert error < 2e-5

@@ -12,6 +12,7 @@ from specjax.models._base import Pair
 from specjax.models.chat import chatting
 
 _NAMES = public(__path__)
+GGUF = ".gguf"
 BETWEEN = "::"  # two folders in a name
 CHAT = "::chat"  # behind a name: prompts are messages of a chat
 
@@ -50,6 +51,11 @@ def load(name: str) -> Pair:
         module = importlib.import_module(find(places, "pair", name, expected))
     pair: Pair = module.load()
     return pair._replace(name=label(name))
+
+
+def is_model(path: Path) -> bool:
+    """Whether a path may hold a model: a folder, or a GGUF file."""
+    return path.is_dir() or path.suffix == GGUF
 
 
 def label(name: str) -> str:
