@@ -27,6 +27,7 @@ from rich.markup import escape
 import theory
 from experiments.audits import decoder_audit, large_audit, rule_audit, verifier_audit
 from experiments.audits.large_audit import audit_large
+from experiments.audits.outcomes import passes
 from experiments.audits.rule_audit import audit, battery
 from experiments.audits.verifier_audit import Candidate, audit_verifier, candidate, lifted
 from experiments.cli.console import track
@@ -258,7 +259,7 @@ def status(rows: Sequence[Row]) -> int:
 
 
 def _passes(verdict: str) -> bool:
-    return verdict == "ok" or verdict.startswith(verifier_audit.WITHIN)
+    return passes(verdict) or verdict.startswith(verifier_audit.WITHIN)
 
 
 def show(rows: list[Row], console: Console) -> None:
@@ -269,7 +270,7 @@ def show(rows: list[Row], console: Console) -> None:
     of_verifiers = [row for row in rows if isinstance(row, verifier_audit.Row)]
     of_decoders = [row for row in rows if isinstance(row, decoder_audit.Row)]
     if of_rules:
-        table = _table("rule", "n", "acceptance")
+        table = _table("rule", "n", "TV to p", "acceptance")
         for row in of_rules:
             table.add(
                 row.rule,
@@ -279,7 +280,7 @@ def show(rows: list[Row], console: Console) -> None:
             )
         console.print(table)
     if of_verifiers:
-        table = _table("verifier", "tree", "accepted")
+        table = _table("verifier", "tree", "TV of texts", "accepted")
         for one in of_verifiers:
             table.add(
                 one.verifier,
@@ -304,8 +305,8 @@ def show(rows: list[Row], console: Console) -> None:
     )
 
 
-def _table(what: str, size: str, accepted: str) -> Table:
-    heads = (what, "scheme", size, "TV to p", accepted, "optimum", "scope", "verdict")
+def _table(what: str, size: str, tv: str, accepted: str) -> Table:
+    heads = (what, "scheme", size, tv, accepted, "optimum", "scope", "verdict")
     return Table(heads, 3, texts=("scope", "verdict"))
 
 

@@ -3,12 +3,13 @@ multiples of a pass or a sort.
 """
 
 import dataclasses
+from typing import NotRequired
 
 from rich.console import Console
 
 from experiments.cli.provenance import provenance
 from experiments.cli.rows import Record
-from experiments.timing import decodes, nodes, optima, optimal_rules, throughput, trees
+from experiments.timing import decodes, fronts, nodes, optima, optimal_rules, throughput, trees
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,14 +34,15 @@ class Content(nodes.Nodes, trees.Trees):
 
     bounds: list[optima.Row]
     optimal: list[optimal_rules.Row]
+    fronts: NotRequired[list[fronts.Row]]
     decodes: list[decodes.Row]
     throughput: list[throughput.Row]
     provenance: Record
 
 
 def run(config: Config) -> Content:
-    """The tables of nodes, of the optimum and its bracket, of the rules that certify it, of trees
-    and drafting, of contexts a second.
+    """The tables of nodes, of the optimum and its bracket, of the rules that certify it, of the
+    front, of trees and drafting, of contexts a second.
 
     Raises:
       ValueError: no vocabulary, n or repeat, or fewer tokens than drafts.
@@ -61,6 +63,7 @@ def run(config: Config) -> Content:
         **nodes.run(max(config.vocabulary), max(config.n), config.repeats, config.seed),
         "bounds": optima.run(*grid),
         "optimal": optimal_rules.run(*grid),
+        "fronts": fronts.run(*grid),
         **trees.run(min(config.vocabulary), config.repeats, config.seed),
         "decodes": decodes.run(config.repeats, config.seed),
         "throughput": throughput.run(
@@ -79,6 +82,8 @@ def show(content: Content, console: Console) -> None:
     console.print(optima.table(content["bounds"]))
     if content["optimal"]:
         console.print(optimal_rules.table(content["optimal"]))
+    if "fronts" in content:
+        console.print(fronts.table(content["fronts"]))
     console.print(*trees.tables(content))
     console.print(decodes.table(content["decodes"]))
     console.print(throughput.table(content["throughput"]))

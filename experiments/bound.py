@@ -22,13 +22,13 @@ from rich.console import Console
 
 from experiments.audits import file_audit
 from experiments.inputs import law_files, logit_files, model_logits, sampling_options, top_k_files
-from experiments.inputs.sampling_options import SamplingOptions
+from experiments.inputs.sampling_options import PairSampling, PairSamplingOptions
 from experiments.ladders import context_rows, ladder_tables, many_contexts, top_k, two_laws
 from experiments.ladders.ladder import Ladder, Study, best_rule, best_scheme, chain, curves, star
 from experiments.ladders.top_k import TopKStudy
 from experiments.stats.means import Values, interval
 from specjax.models import pairs
-from specjax.numerics import AS_IS, Sampling
+from specjax.numerics import AS_IS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,10 +36,11 @@ if TYPE_CHECKING:
 
 MARKS = "osv^D<>pPX*hd"
 ATTAINED = 1e-6  # a smaller gap to alpha* is not drawn
+NOTHING_DONE = PairSampling(AS_IS, AS_IS)
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(SamplingOptions):
+class Config(PairSamplingOptions):
     """The laws.
 
     Attributes:
@@ -50,7 +51,8 @@ class Config(SamplingOptions):
       draft: q likewise, with any k; or, beside a folder, another one or layers of the target:
         exit:4, skip:3,7, layers:0-5.
       n: numbers of drafts.
-      rules: names of rules, or paths of Python files; if none is named all but those that search.
+      rules: names of rules, or paths of Python files; if none is named all but those that search
+        and those that are lossy.
       vocabulary: tokens of both files that count; what is beyond them is padding.
       shift: compare row k + 1 of the target with row k of the draft, in every text.
       rows: write the values of every context there, as .csv or .parquet.
@@ -97,7 +99,7 @@ def _study(config: Config) -> Study | TopKStudy:
         raise ValueError("prompts: they are read by models in folders, got files of logits")
     if min(config.n, default=0) < 1:
         raise ValueError(f"n: expected numbers >= 1, got {config.n}")
-    sampling = sampling_options.of(config)
+    sampling = sampling_options.of_pair(config)
     if top_k_files.holds(config.target) or top_k_files.holds(config.draft):
         return _study_of_lists(config, sampling)
     target = logit_files.find(config.target)
@@ -117,7 +119,7 @@ def _study(config: Config) -> Study | TopKStudy:
     if len(target.shape) > 1:
         parts = _part(target, config, int(config.shift)), _part(draft, config, 0)
         return many_contexts.study(*parts, config.n, config.rules, sampling, audits)
-    if sampling != AS_IS or config.vocabulary is not None or config.shift:
+    if sampling != NOTHING_DONE or config.vocabulary is not None or config.shift:
         raise ValueError(
             "temperature, top-k, top-p, min-p, order, vocabulary and shift act on logits [T, V], "
             "got two vectors of probabilities"
@@ -127,9 +129,9 @@ def _study(config: Config) -> Study | TopKStudy:
     )
 
 
-def _study_of_lists(config: Config, sampling: Sampling) -> TopKStudy:
+def _study_of_lists(config: Config, sampling: PairSampling) -> TopKStudy:
     lists = top_k_files.load_pair(config.target, config.draft)
-    if sampling != AS_IS or config.vocabulary is not None or config.shift or config.rules:
+    if sampling != NOTHING_DONE or config.vocabulary is not None or config.shift or config.rules:
         raise ValueError(
             "temperature, top-k, top-p, min-p, order, vocabulary, shift and rules need whole laws, "
             "got top-k log-probabilities"
@@ -182,6 +184,7 @@ def _law_document(ladder: Ladder) -> dict[str, object]:
         "n": ladder.n,
         "alpha_star": first(ladder.alpha_star),
         "acceptance": first(ladder.acceptance),
+        **{name: first(held) for name, held in _bias(ladder).items()},
     } | _audit_document(ladder)
 
 
@@ -198,6 +201,7 @@ def _logits_document(study: Study, ladder: Ladder) -> dict[str, object]:
         "n": ladder.n,
         "alpha_star": documents(ladder.alpha_star),
         "acceptance": documents(ladder.acceptance),
+        **{name: documents(held) for name, held in _bias(ladder).items()},
         "first_try_alpha": document(study.first_try),
         "singleton": document(ladder.singleton),
         "block_efficiency": {
@@ -208,6 +212,11 @@ def _logits_document(study: Study, ladder: Ladder) -> dict[str, object]:
         "contexts": study.contexts,
         "texts": len(study.entropy) if study.entropy.ndim > 1 else None,
     } | _audit_document(ladder)
+
+
+def _bias(ladder: Ladder) -> dict[str, Mapping[str, Values | None]]:
+    """TV and KL of lossy rules, if there is one."""
+    return {"tv": ladder.tv, "kl": ladder.kl} if ladder.tv else {}
 
 
 def _audit_document(ladder: Ladder) -> dict[str, object]:

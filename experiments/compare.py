@@ -29,6 +29,11 @@ FIGURES = {
     "law mass": "acceptance_law_mass",
     "expected": "expected",
 }
+BIAS = {"TV": "tv", "KL": "kl", "efficiency": "efficiency"}
+LOSSY = (
+    "TV, KL: how far the emitted law of a lossy rule lies from p, mean over nodes. efficiency: (its"
+    "\nacceptance - alpha*) / TV; no rule accepts more than alpha* + TV.\n"
+)
 FIXED_TREE_BOUND = (
     "In the line of alpha*, where nothing is drawn: 1 + the sum of the target's probabilities of "
     "the tree's paths,\nwhich no lossless verifier exceeds on average; at the calls of the first "
@@ -44,7 +49,8 @@ class Config(PenaltyOptions, PairSamplingOptions):
       pair: target and draft model: bytes (embedded), smollm2 (make smollm2), markov, or a Python
         file with `load() -> Pair`.
       rules: names of rules or verifiers (block, traversal), or paths of Python files; if none is
-        named all rules but those that search, on deeper trees with all verifiers.
+        named all rules but those that search and those that are lossy, on deeper trees with all
+        verifiers.
       n: drafts at one node, one star of n drafts for each.
       tree: draft trees in place of n: chain:D, star:N, full:b1,b2,.., delayed:S,K,L (a stem of S
         drafts, then K branches of L), sequoia:N (N drafts, best by the acceptance measured on the
@@ -113,22 +119,29 @@ def run(config: Config) -> Content:
 def show(content: Content, console: Console) -> None:
     """The table, and what its columns mean."""
     rows = content["rows"]
-    table = Table(("rule", *FIGURES, "gap", "tok/call", "within"), title=_title(rows))
+    bias = _bias(rows)
+    table = Table(("rule", *FIGURES, "gap", *bias, "tok/call", "within"), title=_title(rows))
     for (tree, scheme), group in itertools.groupby(
         rows, key=lambda row: (row["tree"], row["scheme"])
     ):
         cell = list(group)
         table.add_section()
         table.add(f"[bold]{tree} {scheme}[/]")
-        table.add("  alpha*", "", f"[bold]{_optimum(cell)}[/]", "", "", f"[bold]{_bound(cell)}[/]")
+        blank = [""] * (2 + len(bias))
+        table.add("  alpha*", "", f"[bold]{_optimum(cell)}[/]", *blank, f"[bold]{_bound(cell)}[/]")
         for row in cell:
             figures = (
                 with_error(numeric(row, name), numeric(row, f"{name}_se"))
-                for name in (*FIGURES.values(), "gap", "block_efficiency")
+                for name in (*FIGURES.values(), "gap", *bias.values(), "block_efficiency")
             )
             table.add(f"  {row['rule']}", *figures, _consistent(row))
     console.print(table)
     console.print(_legend(rows))
+
+
+def _bias(rows: list[Row]) -> dict[str, str]:
+    """The columns that lossy rules add, if there is one."""
+    return BIAS if any(row.get("tv") is not None for row in rows) else {}
 
 
 def _consistent(row: Row) -> str:
@@ -184,7 +197,7 @@ def _legend(rows: list[Row]) -> str:
         "law mass: the same, with the draw averaged out; in the line of alpha*, the optimum.\n"
         "expected: the exact acceptance of the rule. gap: alpha* - law mass.\n"
         "tok/call: emitted tokens per target call, with the bonus token, in a decode of the rule's "
-        f"own; all share the draws.\n{bound}"
+        f"own; all share the draws.\n{bound}{LOSSY if _bias(rows) else ''}"
         "within: how far the law mass of a sound row may lie from expected, or above alpha* if "
         "nothing is expected. A sound "
         f"row fails by chance with probability {DELTA:g}. No proof: that is specjax audit.\n"

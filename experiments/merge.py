@@ -29,6 +29,9 @@ MEASURED = (
     "block_efficiency",
     "acceptance_count",
     "expected",
+    "tv",
+    "kl",
+    "efficiency",
 )
 TYPES = {  # of the columns, in their order, as pyarrow names them
     **dict.fromkeys(("cell", "pair", "family", "parameters"), "string"),
@@ -40,6 +43,10 @@ TYPES = {  # of the columns, in their order, as pyarrow names them
     "top_k": "int64",
     **dict.fromkeys(("top_p", "min_p"), "float64"),
     "order": "string",
+    "draft_temperature": "float64",
+    "draft_top_k": "int64",
+    **dict.fromkeys(("draft_top_p", "draft_min_p"), "float64"),
+    "draft_order": "string",
     "seed": "int64",
     **{column: "float64" for name in MEASURED for column in (name, f"{name}_se")},
     "contexts": "int64",

@@ -67,7 +67,8 @@ def show(content: Record, console: Console) -> None:
 
 def _page(config: Config, rows: list[stored_rows.Row], figures: list[str]) -> str:
     nested = {name for row in rows for name, held in row.items() if isinstance(held, list | dict)}
-    columns = [name for name in rows[0] if name not in nested]
+    held = {name for row in rows for name, value in row.items() if value is not None}
+    columns = [name for name in rows[0] if name in held - nested]
     body = "\n".join(_line(row, columns) for row in rows)
     conditions = f" with {', '.join(config.where)}" if config.where else ""
     return string.Template(TEMPLATE.read_text("utf-8")).substitute(

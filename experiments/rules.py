@@ -8,7 +8,7 @@ from rich.console import Console
 from experiments.cli.console import first_paragraph
 from experiments.cli.tables import Table
 from specjax import rules
-from specjax.rules import Rule
+from specjax.rules import Claims, Rule
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Config:
     """How to print it.
 
     Attributes:
-      markdown: print the table as README holds it.
+      markdown: print the table of lossless rules, as README holds it.
     """
 
     markdown: bool = False
@@ -27,6 +27,7 @@ class Row(NamedTuple):
 
     Attributes:
       schemes: the drafting schemes that its proof covers.
+      loss: what a lossy rule claims of its bias, in words.
       optimal: the n for which it attains the optimum.
       n: the numbers of drafts that it takes.
       expectation: the schemes under which it states its exact acceptance.
@@ -37,6 +38,7 @@ class Row(NamedTuple):
     rule: str
     schemes: list[str]
     lossless: bool
+    loss: str
     optimal: str
     n: str
     expectation: list[str]
@@ -53,8 +55,9 @@ class Listing(NamedTuple):
 
 
 def run(config: Config) -> Listing:
-    """One row per file in the folder of rules."""
-    return Listing([_row(rules.get(name)) for name in rules.names()], config.markdown)
+    """One row per file in the folder of rules; in Markdown per lossless rule."""
+    makes = [make for make in rules.all() if make.claims.lossless or not config.markdown]
+    return Listing([_row(make) for make in makes], config.markdown)
 
 
 def _row(rule: type[Rule]) -> Row:
@@ -75,6 +78,7 @@ def _row(rule: type[Rule]) -> Row:
         rule.name,
         sorted(claims.drafting),
         claims.lossless,
+        _loss(claims),
         optimal,
         numbers,
         *stated,
@@ -83,13 +87,19 @@ def _row(rule: type[Rule]) -> Row:
     )
 
 
+def _loss(claims: Claims) -> str:
+    """The bias that a lossy rule claims to stay within, and whether it is on the front."""
+    budget = [f"{claims.loss.measure} <= {claims.loss.field}"] if claims.loss else []
+    return ", ".join([*budget, *["on the front"] * claims.on_front])
+
+
 def _cells(row: Row) -> tuple[str, ...]:
     """The claims in the words of a table."""
     limit = "" if row.expectation_up_to is None else f" (n <= {row.expectation_up_to})"
     stated = ", ".join(scheme + limit for scheme in row.expectation)
     return (
         ", ".join(row.schemes),
-        "yes" if row.lossless else "no",
+        "yes" if row.lossless else ", ".join(filter(None, ("no", row.loss))),
         row.optimal,
         row.n,
         stated or "-",
@@ -103,7 +113,7 @@ def document(listing: Listing) -> list[dict[str, object]]:
 
 
 def markdown(rows: list[Row]) -> str:
-    """The table that README holds."""
+    """The table of the lossless rules, which README holds."""
     head = (
         "rule",
         "what it does",
@@ -115,7 +125,7 @@ def markdown(rows: list[Row]) -> str:
         "source",
     )
     lines = [head, ("---",) * len(head)]
-    lines += [(f"`{row.rule}`", row.summary, *_cells(row)) for row in rows]
+    lines += [(f"`{row.rule}`", row.summary, *_cells(row)) for row in rows if row.lossless]
     return "\n".join(map(_markdown_line, lines))
 
 
@@ -125,16 +135,18 @@ def _markdown_line(cells: tuple[str, ...]) -> str:
 
 
 def show(listing: Listing, console: Console) -> None:
-    """The table."""
+    """The table of lossless rules, and that of lossy ones."""
     if listing.markdown:
         print(markdown(listing.rows))
         return
-    table = Table(
-        ("rule", "schemes", "lossless", "optimal for", "takes", "exact acceptance", "source"), 7
-    )
-    for row in listing.rows:
-        table.add_section()
-        table.add(row.rule, *_cells(row))
-    console.print(table)
+    for lossless, claim in ((True, "optimal for"), (False, "lossy: keeps")):
+        rows = [row for row in listing.rows if row.lossless == lossless]
+        table = Table(("rule", "schemes", claim, "takes", "exact acceptance", "source"), 6)
+        for row in rows:
+            schemes, _, optimal, *others = _cells(row)
+            table.add_section()
+            table.add(row.rule, schemes, optimal if lossless else row.loss or "-", *others)
+        if rows:
+            console.print(table)
     for row in listing.rows:
         console.print(f"{row.rule}: {row.summary}", highlight=False)

@@ -45,6 +45,9 @@ autodoc_member_order = "bysource"
 autodoc_mock_imports = ["torch", "transformers"]  # of one command, in an environment of its own
 autodoc_typehints_format = "short"
 napoleon_use_ivar = True
+suppress_warnings = [
+    "ref.python"
+]  # a field's name may be that of several properties: then it links to one of them
 
 
 def setup(app: Sphinx) -> None:

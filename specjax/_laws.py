@@ -17,7 +17,7 @@ from specjax.numerics import epsilon
 T = TypeVar("T")
 R = TypeVar("R")
 # where p stands among the arguments, before q
-LAWS = {"law": 2, "expected_acceptance": 1, "accepted_mass": 1, "certificate": 1}
+LAWS = {"law": 2, "expected_acceptance": 1, "accepted_mass": 1, "emitted": 1, "certificate": 1}
 SUM = 1e-3  # a sum further than this from 1 is no rounding
 
 

@@ -1,7 +1,7 @@
 """Types that all packages share: array names, claims, rules and drafting schemes."""
 
 from abc import abstractmethod
-from typing import ClassVar, NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import ClassVar, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import jax.numpy as jnp
 from jax import Array
@@ -25,6 +25,19 @@ DepthInts = Int[Array, " D+1"]
 DepthFloats = Float[Array, " D+1"]
 
 
+class Loss(NamedTuple):
+    """A bound that a lossy rule claims for its bias, at every pair of laws.
+
+    Attributes:
+      measure: how far the emitted law e may lie from p: tv is TV(e, p), kl is KL(e || p) in nats,
+        ratio is the largest e/p.
+      field: name of the rule's field that holds the budget.
+    """
+
+    measure: Literal["tv", "kl", "ratio"]
+    field: str
+
+
 class Claims(NamedTuple):
     """The claims of a rule; the audit tests what they promise.
 
@@ -36,12 +49,16 @@ class Claims(NamedTuple):
       n_range: smallest and largest number of drafts that the rule takes; None is no limit.
       per_pair: the rule holds the plan of one (p, q, n) and serves no other.
       searches: runs a search of many steps at each pair of laws; `compare`, `bound`,
-        `sweep` and `worst_ratio` run such a rule only where it is named.
-      expectation_under: the schemes for which `expected_acceptance` holds; None is all of
-        `drafting`.
-      expectation_up_to: the largest n for which it holds; None is every n that the rule takes.
+        `sweep` and `worst_ratio` run such a rule, as any lossy one, only where it is named.
+      expectation_under: the schemes for which `expected_acceptance` and `emitted` hold; None is all
+        of `drafting`.
+      expectation_up_to: the largest n for which they hold; None is every n that the rule takes.
       sequential: takes its drafts one by one: given the drafts so far, the emitted token has the
         same law whether one more is drawn or not.
+      loss: the bias that a lossy rule stays within; None claims nothing of it.
+      on_front: no rule accepts more at the bias that this one has, min(1, alpha* + TV).
+      bonus: what is emitted without drafts: a token of the target's p, or one of the rule's own
+        making.
     """
 
     lossless: bool
@@ -54,6 +71,14 @@ class Claims(NamedTuple):
     expectation_under: frozenset[str] | None = None
     expectation_up_to: int | None = None
     sequential: bool = False
+    loss: Loss | None = None
+    on_front: bool = False
+    bonus: Literal["target", "own"] = "target"
+
+    @property
+    def by_default(self) -> bool:
+        """Whether commands run the rule where no rule is named."""
+        return self.lossless and not self.searches
 
     def admits(self, n: int) -> bool:
         """Whether the rule takes n drafts."""
@@ -65,7 +90,7 @@ class Claims(NamedTuple):
         return self.lossless and (self.optimal_for == -1 or n <= self.optimal_for)
 
     def stated_at(self, scheme: str, n: int) -> bool:
-        """Whether `expected_acceptance`, if offered, holds for n drafts of this scheme."""
+        """Whether what the rule states of itself holds for n drafts of this scheme."""
         return scheme in (self.expectation_under or self.drafting) and (
             self.expectation_up_to is None or n <= self.expectation_up_to
         )
@@ -114,7 +139,8 @@ class Rule(Protocol):
     `mask` is true at live slots. A rule may also offer `expected_acceptance(p, q, n)`, which is its
     exact acceptance. It may offer `accepted_mass(p, q, mask) -> [V]`: the probability, over the
     drafts too, that a draft of each token is accepted. A draft counts as accepted if its token is
-    emitted; a rule that counts otherwise offers `accepting(tokens, p, q, mask) -> Accepting`. If a
+    emitted; a rule that counts otherwise offers `accepting(tokens, p, q, mask) -> Accepting`. A
+    lossy rule may offer `emitted(p, q, n) -> [V]`, its emitted law on average over the drafts. If a
     solver makes the rule optimal, the rule may also offer `certificate(p, q, n) -> Certificate`.
     """
 

@@ -6,7 +6,8 @@ import json
 import pytest
 from rich.console import Console
 
-from experiments import bench_decode, compare, production, tree_budget, tree_gap
+from experiments import bench_decode, compare, plane, production, tree_budget, tree_gap
+from experiments.cli import tables
 from tests.helpers.places import ROOT
 
 PAGE = (ROOT / "notebooks" / "results.md").read_text()
@@ -297,3 +298,45 @@ def test_the_stored_speeds_are_those_of_one_text():
         assert row["limit"] is None or row["faster"] >= row["limit"]
         assert row["equal"] == 3 or row["parts_at"] < 1e-3, "texts part at a near tie"
         assert row["tokens_per_call"] == row["peer_tokens_per_call"] or row["equal"] < 3
+
+
+def plane_table(pair):
+    """The lossy rules of one draft as published, on the plane."""
+    lines = ["| rule | A | TV | KL | efficiency | repaired: A | TV | KL | best KL |"]
+    lines.append("|---" * 9 + "|")
+    for row in read(f"plane-{pair}")["rows"]:
+        if (row["n"], row["scale"]) == (1, 1):
+            cells = [tables.number(row[name], 3) for name in ("accepted", "tv", "kl")]
+            cells.append(tables.number(row["efficiency"], 2))
+            repaired = ("repaired", "repaired_tv", "repaired_kl", "best_kl")
+            cells += [tables.number(row[name], 3) for name in repaired]
+            lines.append(f"| {row['rule']} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def plane_words(content):
+    """What halving costs, and what budgets come to."""
+    halved = [plane.said_of_halved(row) for row in content["halved"]]
+    budgets = [
+        plane.said_of_budget(row)
+        for row in content["rows"]
+        if row["stated_kl"] is not None and row["scale"] == 1
+    ]
+    return [*halved, *budgets]
+
+
+@pytest.mark.parametrize("pair", ["bytes", "smollm2"])
+def test_the_page_quotes_the_stored_planes(pair):
+    content = read(f"plane-{pair}")
+    assert plane_table(pair) in PAGE
+    for said in plane_words(content):
+        assert f"- {pair}, {said}" in RESULTS
+
+
+@pytest.mark.parametrize("pair", ["bytes", "smollm2"])
+def test_the_page_quotes_who_shares_a_budget_best(pair):
+    """The front at the mean KL that a budget of .02 nats a context comes to."""
+    for row in read(f"plane-{pair}")["front"]:
+        if (row["n"], row["budget"]) == (1, 0.02):
+            ways = " / ".join(f"{row[way]:.4f}" for way in plane.SPENT)
+            assert f"{ways} at a mean of {row['kl']:.4f} nats" in RESULTS

@@ -3,17 +3,20 @@
 There is one function for each rule, of the rule's name, and two bounds. Each takes (p, q, n,
 scheme): the target law [V], the draft law [V] ([n, V] under `independent`), the number of drafts
 and the drafting scheme. It returns a probability. It raises ValueError if (p, q, n, scheme) is no
-`theory.Problem`, or if the formula does not cover the scheme.
+`theory.Problem`, or if the formula does not cover the scheme. The functions of the lossy rules of
+one draft, with the rules' defaults, come from `lossy_rules`.
 """
 
+import inspect
 from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 
-from theory import drafting, selection, subsets
+from theory import drafting, lossy, lossy_rules, selection, subsets
 from theory._arrays import Law, Values
+from theory.front import front as front_of
 from theory.problem import Problem, as_law
 
 Formula = Callable[[Problem], float]
@@ -44,6 +47,25 @@ def _under(*schemes: str) -> Callable[[Formula], Acceptance]:
     return wrap
 
 
+def __getattr__(name: str) -> Acceptance:
+    """The acceptance of a lossy rule of one draft whose residual does not depend on the draft.
+
+    Raises:
+      AttributeError: `lossy_rules` has no rule of this name.
+    """
+    rule = getattr(lossy_rules, name, None)
+    if not inspect.isfunction(rule) or name.startswith("_"):
+        raise AttributeError(f"closed_form: no rule {name!r}")
+
+    def accepted(problem: Problem) -> float:
+        _check_one_draft(problem, name)
+        made = rule(problem.p, problem.q)
+        return lossy.measure(made, problem.p, problem.q).accepted
+
+    accepted.__name__ = name
+    return _under("iid")(accepted)
+
+
 @_under("greedy", "iid", "without_replacement")
 def single(problem: Problem) -> float:
     """sum min(p, q), for one draft from q.
@@ -58,9 +80,31 @@ def single(problem: Problem) -> float:
       >>> round(closed_form.single([0.5, 0.3, 0.2], [0.2, 0.3, 0.5], 1, "iid"), 6)
       0.7
     """
-    if problem.n != 1:
-        raise ValueError(f"n: single verifies one draft, expected 1, got {problem.n}")
+    _check_one_draft(problem, "single")
     return 1.0 - total_variation(problem.p, problem.q)
+
+
+@_under("iid")
+def cactus(problem: Problem) -> float:
+    """sum min(q, h), h = p + sqrt(0.2 p (1 - p)); no refused draft is drawn again.
+
+    Cost: O(V). Source: hao2026cactus.
+    """
+    _check_one_draft(problem, "cactus")
+    variance = problem.p * (1.0 - problem.p)
+    raised = problem.p + np.sqrt(0.2 * variance)
+    return float(np.minimum(problem.q, raised).sum())
+
+
+@_under("iid")
+def sglang_thresholds(problem: Problem) -> float:
+    """sum of q where p >= 1/2, of q p elsewhere; no refused draft is drawn again.
+
+    Cost: O(V). Source: zheng2024sglang.
+    """
+    _check_one_draft(problem, "sglang_thresholds")
+    kept = np.where(problem.p >= 0.5, 1.0, problem.p)
+    return float(problem.q @ kept)
 
 
 @_under()
@@ -191,6 +235,15 @@ def multi_drafter(problem: Problem) -> float:
 
 
 @_under("iid")
+def front(problem: Problem) -> float:
+    """The most that any rule accepts where one more unit costs 1 nat of KL: see `theory.front`.
+
+    Cost: O(V log V). Source: specjax2026.
+    """
+    return front_of(problem).at_price(1.0).acceptance
+
+
+@_under("iid")
 def importance_weighted(problem: Problem) -> float:
     """The draft of largest p/q, or the first, before the one-draft rule: see `theory.selection`.
 
@@ -247,6 +300,11 @@ def total_variation(p: ArrayLike, q: ArrayLike) -> float:
     if first.shape != second.shape:
         raise ValueError(f"q: expected the shape of p, {first.shape}, got {second.shape}")
     return float(np.abs(first - second).sum() / 2.0)
+
+
+def _check_one_draft(problem: Problem, name: str) -> None:
+    if problem.n != 1:
+        raise ValueError(f"n: {name} verifies one draft, expected 1, got {problem.n}")
 
 
 def _recursion(p: Law, laws: Law) -> float:

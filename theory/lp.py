@@ -1,7 +1,7 @@
 """The transport problem behind alpha*, solved as a linear program."""
 
 import numpy as np
-from scipy.sparse import coo_array
+from scipy.sparse import coo_array, eye_array, hstack, vstack
 
 from theory import _linear_program
 from theory._arrays import Indices, Law, Mask
@@ -47,6 +47,55 @@ def solve(problem: Problem) -> Bound:
         coupling=coupling,
         gap=value - coupling.acceptance,
     )
+
+
+def within(problem: Problem, tv: float) -> float:
+    """The largest acceptance of any rule whose emitted law lies within tv of p.
+
+    The transport of `solve` goes to a law e = p + up - down that is a variable too, with sum up =
+    sum down <= tv and down <= p. Cost: that of `solve`, with 2 V more variables.
+
+    Args:
+      problem: the laws, the number of drafts and the scheme.
+      tv: TV(e, p), in [0, 1].
+
+    Returns:
+      The acceptance.
+
+    Raises:
+      ValueError: the joint law is too large to enumerate.
+      RuntimeError: the solver failed, with its status.
+
+    Example:
+      >>> from theory import Problem, lp
+      >>> round(lp.within(Problem([0.5, 0.3, 0.2], [0.2, 0.3, 0.5], 2, "iid"), 0.05), 6)
+      0.91
+    """
+    size = len(problem.p)
+    sets = merge(problem.joint())
+    rows, slots = np.nonzero(sets.members != ABSENT)
+    arcs = _incidence(
+        rows,
+        sets.members[rows, slots],
+        len(sets.mass),
+        size,
+    )
+    nothing = coo_array((len(sets.mass), size))
+    moved = vstack((nothing, eye_array(size)))
+    of_arcs = np.zeros(len(rows))
+    ones = np.ones(size)
+    spent = np.concatenate((of_arcs, ones, 0.0 * ones))
+    balance = np.concatenate((of_arcs, ones, -ones))
+    transport = hstack((arcs, -moved, moved))
+    most = np.concatenate((of_arcs + 1.0, ones, problem.p))
+    solution = _linear_program.minimise(
+        costs=np.concatenate((of_arcs - 1.0, 0.0 * ones, 0.0 * ones)),
+        below=vstack((transport, coo_array(spent[None]))),
+        limits=np.concatenate((sets.mass, problem.p, [tv])),
+        ranges=[(0.0, float(limit)) for limit in most],
+        equal=(balance[None], np.zeros(1)),
+    )
+    return -solution.value
 
 
 def plan(problem: Problem) -> Law:

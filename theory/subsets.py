@@ -66,11 +66,8 @@ def brute_force(problem: Problem) -> Bound:
         raise ValueError(
             f"brute_force: expected at most {BRUTE_FORCE_TOKENS} tokens, got {vocabulary}"
         )
-    joint = problem.joint()
     bits = 1 << np.arange(vocabulary)
-    drafts = np.bitwise_or.reduce(bits[joint.tokens], axis=1)
-    target = _over_subsets(bits, problem.p, vocabulary)
-    slack = target - _over_subsets(drafts, joint.mass, vocabulary)
+    slack = over_subsets(bits, problem.p, vocabulary) - inside(problem)
     best = int(np.argmin(slack))
     return Bound(
         value=1.0 + float(slack[best]),
@@ -80,8 +77,35 @@ def brute_force(problem: Problem) -> Bound:
     )
 
 
-def _over_subsets(keys: Indices, mass: Values, vocabulary: int) -> Values:
-    """For each subset H, as a bit mask, the mass of the keys that lie in H (zeta transform)."""
+def inside(problem: Problem) -> Values:
+    """Q(H), the probability that all drafts lie in H, for every subset H as a bit mask [2^V].
+
+    Args:
+      problem: the laws, the number of drafts and the scheme.
+
+    Returns:
+      The probabilities.
+
+    Raises:
+      ValueError: the joint law is too large to enumerate.
+    """
+    joint = problem.joint()
+    bits = 1 << np.arange(len(problem.p))
+    drafts = np.bitwise_or.reduce(bits[joint.tokens], axis=1)
+    return over_subsets(drafts, joint.mass, len(problem.p))
+
+
+def over_subsets(keys: Indices, mass: Values, vocabulary: int) -> Values:
+    """For each subset H, as a bit mask, the mass of the keys that lie in H (zeta transform).
+
+    Args:
+      keys: [K], subsets as bit masks.
+      mass: [K], the mass of each.
+      vocabulary: V.
+
+    Returns:
+      The masses [2^V].
+    """
     counts = np.bincount(keys, mass, 1 << vocabulary)
     table = np.asarray(counts, np.float64).reshape((2,) * vocabulary)
     for axis in range(vocabulary):

@@ -13,6 +13,7 @@ from theory.layer import layer as layer
 from theory.problem import Problem
 from theory.transport import normalised
 from theory.trees import ROOT, NodeRule, Tree, TreeProblem, Verifier, children, levels
+from theory.typical_path import typical_path as typical_path
 
 
 def top_down(rule: NodeRule) -> Verifier:

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from experiments.audits import rule_audit, verifier_audit
+from experiments.audits.outcomes import passes
 from experiments.audits.tolerances import EXACT
 from experiments.cli import code_version, whole_files
 from experiments.cli.console import say
@@ -70,7 +71,7 @@ def _audited(make: type) -> Finding:
     claims, rows = _of_verifier(make) if named_verifiers.is_verifier(make) else _of_rule(make)
     lost = max((row.tv or 0 for row in rows), default=0)
     lossy = f"not lossless (TV {lost:.2g})"
-    reasons = [row.verdict for row in rows if row.verdict != "ok"]
+    reasons = [row.verdict for row in rows if not passes(row.verdict)]
     if reasons:
         return Finding(lossy if lost > EXACT and claims.lossless else reasons[0], True)
     return Finding("ok" if claims.lossless else lossy, False)

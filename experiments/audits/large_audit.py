@@ -14,7 +14,7 @@ import numpy as np
 
 from experiments.audits import large_checks
 from experiments.audits.large_checks import LargeRuleUnderAudit, Seen, Stated
-from experiments.audits.outcomes import OK, Outcome, outcome
+from experiments.audits.outcomes import LOSSY, OK, Outcome, outcome
 from experiments.audits.rule_audit import Row, check_claims
 from experiments.cli import seeds
 from experiments.cli.console import raised
@@ -22,7 +22,7 @@ from experiments.enumeration import rule_laws
 from experiments.stats import frequencies
 from specjax import bounds, drafting, rules
 from specjax._types import RandomKey
-from specjax.numerics import is_duplicate
+from specjax.numerics import DIVERGENCES, dot, is_duplicate, total_variation
 from specjax.rules import Claims, Rule
 
 GROUPS = 8  # of the tokens by p/q, and as many by lot
@@ -86,7 +86,8 @@ def audit_large(make: type[Rule], scheme: str, size: Size, seed: int = 0) -> lis
             found.append(_audited(make(), scheme, size.n, draws, p, q, seed))
         except Exception as error:  # whatever a stranger's rule raises is a finding, not a crash
             return [row(None, None, None, Outcome(raised(error)), scope)]
-    verdict = next((verdict for verdict, *_ in found if verdict != OK), OK)
+    sound = OK if make.claims.lossless else LOSSY
+    verdict = next((verdict for verdict, *_ in found if verdict != OK), sound)
     losses, accepted, optimum = np.array([numbers for _, *numbers in found]).T
     return [row(float(losses.max()), float(accepted.mean()), float(optimum.mean()), verdict, scope)]
 
@@ -117,30 +118,36 @@ def _audited(
     q: jax.Array,
     seed: int,
 ) -> tuple[Outcome, float, float, float]:
-    """The verdict, the total variation over groups, the acceptance and the optimum."""
+    """The verdict; the total variation that the rule states, else that over groups; the acceptance
+    and the optimum.
+    """
     groups = _groups(
         np.asarray(p, np.float64), np.asarray(q if q.ndim == 1 else q[0], np.float64), seed
     )
     batch = max(1, min(draws, CELLS // len(p)))
     key = seeds.key(seed)
-    drawn = _seen(rule, key, p, q, jnp.asarray(groups, jnp.float32), n, scheme, draws, batch)
-    seen = jax.tree.map(np.asarray, drawn)
+    of_groups = jnp.asarray(groups, jnp.float32)
+    seen = jax.tree.map(np.asarray, _seen(rule, key, p, q, of_groups, n, scheme, draws, batch))
+    stated = jax.tree.map(np.asarray, _stated(rule, p, q, of_groups, n, scheme))
     wanted = np.asarray(p, np.float64) @ groups
+    mean = seen.groups.mean(0, dtype=np.float64)
     audited = LargeRuleUnderAudit(
         claims=rule.claims,
         scheme=scheme,
         n=n,
         vocabulary=len(p),
         seen=seen,
-        stated=jax.tree.map(float, _stated(rule, p, q, n, scheme)),
-        error=np.abs(seen.groups.mean(0, dtype=np.float64) - wanted).reshape(2, GROUPS).sum(1) / 2,
+        stated=stated,
+        error=np.abs(mean - wanted).reshape(2, GROUPS).sum(1) / 2,
+        off=np.abs(mean - stated.groups).reshape(2, GROUPS).sum(1) / 2,
         allowed=np.array([frequencies.allowance(law, draws) for law in wanted.reshape(2, GROUPS)]),
         accepted=float(seen.hits.mean(dtype=np.float64)),
         chance=frequencies.mean_allowance(seen.hits),
     )
-    checks = large_checks.OF_LAWS + (large_checks.OF_CLAIMS if rule.claims.lossless else ())
-    verdict = outcome(audited, checks)
-    return verdict, float(audited.error.max()), audited.accepted, float(audited.stated.upper)
+    of_claims = large_checks.OF_CLAIMS if rule.claims.lossless else large_checks.OF_LOSSY
+    verdict = outcome(audited, large_checks.OF_LAWS + of_claims)
+    lost = np.fmax(stated.tv, audited.error.max())
+    return verdict, float(lost), audited.accepted, float(stated.upper)
 
 
 def _groups(p: np.ndarray, q: np.ndarray, seed: int) -> np.ndarray:
@@ -173,7 +180,7 @@ def _seen(
         tokens, mask = drafting.get(scheme)().sample(key, q, n)
         law = rule.law(tokens, p, q, mask)
         hits = jnp.where(mask & ~is_duplicate(tokens, mask), law[tokens], 0)
-        sums = jnp.dot(law, groups, precision=jax.lax.Precision.HIGHEST)
+        sums = dot(law, groups)
         return Seen(sums, jnp.sum(hits), jnp.sum(sums[:GROUPS]), jnp.min(law))
 
     seen: Seen = jax.lax.map(at, jax.random.split(key, draws), batch_size=batch)
@@ -185,6 +192,7 @@ def _stated(
     rule: Rule,
     p: jax.Array,
     q: jax.Array,
+    groups: jax.Array,
     n: int,
     scheme: str,
 ) -> Stated:
@@ -192,10 +200,16 @@ def _stated(
     expected = rules.expected_acceptance(rule, p, q, n, scheme)
     made = rules.certificate(rule, p, q, n, scheme)
     unsaid = jnp.float32(jnp.nan)
+    emitted = rules.emitted(rule, n, scheme)
+    said = emitted(p, q) if emitted else jnp.full_like(p, jnp.nan)
+    budget = rule.claims.loss
     return Stated(
         bracket.lower,
         bracket.upper,
         unsaid if expected is None else expected,
         made.alpha_star if made else unsaid,
         made.gap if made else unsaid,
+        dot(said, groups),
+        total_variation(said, p),
+        DIVERGENCES[budget.measure](said, p) - getattr(rule, budget.field) if budget else unsaid,
     )

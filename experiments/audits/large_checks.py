@@ -31,8 +31,15 @@ class Seen(NamedTuple):
 
 
 class Stated(NamedTuple):
-    """What is said of a pair of laws: the bracket of alpha*, the rule's own acceptance, and
-    alpha_star and gap of its certificate.
+    """What is said of a pair of laws.
+
+    Attributes:
+      lower, upper: the bracket of alpha*.
+      expected: the rule's own acceptance.
+      alpha_star, gap: of its certificate.
+      groups: [2 GROUPS], the mass of its `emitted` on groups of tokens.
+      tv: the total variation of `emitted` from p.
+      over: how far `emitted` lies above the budget that the rule claims for its bias.
     """
 
     lower: jax.Array
@@ -40,6 +47,9 @@ class Stated(NamedTuple):
     expected: jax.Array
     alpha_star: jax.Array
     gap: jax.Array
+    groups: jax.Array
+    tv: jax.Array
+    over: jax.Array
 
 
 class LargeRuleUnderAudit(NamedTuple):
@@ -47,7 +57,8 @@ class LargeRuleUnderAudit(NamedTuple):
 
     Attributes:
       error: [2], the total variation from p over groups by p/q, and over groups by lot.
-      allowed: [2], how much of it may be chance.
+      off: [2], that from the law which the rule says that it emits.
+      allowed: [2], how much of either may be chance.
       accepted: the law's mass on the drafts, mean over the draws.
       chance: how far chance may move that mean.
     """
@@ -59,6 +70,7 @@ class LargeRuleUnderAudit(NamedTuple):
     seen: Seen
     stated: Stated
     error: np.ndarray
+    off: np.ndarray
     allowed: np.ndarray
     accepted: float
     chance: float
@@ -130,6 +142,35 @@ def certifies_what_it_accepts(audited: LargeRuleUnderAudit) -> Reason:
     return _beyond(audited, error, audited.chance, words)
 
 
+def emits_what_it_says(audited: LargeRuleUnderAudit) -> Reason:
+    """The mean law is `emitted` on every group of tokens, within what may be chance."""
+    worst = int(np.argmax(audited.off - audited.allowed))
+    words = "what `emitted` says is not the mean law"
+    return _beyond(audited, audited.off[worst], audited.allowed[worst], words)
+
+
+def keeps_its_budget(audited: LargeRuleUnderAudit) -> Reason:
+    """`emitted` is as near to p as the rule's field says."""
+    return _beyond(audited, audited.stated.over, ROUNDING, "breaks its budget")
+
+
+def keeps_under_the_line(audited: LargeRuleUnderAudit) -> Reason:
+    """A rule whose emitted law lies at the distance TV from p accepts at most alpha* + TV."""
+    error = audited.accepted - _line(audited, audited.stated.upper)
+    return _beyond(audited, error, audited.chance, "accepts more than min(1, alpha* + TV)")
+
+
+def is_on_the_front(audited: LargeRuleUnderAudit) -> Reason:
+    """A rule that claims to be on the front accepts as much."""
+    short = _line(audited, audited.stated.lower) - audited.accepted
+    words = "claims to be on the front and accepts less than min(1, alpha* + TV)"
+    return _beyond(audited, short * audited.claims.on_front, audited.chance, words)
+
+
+def _line(audited: LargeRuleUnderAudit, alpha_star: jax.Array) -> float:
+    return float(np.minimum(1, alpha_star + audited.stated.tv))
+
+
 OF_LAWS = (is_law,)
 OF_CLAIMS = (
     is_lossless,
@@ -139,6 +180,13 @@ OF_CLAIMS = (
     attains_the_optimum,
     certifies_no_less_than_the_optimum,
     certifies_what_it_accepts,
+)
+OF_LOSSY = (
+    emits_what_it_says,
+    keeps_its_budget,
+    keeps_under_the_line,
+    is_on_the_front,
+    meets_its_expectation,
 )
 
 

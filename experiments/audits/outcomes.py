@@ -23,6 +23,12 @@ class Outcome(str):
 
 
 OK = Outcome("ok")
+LOSSY = Outcome("ok, lossy")  # of what does not claim to be lossless, and keeps what it claims
+
+
+def passes(verdict: str) -> bool:
+    """Whether a verdict finds no fault."""
+    return verdict in (OK, LOSSY)
 
 
 def outcome(audited: Audited, checks: Iterable[Callable[[Audited], Reason]]) -> Outcome:

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 import theory
-from experiments.audits import rule_checks
-from experiments.audits.outcomes import OK, Outcome, outcome
+from experiments.audits import lossy_checks, rule_checks
+from experiments.audits.outcomes import LOSSY, OK, Outcome, outcome
 from experiments.audits.rule_under_audit import RuleUnderAudit, acceptance, loss
 from experiments.cli import seeds
 from experiments.cli.console import raised
@@ -27,7 +27,8 @@ class Row(NamedTuple):
       acceptance: the exact acceptance, mean over the pairs; None, like `tv`, where the law could
         not be evaluated.
       optimum: alpha* of the scheme, mean over the pairs.
-      verdict: "ok", or why the rule is not what it claims.
+      verdict: "ok", "ok, lossy" of a rule that does not claim to be lossless, or why the rule is
+        not what it claims.
       scope: on what the verdict rests, in short up to the colon; then what was seen that is no
         fault.
     """
@@ -153,16 +154,15 @@ def _audited(make: type[Rule], cases: rule_laws.Cases, drawn: str) -> Row:
         words = f"returns shape {wide.shape[3:]}, expected ({cases.vocabulary},)"
         return row(None, None, optimum, Outcome(words), scope)
     audited = RuleUnderAudit(rule, cases, wide, single, masks)
-    checks = rule_checks.OF_LAWS + (rule_checks.OF_CLAIMS if make.claims.lossless else ())
-    verdict = outcome(audited, checks)
-    warning = (
-        rule_checks.flips_at_near_ties(audited) if make.claims.lossless and verdict == OK else ""
-    )
+    lossless = make.claims.lossless
+    of_claims = rule_checks.OF_CLAIMS if lossless else lossy_checks.OF_LOSSY
+    verdict = outcome(audited, rule_checks.OF_LAWS + of_claims)
+    warning = rule_checks.flips_at_near_ties(audited) if verdict == OK else ""
     return row(
         loss(audited),
         float(acceptance(audited, wide).mean()),
         optimum,
-        verdict,
+        LOSSY if verdict == OK and not lossless else verdict,
         scope + warning,
     )
 

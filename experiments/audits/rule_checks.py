@@ -11,10 +11,13 @@ from experiments.audits.outcomes import Reason
 from experiments.audits.rule_under_audit import (
     RuleUnderAudit,
     acceptance,
-    drawn_mass,
+    emitted,
+    laws_nearby,
     losses,
+    precisions,
+    worst,
 )
-from experiments.audits.tolerances import EXACT, NEARBY, OPTIMUM, SINGLE, law_faults, near, off
+from experiments.audits.tolerances import EXACT, OPTIMUM, SINGLE, law_faults, off
 from experiments.enumeration import rule_laws
 from experiments.enumeration.rule_laws import Array
 from specjax import rules
@@ -60,11 +63,11 @@ def ignores_masked_slots(audited: RuleUnderAudit) -> Reason:
 
 
 def emits_p_without_drafts(audited: RuleUnderAudit) -> Reason:
-    """With every slot masked the law is p."""
-    if audited.masks[0].any():
+    """With every slot masked the law is p, unless the claims say that it is the rule's own."""
+    if audited.masks[0].any() or audited.rule.claims.bonus != "target":
         return ""
     error = np.abs(audited.wide[:, 0] - audited.cases.p[:, None]).max((1, 2))
-    return _worst(audited, error, EXACT, "with every slot masked it does not emit p")
+    return worst(audited, error, EXACT, "with every slot masked it does not emit p")
 
 
 def is_that_of_the_live_slots(audited: RuleUnderAudit) -> Reason:
@@ -91,7 +94,7 @@ def is_that_of_the_live_slots(audited: RuleUnderAudit) -> Reason:
             else difference.max((1, 2))
         )
         words = f"with mask {_bits(mask)} the law is not that of {live} drafts: the mask is misread"
-        reason = _worst(audited, error, EXACT, words)
+        reason = worst(audited, error, EXACT, words)
         if reason:
             return reason
     return ""
@@ -127,19 +130,11 @@ def _said(audited: RuleUnderAudit) -> list[tuple[str, Callable[[Law, Law], Scala
     return said
 
 
-def _precisions(audited: RuleUnderAudit) -> tuple[tuple[Array, type, float, str], ...]:
-    """The laws in either precision, what is allowed there, and how a reason begins."""
-    return (
-        (audited.wide, np.float64, OPTIMUM, ""),
-        (audited.single, np.float32, SINGLE, "in float32 "),
-    )
-
-
 def _off_what_is_said(
     audited: RuleUnderAudit, name: str, stating: Callable[[Law, Law], Scalar]
 ) -> Reason:
     cases = audited.cases
-    for laws, dtype, slack, precision in _precisions(audited):
+    for laws, dtype, slack, precision in precisions(audited):
         stated = rule_laws.expectations(stating, cases.p, cases.q, dtype)
         measured = acceptance(audited, laws)
         error = np.nan_to_num(np.abs(stated - measured), nan=np.inf)
@@ -163,14 +158,14 @@ def meets_its_accepted_mass(audited: RuleUnderAudit) -> Reason:
     if not rules.states_mass(rule, cases.scheme, cases.n):
         return ""
     left = cases.mass.sum(2).T > 0  # the masks that the scheme leaves, at each pair
-    for laws, dtype, slack, precision in _precisions(audited):
+    for laws, dtype, slack, precision in precisions(audited):
         given, stated = rule_laws.accepted(rule, cases, audited.masks, dtype)
         mean = np.einsum("mbx,bmxv->bmv", cases.mass, given)
         off = np.where(left, np.abs(stated - mean).max(2), 0).max(1)
         over = np.where(left[..., None], (given - laws).max(3), 0).max((1, 2))
         words = f"{precision}accepted_mass is not the enumerated mean of what it accepts"
         more = f"{precision}given the drafts it accepts more than it emits"
-        reason = _worst(audited, off, slack, words) or _worst(audited, over, slack, more)
+        reason = worst(audited, off, slack, words) or worst(audited, over, slack, more)
         if reason:
             return reason
     return ""
@@ -186,11 +181,9 @@ def meets_its_certificate(audited: RuleUnderAudit) -> Reason:
     rule, cases = audited.rule, audited.cases
     if not hasattr(rule, "certificate"):
         return ""
-    rows = np.arange(len(cases.names))
-    for laws, dtype, slack, precision in _precisions(audited):
+    for laws, dtype, slack, precision in precisions(audited):
         alpha, alpha_star, gap, tv_bound, solved = rule_laws.certificates(rule, cases, dtype).T
-        emitted = np.einsum("bx,bxy->by", drawn_mass(cases), laws[rows, cases.natural])
-        bias = np.abs(emitted - cases.p.astype(dtype)).sum(1) / 2
+        bias = np.abs(emitted(audited, laws) - cases.p.astype(dtype)).sum(1) / 2
         faults = (
             (
                 solved * np.abs(alpha - acceptance(audited, laws)),
@@ -201,7 +194,7 @@ def meets_its_certificate(audited: RuleUnderAudit) -> Reason:
             (bias - tv_bound, "tv_bound is below the bias of the emitted law"),
         )
         for (error, words), allowed in zip(faults, (slack, slack, slack, EXACT), strict=True):
-            reason = _worst(
+            reason = worst(
                 audited,
                 np.nan_to_num(error, nan=np.inf),
                 allowed,
@@ -262,14 +255,14 @@ def holds_in_single_precision(audited: RuleUnderAudit) -> Reason:
             off(acceptance(audited, audited.single), *_acceptances_nearby(audited)),
             shift,
         )
-    return _worst(audited, shift, SINGLE, "in float32 the acceptance differs from float64's")
+    return worst(audited, shift, SINGLE, "in float32 the acceptance differs from float64's")
 
 
 def flips_at_near_ties(audited: RuleUnderAudit) -> str:
     """A warning where float32 accepts more or less than float64, as float64 itself does of laws
     that float32 cannot tell apart.
     """
-    return _worst(
+    return worst(
         audited,
         _shift(audited),
         SINGLE,
@@ -291,15 +284,7 @@ def _acceptances_nearby(audited: RuleUnderAudit) -> tuple[Array, Array]:
     """The least and the most that float64 accepts of laws which differ from the case's by roundings
     of float32: two arrays [B].
     """
-    cases = audited.cases
-    rng = np.random.default_rng(0)
-    found = [acceptance(audited, audited.wide)]
-    for _ in range(NEARBY):
-        p = near(cases.p, rng)
-        q = near(cases.q, rng)
-        laws = rule_laws.laws(audited.rule, p, q, cases.n, audited.masks)
-        found.append(acceptance(audited, laws))
-    values = np.stack(found)
+    values = np.stack([acceptance(audited, laws) for laws in laws_nearby(audited)])
     return values.min(0), values.max(0)
 
 
@@ -321,7 +306,7 @@ def takes_drafts_one_by_one(audited: RuleUnderAudit) -> Reason:
         laws = audited.wide[:, many].reshape(*shape[:2], mass.shape[2], vocabulary)
         alone = audited.wide[:, few].reshape(laws.shape)[:, :, 0]
         moved = np.einsum("bxz,bxzy->bxy", mass, laws) - mass.sum(2, keepdims=True) * alone
-        reason = _worst(
+        reason = worst(
             audited,
             np.abs(moved).sum((1, 2)) / 2,
             EXACT,
@@ -348,11 +333,6 @@ OF_CLAIMS = (
     attains_the_optimum,
     holds_in_single_precision,
 )
-
-
-def _worst(audited: RuleUnderAudit, error: Array, tolerance: float, words: str) -> Reason:
-    b = int(np.argmax(error))
-    return f"{words}, by {error[b]:.3g} on {audited.cases.names[b]}" if error[b] > tolerance else ""
 
 
 def _drafts(audited: RuleUnderAudit, mask: np.intp, x: np.intp) -> str:

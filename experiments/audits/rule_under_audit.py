@@ -1,9 +1,14 @@
-"""The laws of one rule on one set of cases, and what is read off them: losses and acceptance."""
+"""The laws of one rule on one set of cases, and what is read off them: losses, acceptance, and the
+emitted law.
+"""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
+from experiments.audits.outcomes import Reason
+from experiments.audits.tolerances import NEARBY, OPTIMUM, SINGLE, near
 from experiments.enumeration import rule_laws
 from experiments.enumeration.rule_laws import Array, Cases
 from specjax.rules import Rule
@@ -73,3 +78,40 @@ def acceptance(audited: RuleUnderAudit, laws: Array) -> Array:
             rule_laws.members(drafts, every[natural], cases.vocabulary), law, 0
         ).sum(1)
     return values
+
+
+def emitted(audited: RuleUnderAudit, laws: Array) -> Array:
+    """The emitted law at every pair, under the mask that the scheme itself leaves: [B, V]."""
+    cases = audited.cases
+    rows = 0 if audited.rule.claims.per_pair else cases.natural
+    found: Array = np.einsum(
+        "bx,bxy->by", drawn_mass(cases), laws[np.arange(len(cases.names)), rows]
+    )
+    return found
+
+
+def precisions(audited: RuleUnderAudit) -> tuple[tuple[Array, type, float, str], ...]:
+    """The laws in either precision, what is allowed there, and how a reason begins."""
+    return (
+        (audited.wide, np.float64, OPTIMUM, ""),
+        (audited.single, np.float32, SINGLE, "in float32 "),
+    )
+
+
+def laws_nearby(audited: RuleUnderAudit) -> Iterator[Array]:
+    """The float64 laws of the cases, then those of laws p and q that differ from the cases' by
+    roundings of float32.
+    """
+    cases = audited.cases
+    rng = np.random.default_rng(0)
+    yield audited.wide
+    for _ in range(NEARBY):
+        p = near(cases.p, rng)
+        q = near(cases.q, rng)
+        yield rule_laws.laws(audited.rule, p, q, cases.n, audited.masks)
+
+
+def worst(audited: RuleUnderAudit, error: Array, tolerance: float, words: str) -> Reason:
+    """The words, with the largest error and its pair, if it is not tolerated."""
+    b = int(np.argmax(error))
+    return f"{words}, by {error[b]:.3g} on {audited.cases.names[b]}" if error[b] > tolerance else ""

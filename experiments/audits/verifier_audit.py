@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 import theory
-from experiments.audits import verifier_checks, walk_checks
-from experiments.audits.outcomes import OK, Outcome, outcome
+from experiments.audits import lossy_tree_checks, verifier_checks, walk_checks
+from experiments.audits.outcomes import LOSSY, OK, Outcome, outcome
 from experiments.audits.rule_audit import check_claims
 from experiments.cli.console import raised
 from experiments.enumeration import rule_laws, sampled_trees, verifier_laws
@@ -30,14 +30,14 @@ class Row(NamedTuple):
     """A verifier on one tree under one scheme.
 
     Attributes:
-      tv: the largest total variation between emitted sequences and the target's, over worlds and
-        missing nodes.
+      tv: the largest total variation between emitted texts of D + 1 tokens and the target's, over
+        worlds and missing nodes.
       expected_accepted: exact accepted drafts, without the token that the target adds, mean over
         the same worlds as the optimum; None, like `tv`, where the law could not be evaluated.
-      optimum: the joint optimum of the tree, mean over the worlds in which the linear program
-        solves it; None beyond its size.
-      verdict: "ok", "lossless within TV .." where the trees were drawn (see `within`), or why the
-        verifier is not what it claims.
+      optimum: the joint optimum of lossless verifiers on the tree, mean over the worlds in which
+        the linear program solves it; None beyond its size.
+      verdict: "ok", "ok, lossy" of one that does not claim to be lossless, "lossless within TV .."
+        where the trees were drawn (see `within`), or why the verifier is not what it claims.
       scope: on what the verdict rests, in short up to the colon; then what was seen that is no
         fault.
     """
@@ -102,17 +102,18 @@ def lifted(make: Callable[[Rule], Verifier], rule: type[Rule]) -> Candidate:
 
 
 def every_rule() -> list[type[Rule]]:
-    """The lossless rules that serve any pair of laws."""
-    return [make for make in rules.all() if make.claims.lossless and not make.claims.per_pair]
+    """The rules that serve any pair of laws."""
+    return [make for make in rules.all() if not make.claims.per_pair]
 
 
 def plain_rules() -> list[type[Rule]]:
-    """Of those that take drafts one by one, one for each scheme: they compile fast, and all rules
-    have rows of their own.
+    """Of the lossless ones that take drafts one by one, one for each scheme: they compile fast, and
+    all rules have rows of their own.
     """
-    plain = [
-        make for make in every_rule() if make.claims.sequential and len(make.claims.drafting) == 1
+    sequential = [
+        make for make in every_rule() if make.claims.by_default and make.claims.sequential
     ]
+    plain = [make for make in sequential if len(make.claims.drafting) == 1]
     return list({make.claims.drafting: make for make in plain}.values())
 
 
@@ -211,7 +212,8 @@ def audit(
         laws=functools.partial(_laws, one.verifier, cases),
         seed=seed,
     )
-    checks = verifier_checks.OF_LOSSLESS if one.claims.lossless else verifier_checks.OF_ALL
+    lossless = one.claims.lossless
+    checks = verifier_checks.OF_LOSSLESS if lossless else lossy_tree_checks.OF_LOSSY
     if one.claims.sequential:
         checks += verifier_checks.OF_SEQUENTIAL
     try:
@@ -225,12 +227,15 @@ def audit(
         if cases.optimum is None or instance.optimum is not None
     ]
     loss = verifier_checks.loss(audited)
-    warning = (
-        verifier_checks.flips_at_near_ties(audited) if verdict == OK and one.claims.lossless else ""
-    )
-    if verdict == OK and cases.draws and one.claims.lossless:
-        verdict = within(loss, cases)
-    return row(loss, float(np.mean(values)), cases.optimum, verdict, scope(cases, seed) + warning)
+    seen = ""
+    if verdict == OK:
+        seen = verifier_checks.flips_at_near_ties(audited)
+        if not lossless:
+            verdict = LOSSY
+            seen = lossy_tree_checks.beside_the_front(audited) + seen
+        elif cases.draws:
+            verdict = within(loss, cases)
+    return row(loss, float(np.mean(values)), cases.optimum, verdict, scope(cases, seed) + seen)
 
 
 def scope(cases: verifier_laws.Cases, seed: int) -> str:

@@ -5,6 +5,7 @@ an empty string.
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,6 +15,16 @@ from experiments.audits.tolerances import EXACT, NEARBY, OPTIMUM, SINGLE, law_fa
 from experiments.enumeration import verifier_laws
 from experiments.enumeration.verifier_laws import Array, Cases, Instance, Rows
 from specjax.verifiers import Verifier
+
+
+class Reached(NamedTuple):
+    """E[ell] in one world, and the most that any verifier accepts at the same TV of the texts; None
+    if not known.
+    """
+
+    instance: Instance
+    accepted: float
+    front: float | None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -41,6 +52,19 @@ class VerifierUnderAudit:
     def single(self) -> Array:
         """From float32 laws."""
         return self.laws(self.rows, np.float32)
+
+    @functools.cached_property
+    def reached(self) -> list["Reached"]:
+        """What it accepts in each world, beside the joint front at its own bias."""
+        return [
+            Reached(
+                instance,
+                theory.trees.expected_accepted(instance.drawn, part),
+                verifier_laws.front(instance, theory.tree_front.bias(instance.drawn, part)),
+            )
+            for instance, part in of_instances(self, self.wide)
+            if instance.missing is None
+        ]
 
     @functools.cached_property
     def disturbed(self) -> Array:
@@ -111,12 +135,17 @@ def holds_in_single_precision(audited: VerifierUnderAudit) -> Reason:
     Near a tie a verifier may take another branch in float32: then it is held to what float64
     accepts of laws nearby.
     """
-    reason = _loss_reason(audited, audited.single, SINGLE, "in float32 ")
+    return _loss_reason(audited, audited.single, SINGLE, "in float32 ") or accepts_alike_in_single(
+        audited
+    )
+
+
+def accepts_alike_in_single(audited: VerifierUnderAudit) -> Reason:
+    """Laws computed in float32 accept as much as those of float64, or as those of laws nearby."""
     shift = _shift(audited)
-    if reason or shift.max() <= SINGLE:
-        return reason
-    nearby = np.stack([_values(audited, law) for law in (audited.wide, *_laws_nearby(audited))])
-    shift = off(_values(audited, audited.single), nearby.min(0), nearby.max(0))
+    if shift.max() > SINGLE:
+        values = [_values(audited, law) for law in (audited.wide, *laws_nearby(audited))]
+        shift = off(_values(audited, audited.single), np.min(values, 0), np.max(values, 0))
     return _worst(audited, shift, "in float32 E[ell] differs from float64's")
 
 
@@ -141,7 +170,7 @@ def _worst(audited: VerifierUnderAudit, error: Array, words: str) -> Reason:
     return f"{words}, by {error[row]:.3g} on {worlds[row]}" if error[row] > SINGLE else ""
 
 
-def _laws_nearby(audited: VerifierUnderAudit) -> Iterator[Array]:
+def laws_nearby(audited: VerifierUnderAudit) -> Iterator[Array]:
     """The laws on the same trees, where target and draft differ by roundings of float32."""
     rng = np.random.default_rng(0)
     for _ in range(NEARBY):
@@ -170,7 +199,7 @@ def is_sequential(audited: VerifierUnderAudit) -> Reason:
     """
     parts = {
         (instance.world, instance.missing): (instance.drawn, laws)
-        for instance, laws in _parts(audited, audited.wide)
+        for instance, laws in of_instances(audited, audited.wide)
     }
     for (world, leaf), (lacking, laws) in parts.items():
         parents = lacking.parents[0]
@@ -209,7 +238,6 @@ def _moved(leaf: int, *parts: tuple[theory.Drawn, Array]) -> float:
 
 
 Checks = tuple[Callable[[VerifierUnderAudit], Reason], ...]
-OF_ALL: Checks = (is_law, ignores_what_was_not_drawn, is_law_in_single_precision)
 OF_LOSSLESS: Checks = (
     is_law,
     ignores_what_was_not_drawn,
@@ -226,7 +254,8 @@ def loss(audited: VerifierUnderAudit) -> float:
     instances.
     """
     return max(
-        theory.trees.loss(instance.drawn, laws) for instance, laws in _parts(audited, audited.wide)
+        theory.trees.loss(instance.drawn, laws)
+        for instance, laws in of_instances(audited, audited.wide)
     )
 
 
@@ -236,15 +265,14 @@ def _values(audited: VerifierUnderAudit, laws: Array) -> Array:
 
 def accepted(audited: VerifierUnderAudit, laws: Array) -> list[tuple[Instance, float]]:
     """E[ell] in every world, on the whole tree."""
-    parts = [
-        (instance, part) for instance, part in _parts(audited, laws) if instance.missing is None
-    ]
     return [
-        (instance, theory.trees.expected_accepted(instance.drawn, part)) for instance, part in parts
+        (instance, theory.trees.expected_accepted(instance.drawn, part))
+        for instance, part in of_instances(audited, laws)
+        if instance.missing is None
     ]
 
 
-def _parts(audited: VerifierUnderAudit, laws: Array) -> list[tuple[Instance, Array]]:
+def of_instances(audited: VerifierUnderAudit, laws: Array) -> list[tuple[Instance, Array]]:
     """The laws of each instance."""
     ends = np.cumsum([len(instance.drawn.mass) for instance in audited.cases.instances])
     return list(zip(audited.cases.instances, np.split(laws, ends[:-1]), strict=True))
@@ -255,7 +283,7 @@ def _loss_reason(
 ) -> Reason:
     losses = {
         instance.name: theory.trees.loss(instance.drawn, part)
-        for instance, part in _parts(audited, laws)
+        for instance, part in of_instances(audited, laws)
     }
     worst = max(losses, key=lambda name: losses[name])
     cases = audited.cases

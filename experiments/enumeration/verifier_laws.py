@@ -236,6 +236,19 @@ def optimum(drawn: theory.Drawn) -> float | None:
         return None
 
 
+def front(instance: Instance, tv: float) -> float | None:
+    """The most drafts that any verifier accepts whose texts lie within tv of the target's.
+
+    None where the optimum is not known, beyond the size of the program, and where its solver fails.
+    """
+    if instance.optimum is None or len(instance.drawn.target) > theory.tree_lp.CONTEXTS:
+        return None
+    try:
+        return theory.tree_front.accepted(instance.drawn, tv)
+    except RuntimeError:
+        return None
+
+
 def rows(cases: Cases) -> Rows:
     """All trees of all instances, one after the other.
 

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
+from experiments.inputs import named_verifiers
 from specjax import rules, verifiers
 
 STYLE = {
@@ -24,17 +25,23 @@ STYLE = {
 
 DARK_AND_LIGHT = colormaps["tab20"].colors  # type: ignore[attr-defined]
 COLOURS = [to_hex(colour) for colour in (*DARK_AND_LIGHT[::2], *DARK_AND_LIGHT[1::2])]
+FIVE_BY_FOUR = colormaps["tab20c"].colors  # type: ignore[attr-defined]
+LOSSY = [to_hex(colour) for shade in range(4) for colour in FIVE_BY_FOUR[shade::4]]
 LIFTED = [to_hex(colour) for colour in colormaps["tab20b"].colors]  # type: ignore[attr-defined]
 
 
 def colour(name: str) -> str:
-    """The colour of a rule or verifier, by its place among all names; that of a file's hangs on its
-    name alone. A rule that another verifier lifts has a colour of other ones.
+    """The colour of a rule or verifier, by its place among all of its sort; that of a file's hangs
+    on its name alone. A rule that another verifier lifts has a colour of other ones, and so has a
+    lossy rule or verifier.
     """
     lift, _, rule = name.removeprefix("top_down:").rpartition(":")
-    known = (*rules.names(), *verifiers.names())
+    lossy = [make.name for make in rules.all() if not make.claims.lossless]
+    lossy += [one.name for one in named_verifiers.alone() if not one.claims.lossless]
+    sound = [name for name in (*rules.names(), *verifiers.names()) if name not in lossy]
+    known = lossy if rule in lossy else sound
+    colours = LIFTED if lift else LOSSY if rule in lossy else COLOURS
     place = known.index(rule) if rule in known else zlib.crc32(rule.encode())
-    colours = LIFTED if lift else COLOURS
     return colours[place % len(colours)]
 
 

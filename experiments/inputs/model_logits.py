@@ -82,13 +82,13 @@ def write(pair: Pair, prompts: Path | None, folder: Path) -> Files:
             ("draft", draft, pair.draft, pair.draft_params),
         ):
             np.lib.format.write_array_header_1_0(file, header)
-            for part in _logits(model, params, ids):
+            for part in of_texts(model, params, ids):
                 file.write(part.astype("<f4").tobytes())
                 step(name)
     return files
 
 
-def _logits(
+def of_texts(
     model: LanguageModel, params: PyTree, texts: list[list[int]]
 ) -> Iterator[NDArray[np.float32]]:
     """The logits [T, V] of each text. All texts share one program."""

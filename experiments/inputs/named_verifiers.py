@@ -14,7 +14,7 @@ from specjax.verifiers import TopDown, Verifier
 
 def usual() -> tuple[str, ...]:
     """The rules that are taken where none is named."""
-    return tuple(make.name for make in rules.all() if not make.claims.searches)
+    return tuple(make.name for make in rules.all() if make.claims.by_default)
 
 
 def find(name: str) -> type:
@@ -65,9 +65,14 @@ def made(name: str) -> Rule | Verifier:
     return verifier
 
 
-def whole() -> list[Verifier]:
+def alone() -> list[Verifier]:
     """The verifiers that take no rule, by name."""
     return [make() for make in verifiers.all() if not lifts_rules(make)]
+
+
+def whole() -> list[Verifier]:
+    """Of these, those that are taken where none is named."""
+    return [one for one in alone() if one.claims.by_default]
 
 
 def lifted(rule: Rule) -> list[Verifier]:

@@ -95,7 +95,11 @@ def of_pair(options: PairSamplingOptions) -> PairSampling:
     names = [field.name for field in dataclasses.fields(SamplingOptions)]
     own = {name: getattr(options, f"draft_{name}") for name in names}
     said = {name: value for name, value in own.items() if value is not None}
-    return PairSampling(of(options), of(dataclasses.replace(options, **said)))
+    target = of(options)
+    try:
+        return PairSampling(target, of(dataclasses.replace(options, **said)))
+    except ValueError as error:
+        raise ValueError(f"draft: {error}") from None
 
 
 def columns(sampling: Sampling) -> Columns:
@@ -128,4 +132,9 @@ def cuts(row: Mapping[str, Any]) -> str:
             said.append(f"{penalty.replace('_', ' ')} {row[penalty]:g}")
     if row.get("draft_sampling"):
         said.append(f"draft: {words(row['draft_sampling'])}")
+    for field in dataclasses.fields(PairSamplingOptions):  # a sweep's columns hold what was asked
+        value = row.get(field.name) if field.default is None else None
+        if value is not None:
+            name = field.name.replace("_", " ", 1).replace("_", "-")
+            said.append(f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}")
     return ", ".join(said)

@@ -60,6 +60,8 @@ def _columns(study: Study, ladder: Ladder, rows: np.ndarray) -> Columns:
     }
     values |= {f"alpha_star_{scheme}": found for scheme, found in ladder.alpha_star.items()}
     values |= {f"acceptance_{rule}": found for rule, found in ladder.acceptance.items()}
+    values |= {f"tv_{rule}": found for rule, found in ladder.tv.items()}
+    values |= {f"kl_{rule}": found for rule, found in ladder.kl.items()}
     place = {"text": rows // every, "context": rows % every, "n": np.full(len(rows), ladder.n)}
     return place | {
         name: np.full(len(rows), np.nan) if held is None else held.reshape(-1)[rows]

@@ -3,6 +3,8 @@ attains of it, context by context.
 """
 
 import warnings
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -28,6 +30,7 @@ class Ladder(NamedTuple):
       estimated: the rules whose acceptance is an unbiased estimate at each context; that of all
         others is exact.
       audits: what the audit says of rules in files.
+      tv, kl: of the law that a lossy rule emits from p [T]; None where it is not known.
     """
 
     n: int
@@ -39,6 +42,8 @@ class Ladder(NamedTuple):
     lossless: frozenset[str]
     estimated: frozenset[str] = frozenset()
     audits: Findings = NONE
+    tv: Mapping[str, Values | None] = MappingProxyType({})
+    kl: Mapping[str, Values | None] = MappingProxyType({})
 
     def named(self, rule: str) -> str:
         """The rule's name, with what the audit has against it."""

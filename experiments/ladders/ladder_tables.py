@@ -12,6 +12,10 @@ from experiments.stats.means import Interval, Values, interval
 
 ABSENT = "-: takes no such drafts, is too large to enumerate, fails, or searches and was not named"
 
+BIAS = (
+    "\nTV, KL: how far the emitted law of a lossy rule lies from p; it accepts at most alpha* + TV"
+)
+
 
 def show_laws(ladder: Ladder, console: Console) -> None:
     """Of two laws: the schemes, the rules."""
@@ -20,14 +24,17 @@ def show_laws(ladder: Ladder, console: Console) -> None:
         size = ladder.subset_size[scheme]
         optima.add(scheme, _value(best), "-" if size is None else str(size))
     console.print(optima)
-    accepted = Table(("rule", "scheme", "acceptance", "gap"), 2, "the rules")
+    bias = {"TV": ladder.tv, "KL": ladder.kl} if ladder.tv else {}
+    accepted = Table(("rule", "scheme", "acceptance", "gap", *bias), 2, "the rules")
     for rule, values in ladder.acceptance.items():
         under = ladder.under[rule]
         best = ladder.alpha_star[under] if under else None
-        gap = None if values is None or best is None else np.maximum(best - values, 0)
-        accepted.add(escape(ladder.named(rule)), under or "-", _value(values), _value(gap))
+        gap = None if values is None or best is None else best - values
+        gap = np.maximum(gap, 0) if gap is not None and rule not in ladder.tv else gap
+        cells = (_value(of.get(rule)) for of in (ladder.acceptance, {rule: gap}, *bias.values()))
+        accepted.add(escape(ladder.named(rule)), under or "-", *cells)
     console.print(accepted)
-    console.print(ABSENT)
+    console.print(f"{ABSENT}{BIAS if bias else ''}")
 
 
 def show_contexts(study: Study, console: Console) -> None:
@@ -54,6 +61,9 @@ def show_contexts(study: Study, console: Console) -> None:
                 f"{'~' if drawn else ' '} {escape(ladders[0].named(rule))}",
                 *(_mean(_interval(values)) for values in held),
             )
+            for name, of in (("TV", "tv"), ("KL", "kl")) if rule in ladders[0].tv else ():
+                lost = [getattr(ladder, of)[rule] for ladder in ladders]
+                table.add(f"    {name} from p", *(_mean(_interval(values)) for values in lost))
     table.add_section()
     table.add("[bold]tokens per target call[/]")
     table.add("  chain of n, 1 - TV", *(_mean(chain(first_try, ladder.n)) for ladder in ladders))
@@ -79,6 +89,7 @@ def show_contexts(study: Study, console: Console) -> None:
         "sum_{k<=n} a^k with a the mean of "
         "1 - TV, if acceptances are independent.\n"
         f"{study.contexts / (study.seconds or np.nan):.3g} contexts per second, once compiled."
+        f"{BIAS if ladders[0].tv else ''}"
     )
 
 

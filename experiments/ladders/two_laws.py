@@ -18,6 +18,7 @@ from experiments.inputs import law_files
 from experiments.ladders.ladder import Ladder, Study, say_absent
 from experiments.stats.means import Values
 from specjax import bounds, drafting, rules
+from specjax.numerics import relative_entropy, total_variation
 from specjax.rules import Rule
 
 CHECKED = 4096  # up to this V theory computes every optimum again
@@ -44,13 +45,24 @@ def study(
         asked = [_ask(pool, p, q, n, names) for n in ns]
         ladders = tuple(_ladder(ask, audits) for ask in track(asked, "drafts at a node"))
     absent = {
-        (make.name, ask.n): value.result()[2]
+        (make.name, ask.n): value.result().reason
         for ask in asked
         for make, value in ask.attained.items()
     }
     some = any(value is not None for ladder in ladders for value in ladder.acceptance.values())
     say_absent({where: reason for where, reason in absent.items() if reason}, some)
     return Study(len(p), first_try, np.array([entropy]), ladders)
+
+
+class _Attained(NamedTuple):
+    """A rule's acceptance and its scheme, or the reason for which it has none; of a lossy one the
+    bias, if that is known.
+    """
+
+    acceptance: float | None
+    scheme: str | None
+    reason: str = ""
+    bias: tuple[float, float] | None = None
 
 
 class _Asked(NamedTuple):
@@ -61,7 +73,7 @@ class _Asked(NamedTuple):
     n: int
     singleton: Future[Values]
     optima: dict[str, Future[tuple[float, int | None]]]
-    attained: dict[type[Rule], Future[tuple[float | None, str | None, str]]]
+    attained: dict[type[Rule], Future["_Attained"]]
 
 
 def _ask(
@@ -76,7 +88,8 @@ def _ask(
         for scheme in drafting.from_one_law()
         if rule_laws.drafts(scheme, n)
     }
-    chosen: list[type[Rule]] = [rules.get(name) for name in names or rules.names()]
+    makes: list[type[Rule]] = [rules.get(name) for name in names or rules.names()]
+    chosen = [make for make in makes if names or make.claims.lossless]
     singleton = pool.submit(
         rule_laws.expectations, functools.partial(bounds.singleton_bound, n=n), p[None], q[None]
     )
@@ -98,11 +111,22 @@ def _ladder(asked: _Asked, audits: Findings) -> Ladder:
         value, ladder.subset_size[scheme] = (
             asked.optima[scheme].result() if scheme in asked.optima else (None, None)
         )
-        ladder.alpha_star[scheme] = None if value is None else np.array([value])
+        ladder.alpha_star[scheme] = _column(value)
+    tv: dict[str, Values | None] = {}
+    kl: dict[str, Values | None] = {}
     for make, future in asked.attained.items():
-        value, ladder.under[make.name], _ = future.result()
-        ladder.acceptance[make.name] = None if value is None else np.array([value])
-    return ladder
+        found = future.result()
+        ladder.under[make.name] = found.scheme
+        ladder.acceptance[make.name] = _column(found.acceptance)
+        if not make.claims.lossless:
+            lost, divergence = found.bias or (None, None)
+            tv[make.name] = _column(lost)
+            kl[make.name] = _column(divergence)
+    return ladder._replace(tv=tv, kl=kl)
+
+
+def _column(value: float | None) -> Values | None:
+    return None if value is None else np.array([value])
 
 
 def _optimum(problem: theory.Problem) -> tuple[float, int | None]:
@@ -126,51 +150,63 @@ def _optimum(problem: theory.Problem) -> tuple[float, int | None]:
     return value, int(again.subset.sum())
 
 
-def _value(
-    make: type[Rule], problems: dict[str, theory.Problem], n: int, named: bool
-) -> tuple[float | None, str | None, str]:
-    """A rule's acceptance and its scheme; or why it has none, where it was named or fails."""
+def _value(make: type[Rule], problems: dict[str, theory.Problem], n: int, named: bool) -> _Attained:
+    """What a rule attains; or why it attains nothing, where it was named or fails."""
     try:
-        value, scheme, reason = _computed(make, problems, n, named)
+        found = _computed(make, problems, n, named)
     except Exception as error:  # a rule may be anybody's
-        return None, None, f"{type(error).__name__}: {error}"
-    return value, scheme, reason if named else ""
+        return _Attained(None, None, f"{type(error).__name__}: {error}")
+    return found if named else found._replace(reason="")
 
 
 def _computed(
     make: type[Rule], problems: dict[str, theory.Problem], n: int, named: bool
-) -> tuple[float | None, str | None, str]:
-    """A rule's acceptance and its scheme, or why it has none."""
+) -> _Attained:
+    """What a rule attains, or why it attains nothing."""
     claims = make.claims
+    absent = functools.partial(_Attained, None, None)
     if claims.searches and not named:
-        return None, None, "it searches, and is run where it is named"
+        return absent("it searches, and is run where it is named")
     scheme = next((scheme for scheme in problems if scheme in claims.drafting), None)
     if not claims.admits(n):
-        return None, None, f"takes n in {claims.n_range}, got n = {n}"
+        return absent(f"takes n in {claims.n_range}, got n = {n}")
     if scheme is None:
-        return (
-            None,
-            None,
+        return absent(
             f"its proof covers {', '.join(sorted(claims.drafting))}, none of which drafts {n} "
-            "tokens from one law",
+            "tokens from one law"
         )
     problem = problems[scheme]
+    small = len(problem.p) ** n <= theory.lp.PLAN_CELLS
     rule = None if claims.per_pair else make()
     stated = rule and rules.closed_form(rule, n, scheme)
-    if stated:
-        return (
-            float(rule_laws.expectations(stated, problem.p[None], problem.q[None])[0]),
-            scheme,
-            "",
-        )
-    if len(problem.p) ** n > theory.lp.PLAN_CELLS:
-        return (
-            None,
-            None,
+    if not stated and not small:
+        return absent(
             f"no closed form under {scheme}, and V^n = {len(problem.p)}^{n} is too large to "
-            "enumerate",
+            "enumerate"
         )
     if rule is None:
         optimal = theory.lp.solve(problem)
-        return optimal.value - optimal.gap, scheme, ""
-    return rule_laws.acceptance(rule, problem), scheme, ""
+        return _Attained(optimal.value - optimal.gap, scheme)
+    value = (
+        float(rule_laws.expectations(stated, problem.p[None], problem.q[None])[0])
+        if stated
+        else rule_laws.acceptance(rule, problem)
+    )
+    return _Attained(value, scheme, bias=None if claims.lossless else _bias(rule, problem, small))
+
+
+def _bias(rule: Rule, problem: theory.Problem, small: bool) -> tuple[float, float] | None:
+    """TV and KL of the emitted law from p, as the rule states it, else by enumeration; None where
+    that is too large.
+    """
+    p, n, scheme = problem.p, problem.n, problem.drafting
+    stated = rules.emitted(rule, n, scheme)
+    if stated:
+        law = rule_laws.expectations(stated, p[None], problem.q[None])
+    elif small:
+        law = rule_laws.attained(rule, problem).emitted[None]
+    else:
+        return None
+    tv = rule_laws.expectations(total_variation, law, p[None])
+    kl = rule_laws.expectations(relative_entropy, law, p[None])
+    return float(tv[0]), float(kl[0])

@@ -33,7 +33,10 @@ class Interval(NamedTuple):
 
 def mean(values: Float[np.ndarray, " B"]) -> Mean:
     """Mean of independent values."""
-    return Mean(float(values.mean()), float(values.std(ddof=1) / math.sqrt(len(values))))
+    value = float(values.mean())
+    if math.isinf(value):
+        return Mean(value, math.nan)
+    return Mean(value, float(values.std(ddof=1) / math.sqrt(len(values))))
 
 
 def clustered_mean(values: Float[np.ndarray, "B ..."], used: NDArray[np.bool_]) -> Mean:
@@ -44,11 +47,26 @@ def clustered_mean(values: Float[np.ndarray, "B ..."], used: NDArray[np.bool_]) 
     if count == 0 or np.isnan(values[used]).any():
         return Mean(np.nan, np.nan)
     mean = values[used].mean()
+    if np.isinf(mean):
+        return Mean(float(mean), np.nan)
     deviations = np.where(used, values - mean, 0).reshape(len(values), -1)
     clusters = deviations.sum(1) if len(values) > 1 else deviations[0]
     size = len(clusters) if len(values) > 1 else count
     spread = np.sum(clusters**2) * size / max(size - 1, 1)
     return Mean(float(mean), float(np.sqrt(spread) / count))
+
+
+def ratio_of_means(
+    above: Float[np.ndarray, "B ..."], below: Float[np.ndarray, "B ..."], used: NDArray[np.bool_]
+) -> Mean:
+    """The mean of the used values of one column by that of another, with the error of its
+    linearisation.
+    """
+    least = clustered_mean(below, used).value
+    if not np.isfinite(least) or least == 0:
+        return Mean(np.nan, np.nan)
+    ratio = clustered_mean(above, used).value / least
+    return Mean(ratio, clustered_mean(above - ratio * below, used).error / least)
 
 
 def interval(values: Values) -> Interval:

@@ -16,14 +16,15 @@ from jaxtyping import Array, Key
 from experiments.cli import seeds
 from experiments.cli.rows import Record
 from experiments.inputs import sampling_options
+from experiments.inputs.sampling_options import PairSampling
 from experiments.stats.consistency import ROUNDING
-from experiments.stats.means import Values
+from experiments.stats.means import Mean, Values, mean, ratio_of_means
 from experiments.sweeps.folder import Measured
 from experiments.sweeps.grids import Cell
 from specjax import bounds, families, rules, sharding
 from specjax._types import Law, RandomKey, Rule
 from specjax.families import Family
-from specjax.numerics import AS_IS, Sampling
+from specjax.numerics import AS_IS, relative_entropy, total_variation
 
 A = TypeVar("A", Array, Values)
 SAMPLES = 8  # sets of drafts drawn at each context for a rule without a closed form
@@ -36,7 +37,7 @@ class Laws(NamedTuple):
 
     family: str
     vocabulary: int
-    sampling: Sampling
+    sampling: PairSampling
     seed: int
 
 
@@ -51,12 +52,17 @@ class Optimum(NamedTuple, Generic[A]):
 
 
 class Acceptance(NamedTuple):
-    """A rule's acceptance at a context; `error` is the standard error of an estimate, 0 where it is
-    exact.
+    """A rule's acceptance at a context.
+
+    Attributes:
+      error: the standard error of an estimate, 0 where it is exact.
+      tv, kl: of the law that the rule emits from p; nan if a lossy rule states no such law.
     """
 
     value: Array
     error: Array
+    tv: Array
+    kl: Array
 
 
 def measure(cell: Cell) -> Measured:
@@ -69,16 +75,16 @@ def measure(cell: Cell) -> Measured:
     assert cell.vocabulary is not None
     assert cell.scheme is not None
     assert cell.n is not None
-    laws = Laws(cell.family, cell.vocabulary, sampling_options.of(cell), cell.seed)
+    laws = Laws(cell.family, cell.vocabulary, sampling_options.of_pair(cell), cell.seed)
     optimum = _optimum(laws, cell.scheme, cell.n, cell.contexts)
     program, exact = _program(cell.rule, cell.scheme, cell.n)
-    accepted, error = _over_contexts(program, laws, (cell.scheme, cell.n), cell.contexts)
+    accepted, error, *bias = _over_contexts(program, laws, (cell.scheme, cell.n), cell.contexts)
     held = {
         "acceptance_values": accepted,
         "alpha_star_values": optimum.alpha_star,
         "weights": np.ones(cell.contexts),
     }
-    row = _row(cell, accepted, optimum, exact)
+    row = _row(cell, accepted, optimum, bias, exact)
     return Measured(
         row, held | {"error": error, "upper": optimum.upper, "first_try_values": optimum.first_try}
     )
@@ -147,13 +153,13 @@ def _sampled(laws: Laws, start: int, size: int) -> families.Laws:
 
 
 @functools.cache
-def _sampler(vocabulary: int, sampling: Sampling) -> Callable[[RandomKey, Family], families.Laws]:
+def _sampler(
+    vocabulary: int, sampling: PairSampling
+) -> Callable[[RandomKey, Family], families.Laws]:
     def sample(key: RandomKey, family: Family) -> families.Laws:
-        laws = family.sample(key, vocabulary)
-        return (
-            laws
-            if sampling == AS_IS
-            else families.Laws(*(sampling.law(jnp.log(law)) for law in laws))
+        laws = zip(family.sample(key, vocabulary), sampling, strict=True)
+        return families.Laws(
+            *(law if steps == AS_IS else steps.law(jnp.log(law)) for law, steps in laws)
         )
 
     return sample
@@ -179,22 +185,35 @@ def _program(
     """The program of one context, and whether the acceptance that it gives is exact."""
     rule: Rule = rules.get(name)()
     stated = rules.closed_form(rule, n, scheme)
+    emitted = rules.emitted(rule, n, scheme)
 
     def estimate(key: RandomKey, p: Law, q: Law) -> Acceptance:
+        law = emitted(p, q) if emitted else jnp.full_like(p, jnp.nan)
+        bias = total_variation(law, p), relative_entropy(law, p)
         if stated:
-            return Acceptance(stated(p, q), jnp.zeros(()))
-        return Acceptance(*rules.estimate_acceptance(key, rule, p, q, n, scheme, SAMPLES))
+            return Acceptance(stated(p, q), jnp.zeros(()), *bias)
+        return Acceptance(*rules.estimate_acceptance(key, rule, p, q, n, scheme, SAMPLES), *bias)
 
     return estimate, stated is not None
 
 
-def _row(cell: Cell, accepted: Values, optimum: Optimum[Values], exact: bool) -> Record:
+def _row(
+    cell: Cell,
+    accepted: Values,
+    optimum: Optimum[Values],
+    bias: list[Values],
+    exact: bool,
+) -> Record:
+    make: type[Rule] = rules.get(cell.rule)
+    tv, kl = bias
+    lossy = {} if make.claims.lossless else {"tv": tv, "kl": kl}
     means: dict[str, Values] = {
         "acceptance": accepted,
         "alpha_star": optimum.alpha_star,
         "gap": optimum.alpha_star - accepted,
         "first_try_alpha": optimum.first_try,
         "block_efficiency": 1 + accepted,
+        **lossy,
     }
     row: Record = {
         "scheme": cell.scheme,
@@ -204,10 +223,12 @@ def _row(cell: Cell, accepted: Values, optimum: Optimum[Values], exact: bool) ->
         "exact": exact,
     }
     for name, values in means.items():
-        error = np.std(values, ddof=1) / len(values) ** 0.5 if len(values) > 1 else np.nan
-        row |= {name: float(np.mean(values)), f"{name}_se": float(error)}
-    make: type[Rule] = rules.get(cell.rule)
-    consistent = (
-        not np.any(accepted > optimum.upper + ROUNDING) if exact and make.claims.lossless else None
-    )
+        known = mean(values) if len(values) > 1 else Mean(float(values[0]), np.nan)
+        row |= {name: known.value, f"{name}_se": known.error}
+    if lossy:
+        gain = ratio_of_means(accepted - optimum.alpha_star, tv, np.ones(len(tv), bool))
+        row |= {"efficiency": gain.value, "efficiency_se": gain.error}
+    line = optimum.upper + tv
+    held = exact and (make.claims.lossless or not np.isnan(line).any())
+    consistent = not np.any(accepted > line + ROUNDING) if held else None
     return row | {"alpha_token": [row["acceptance"]], "consistent": consistent}

@@ -12,13 +12,12 @@ from experiments.cli import seeds
 from experiments.cli.rows import Record
 from experiments.decoding.programs import fitting
 from experiments.enumeration import rule_laws
-from experiments.inputs import named_verifiers
-from experiments.inputs.sampling_options import USUAL, SamplingOptions, columns, steps
+from experiments.inputs import named_verifiers, sampling_options
+from experiments.inputs.sampling_options import USUAL, PairSamplingOptions
 from specjax import drafting, families, rules
 from specjax._registry import find, load_file
 from specjax._types import Rule
 from specjax.models import pairs
-from specjax.numerics import Sampling
 from specjax.trees import growth
 
 ID_DIGITS = 16
@@ -34,7 +33,8 @@ class Grid:
     Attributes:
       family: synthetic laws, NAME or NAME:parameter=value,..; see `specjax.families`.
       pair: model pairs, in place of families: names, Python files, or two folders TARGET::DRAFT.
-      rule: names of rules, or paths of Python files; all that do not search if none is listed.
+      rule: names of rules, or paths of Python files; all that are lossless and do not search
+        if none is listed.
       scheme: drafting schemes; for each rule the first that its proof covers if none is listed. Not
         for pairs.
       n: drafts at a node.
@@ -45,6 +45,11 @@ class Grid:
       top_p: nucleus of target and draft alike.
       min_p: the least share of the largest probability, of target and draft alike.
       order: of these four steps, for example "top_k,top_p,min_p,temperature".
+      draft_temperature: of the draft alone; the target's if none is listed, as of the next four.
+      draft_top_k: of the draft alone.
+      draft_top_p: of the draft alone.
+      draft_min_p: of the draft alone.
+      draft_order: of the draft alone.
       seed: of all random streams.
       contexts: pairs of laws behind a cell of a family; target calls, at least, behind one of a
         pair.
@@ -62,12 +67,17 @@ class Grid:
     top_p: tuple[float, ...] = (1.0,)
     min_p: tuple[float, ...] = (0.0,)
     order: tuple[str, ...] = (USUAL,)
+    draft_temperature: tuple[float, ...] = ()
+    draft_top_k: tuple[int, ...] = ()
+    draft_top_p: tuple[float, ...] = ()
+    draft_min_p: tuple[float, ...] = ()
+    draft_order: tuple[str, ...] = ()
     seed: tuple[int, ...] = (0,)
     contexts: int = 64
 
 
 @dataclasses.dataclass(frozen=True)
-class Cell(SamplingOptions):
+class Cell(PairSamplingOptions):
     """One measurement. What does not apply is None.
 
     Attributes:
@@ -220,7 +230,7 @@ def _cells(grid: Grid) -> list[Cell]:
             seed,
             grid.contexts,
             source,
-            **columns(sampling),
+            **dataclasses.asdict(sampling),
         )
         for seed in grid.seed
         for pair, family, size in sources
@@ -229,12 +239,16 @@ def _cells(grid: Grid) -> list[Cell]:
     ]
 
 
-def _samplings(grid: Grid) -> list[Sampling]:
+def _samplings(grid: Grid) -> list[PairSamplingOptions]:
     """Every way to make laws of logits, each checked."""
-    settings = itertools.product(
-        grid.temperature, grid.top_k, grid.top_p, grid.min_p, map(steps, grid.order)
-    )
-    return list(itertools.starmap(Sampling, settings))
+    fields = dataclasses.fields(PairSamplingOptions)
+    unsaid = {field.name: (None,) for field in fields if field.default is None}
+    axes = {field.name: getattr(grid, field.name) or unsaid.get(field.name, ()) for field in fields}
+    found = []
+    for values in itertools.product(*axes.values()):
+        found.append(PairSamplingOptions(**dict(zip(axes, values, strict=True))))
+        sampling_options.of_pair(found[-1])
+    return found
 
 
 def _canonical(text: str) -> str:

@@ -7,7 +7,6 @@ import numpy as np
 from experiments.decoding import comparison
 from experiments.decoding.comparison import Asked
 from experiments.inputs import sampling_options
-from experiments.inputs.sampling_options import PairSampling
 from experiments.sweeps.folder import Measured
 from experiments.sweeps.grids import Cell
 from specjax.models import pairs
@@ -22,6 +21,9 @@ SAME = (
     "block_efficiency",
     "acceptance_count",
     "expected",
+    "tv",
+    "kl",
+    "efficiency",
     "alpha_token",
 )
 
@@ -31,12 +33,11 @@ def measure(cell: Cell) -> Measured:
     with the same draws.
     """
     assert cell.pair is not None
-    sampling = sampling_options.of(cell)
     asked = Asked(
         pair=cell.pair,
         rules=(cell.rule,),
         trees=(cell.tree,),
-        sampling=PairSampling(sampling, sampling),
+        sampling=sampling_options.of_pair(cell),
         contexts=cell.contexts,
         seed=cell.seed,
     )

@@ -107,13 +107,14 @@ def _measured(n: int) -> list[Measured]:
 
 
 def _rules(n: int) -> list[type[Rule]]:
-    """The rules that take n drafts at any pair of laws, and whose closed form `theory` has as
-    well.
+    """The lossless rules that take n drafts at any pair of laws, and whose closed form `theory` has
+    as well.
     """
     return [
         make
         for make in rules.all()
-        if not make.claims.per_pair
+        if make.claims.lossless
+        and not make.claims.per_pair
         and make.claims.admits(n)
         and hasattr(theory.closed_form, make.name)
     ]

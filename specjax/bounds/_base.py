@@ -10,6 +10,8 @@ from specjax._types import Law, Scalar
 from specjax.numerics import epsilon
 
 EXACT = 3  # ulp of 1: rounding of sums and powers
+SMALL = 512  # up to this V every token is a bin of its own on the curve of Q against p
+BINS = 4096  # of p/q on the curve of a larger one
 SORTED = 4096  # up to this V a sort is cheaper than a search
 
 
@@ -25,11 +27,6 @@ class Bracket(NamedTuple):
     value: Scalar
     lower: Scalar
     upper: Scalar
-
-
-def ratios(p: Law, q: Law) -> Law:
-    """p/q: 0 if p = 0, and infinite if only q = 0."""
-    return jnp.where(p > 0, p / q, 0)
 
 
 def ulps(count: int, like: Array) -> float:

@@ -1,8 +1,7 @@
 """min over prefixes H of p(H) - Q(H) without a sort, with a lower bound.
 
-This is a radix search over the bit patterns of p/q.
-Bit patterns of non-negative floats are ordered like the floats. So every set {p/q < edge} is
-exactly a set {key < edge}. One level sums p and q in K x S cells of keys. Inside a cell the ratio
+This is a radix search over the keys of p/q (`numerics.ratios`): every set {p/q < edge} is exactly a
+set {key < edge}. One level sums p and q in K x S cells of keys. Inside a cell the ratio
 lies in [r_a, r_b] and p is convex in q. Hence p is at least the larger of two lines: one of slope
 r_a from the left end, one of slope r_b from the right end. Q is at most its chord (q-convexity:
 hu2025towards). The difference of line and chord is lowest at the ends or where the two lines meet.
@@ -21,17 +20,13 @@ from jaxtyping import Bool, Float, Int, UInt
 
 from specjax import exact_sums
 from specjax._types import Law, Scalar
-from specjax.bounds._base import ratios
 from specjax.numerics import divide, epsilon, fixed, largest
+from specjax.numerics.ratios import Keys, ratio_at, span
 
 # tokens in no open cell are added to these rows in turn: a sum that waits for the one before takes
 # twice as long
 SPARE = 8
-# ratios below 2^-32 share a cell with p = 0, and those beyond 2^32 share the last one: the bound is
-# then looser, not wrong
-OCTAVES = 32
 
-Keys = UInt[Array, " V"]
 Edge = UInt[Array, "..."]
 AtEdges = Float[Array, "K M"]
 Moments = Float[Array, "V moments"]
@@ -141,28 +136,6 @@ class _Sums(NamedTuple):
     totals: Words
 
 
-def keys(p: Law, q: Law) -> Keys:
-    """Integers that are ordered as p/q is: 0 if p = 0, the largest if only q = 0."""
-    low, high = _range(p.dtype)
-    bits = jax.lax.bitcast_convert_type(ratios(p, q), low.dtype)
-    return jnp.clip(bits, low, high) - low
-
-
-def _range(dtype: jnp.dtype) -> tuple[np.unsignedinteger, np.unsignedinteger]:
-    """The bits of 2^-32, and those of the largest number below 2^32."""
-    ends = np.array([2.0**-OCTAVES, 2.0**OCTAVES], dtype)
-    bits = ends.view(f"uint{8 * ends.itemsize}")
-    return bits[0], bits[1] - bits.dtype.type(1)
-
-
-def _ratio(edge: Edge, dtype: jnp.dtype) -> Float[Array, "..."]:
-    """The smallest p/q at or beyond an edge; infinite at the end."""
-    low, high = _range(dtype)
-    ratio = jax.lax.bitcast_convert_type(edge + low, np.dtype(dtype))
-    ratio = jnp.where(edge > high - low, jnp.inf, ratio)
-    return jnp.where(edge == 0, 0, ratio)
-
-
 def no_moments(q: Law) -> Moments:
     """An empty table, for a `measure` that needs no further columns."""
     return jnp.zeros((q.shape[0], 0), q.dtype)
@@ -181,7 +154,7 @@ def search(
 
     Args:
       p: [V], the target distribution.
-      key: [V], `keys(p, q)`.
+      key: [V], `ratios.keys(p, q)`.
       tail: [V], the part of q that the cells sum; `measure` adds the rest by key. It sums to
         about 1.
       moments: [V, moments], further columns that are summed below each edge.
@@ -206,7 +179,7 @@ def search(
         edge = _edges(level, cells.split)
         at = measure(_below(sums, edge, p))
         values = at.p / mass_p + at.miss_probability
-        floor = _bound_cells(at, _ratio(edge, p.dtype), mass_p)
+        floor = _bound_cells(at, ratio_at(edge, p.dtype), mass_p)
         return _choose_cells(level, sums, edge, values, floor, cells)
 
     def unfinished(level: _Level) -> Flag:
@@ -217,9 +190,41 @@ def search(
     return Found(found.value, found.lower, key < found.edge)
 
 
+def at_edges(
+    p: Law,
+    key: Keys,
+    tail: Law,
+    moments: Moments,
+    measure: Measure,
+    count: int,
+) -> tuple[Edges, Int[Array, " V"]]:
+    """The masses at the edges of so many even ranges of keys, and the range of each token.
+
+    Args:
+      p: [V], the target distribution.
+      key: [V], `ratios.keys(p, q)`.
+      tail: as in `search`.
+      moments: as in `search`.
+      measure: as in `search`.
+      count: how many ranges; a power of 2.
+
+    Returns:
+      The masses at count + 1 edges, each [1, count + 1], and the ranges [V].
+
+    Cost: one scatter of V rows, and count + 1 edges measured.
+    """
+    cells = Cells(1, count)
+    tokens = fixed(_Tokens(key, exact_sums.side_by_side(p, tail), moments))
+    whole = _first_width(cells, p.dtype)
+    level = _everything(tokens, cells, whole, p.dtype)
+    sums = _sum_cells(tokens, level, count, jnp.bool_(True))
+    edge = _edges(level, count)
+    return measure(_below(sums, edge, p)), _cell(key, level, count)
+
+
 def _first_width(cells: Cells, dtype: jnp.dtype) -> np.unsignedinteger:
     """How many keys each cell of the first level has: side by side, the cells are everything."""
-    low, high = _range(dtype)
+    low, high = span(dtype)
     bits = int(high - low).bit_length() - _log2(cells.opened)
     return low.dtype.type(1 << bits)
 

@@ -48,3 +48,17 @@ def acceptance(p: Law, q: Law, n: int) -> Scalar:
     if n != 2:
         raise ValueError(f"hub: drafts pairs, expected n = 2, got n = {n}")
     return greedy.acceptance(p, q, n)
+
+
+def nearest(p: Law, q: Law, n: int) -> Law:
+    """The law of `greedy.nearest`: it drafts the same sets.
+
+    Args:
+      p: [V], the target distribution.
+      q: [V], the draft distribution.
+      n: 2, the number of drafts.
+
+    Returns:
+      The law [V].
+    """
+    return greedy.nearest(p, q, n)

@@ -10,9 +10,10 @@ from jaxtyping import Float
 from specjax import exact_sums
 from specjax._types import Law, Scalar
 from specjax.bounds import _prefix_search
-from specjax.bounds._base import SORTED, Bracket, envelope, ratios, rounded, ulps
+from specjax.bounds._base import BINS, SMALL, SORTED, Bracket, envelope, rounded, ulps
+from specjax.bounds._front import Curve, majorant, ranks
 from specjax.bounds._prefix_search import Below, Cells, Edges, Found
-from specjax.numerics import divide, total
+from specjax.numerics import divide, ratios, sums_onward, total
 
 CELLS = Cells(8, 64)
 
@@ -100,12 +101,52 @@ def binned(p: Law, q: Law, n: Scalar | int, tolerance: float) -> Found:
 
     return _prefix_search.search(
         p=p,
-        key=_prefix_search.keys(p, q),
+        key=ratios.keys(p, q),
         tail=q,
         moments=_prefix_search.no_moments(q),
         measure=measure,
         cells=CELLS,
         tolerance=tolerance,
+    )
+
+
+def nearest(p: Law, q: Law, n: Scalar | int) -> Law:
+    """The law nearest to p among those of rules that always accept one of n independent drafts.
+
+    For V <= 512 every token is a bin of its own, and the law is exact. For larger V there are 2048
+    bins of p/q.
+
+    Args:
+      p: [V], the target distribution.
+      q: [V], the draft distribution.
+      n: >= 1, the number of drafts; it may be traced.
+
+    Returns:
+      The law [V]; q for one draft.
+
+    Cost: up to V = 512 a sort; beyond, a scatter of V and 4096 for each corner of the curve.
+    """
+    if isinstance(n, int) and n == 1:
+        return q
+    curve = _curve(p, q, n)
+    return jnp.where(n == 1, q, majorant(curve, p, q))
+
+
+def _curve(p: Law, q: Law, n: Scalar | int) -> Curve:
+    """q(H)^n against p(H)."""
+    if p.shape[0] <= SMALL:
+        place, count = ranks(ratios.ratios(p, q)), len(p)
+    else:
+        place = ratios.ranges(p, q, BINS)
+        count = BINS
+    target, drafted = exact_sums.sums(place, count, p, q)
+    outside = sums_onward(drafted)
+    missed = miss_probability(outside / outside[0], n)
+    return Curve(
+        p=jnp.pad(jnp.cumsum(target), (1, 0)),
+        inside=1 - jnp.append(missed, 0).at[0].set(1),
+        place=place,
+        drafted=drafted,
     )
 
 
@@ -124,7 +165,7 @@ def miss_probability(outside: Masses, n: Scalar | int) -> Masses:
 
 def _sorted(p: Law, q: Law, n: int) -> Found:
     """The best set among all prefixes of the sorted tokens."""
-    ratio = ratios(p, q)
+    ratio = ratios.ratios(p, q)
     columns = (ratio, *exact_sums.words(p), *exact_sums.words(q))
     order, *words = jax.lax.sort(columns, num_keys=1, is_stable=False)
     sums = [jnp.pad(jnp.cumsum(word), (1, 0)) for word in words]

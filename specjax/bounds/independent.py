@@ -19,10 +19,10 @@ from jaxtyping import Bool, Float
 
 from specjax._types import Count, Law, Scalar
 from specjax.bounds import _prefix_search
-from specjax.bounds._base import SORTED, Bracket, envelope, ratios, rounded, ulps
+from specjax.bounds._base import SORTED, Bracket, envelope, rounded, ulps
 from specjax.bounds._prefix_search import Below, Edges, Found
 from specjax.bounds.iid import CELLS
-from specjax.numerics import dot, tiny, total
+from specjax.numerics import dot, ratios, tiny, total
 
 MIXTURE = 8  # ulp of 1: rounding of a mixture's powers
 STEPS = 48  # mixtures at most; equal distributions take one
@@ -158,7 +158,7 @@ def _better(best: Found, dual: _Dual) -> Found:
 def _sorted(p: Law, q: Laws, weights: PerSlot) -> _Dual:
     """The dual of a mixture, and the best prefix of its order."""
     n, size = q.shape
-    order = jnp.argsort(ratios(p, dot(weights, q)))
+    order = jnp.argsort(ratios.ratios(p, dot(weights, q)))
     mass = jnp.pad(jnp.cumsum(q[:, order], -1), ((0, 0), (1, 0)))
     mass_p = jnp.pad(jnp.cumsum(p[order]), (1, 0))
     duals = 1 + mass_p - dot(weights, mass) ** n
@@ -188,7 +188,7 @@ def _binned(p: Law, q: Laws, weights: PerSlot, tolerance: float) -> _Dual:
 
     dual = _prefix_search.search(
         p=p,
-        key=_prefix_search.keys(p, mixture),
+        key=ratios.keys(p, mixture),
         tail=mixture / scale,
         moments=_prefix_search.no_moments(p),
         measure=measure,

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 
 from specjax._types import Law, Scalar
 from specjax.bounds._base import Bracket, rounded
-from specjax.numerics import top_tokens
+from specjax.numerics import normalise, top_tokens
 
 
 def bracket(p: Law, q: Law, n: int) -> Bracket:
@@ -44,3 +44,22 @@ def acceptance(p: Law, q: Law, n: int) -> Scalar:
     """
     tokens = top_tokens(q, min(n, q.shape[0]))
     return jnp.sum(jnp.where(q[tokens] > 0, p[tokens], 0))
+
+
+def nearest(p: Law, q: Law, n: int) -> Law:
+    """The law nearest to p that emits a draft: p restricted to the n most likely tokens of q.
+
+    Args:
+      p: [V], the target distribution.
+      q: [V], the draft distribution.
+      n: >= 1, the number of drafts.
+
+    Returns:
+      The law [V]; q restricted to them, where p never emits one.
+
+    Cost: a top_k of n, and a few passes over V.
+    """
+    tokens = top_tokens(q, min(n, q.shape[0]))
+    drafted = jnp.zeros(q.shape, bool).at[tokens].set(True) & (q > 0)
+    of_draft = normalise(jnp.where(drafted, q, 0), q)
+    return normalise(jnp.where(drafted, p, 0), of_draft)

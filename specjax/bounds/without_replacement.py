@@ -7,15 +7,18 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from specjax import exact_sums
 from specjax._types import Law, Scalar
 from specjax.bounds import _prefix_search, _race, iid
-from specjax.bounds._base import SORTED, Bracket, envelope, ratios, rounded, ulps
-from specjax.bounds._prefix_search import Below, Cells, Edges, Found
+from specjax.bounds._base import SMALL, SORTED, Bracket, envelope, rounded, ulps
+from specjax.bounds._front import Curve, majorant, ranks
+from specjax.bounds._prefix_search import Below, Cells, Edges, Found, Measure, Moments
 from specjax.bounds._race import PowerSums, State
-from specjax.numerics import sums_onward, tiny, top_tokens, total
+from specjax.numerics import ratios, sums_onward, tiny, top_tokens, total
 
 CELLS = Cells(8, 32)
 RACE = 4  # ulp of 1: rounding of the race integral
+RANGES = 4096  # of p/q on the curve of Q against p: those of a search, half of which are empty
 SHARP = 12  # ulp of 1: the tolerance of the search
 
 Laws = tuple[Law, Law]
@@ -89,7 +92,53 @@ def _binned(p: Law, q: Law, n: int) -> Found:
     The HEAD largest q join the race one by one, and the state of each prefix of them is kept. The
     other tokens enter by their sums of q, q^2 and q^3.
     """
-    key = _prefix_search.keys(p, q)
+    tail, moments, measure = _race_of(p, q, n)
+    return _prefix_search.search(
+        p=p,
+        key=ratios.keys(p, q),
+        tail=tail,
+        moments=moments,
+        measure=measure,
+        cells=CELLS,
+        tolerance=ulps(SHARP, p),
+    )
+
+
+def nearest(p: Law, q: Law, n: int) -> Law:
+    """The law nearest to p among those of rules that always accept a draft without replacement.
+
+    For V <= 512 every token is a bin of its own, and the law is exact but for the race integral.
+    For larger V there are 4096 bins of p/q.
+
+    Args:
+      p: [V], the target distribution.
+      q: [V], the draft distribution.
+      n: >= 1, the number of drafts.
+
+    Returns:
+      The law [V]; q for one draft.
+
+    Cost: up to V = 512 a sort and V x n x nodes; beyond, a few scatters of V, and 4096 x n x nodes.
+    """
+    if n == 1:
+        return q
+    if p.shape[0] <= SMALL:
+        place = ranks(ratios.ratios(p, q))
+        target, drafted = jnp.zeros((2, len(p)), p.dtype).at[:, place].set(jnp.stack([p, q]))
+        missed = jnp.append(1, _miss_probabilities(drafted, n))
+        curve = Curve(jnp.append(0, jnp.cumsum(target)), 1 - missed, place, drafted)
+    else:
+        tail, moments, measure = _race_of(p, q, n)
+        key = ratios.keys(p, q)
+        at, place = _prefix_search.at_edges(p, key, tail, moments, measure, RANGES)
+        (drafted,) = exact_sums.sums(place, RANGES, q)
+        curve = Curve(at.p[0], 1 - at.miss_probability[0], place, drafted)
+    return majorant(curve, p, q)
+
+
+def _race_of(p: Law, q: Law, n: int) -> tuple[Law, Moments, Measure]:
+    """The tail of q, its moments, and the measure of a search by the race."""
+    key = ratios.keys(p, q)
     clock = _race.clock(q, n)
     top = top_tokens(q, _race.HEAD)
     head_key, rates = jax.lax.sort((key[top], q[top]), num_keys=1)
@@ -121,21 +170,13 @@ def _binned(p: Law, q: Law, n: int) -> Found:
             miss_probability=_race.late(reached, outside, clock),
         )
 
-    return _prefix_search.search(
-        p=p,
-        key=key,
-        tail=tail / scale,
-        moments=jnp.stack([tail**2, tail**3], -1),
-        measure=measure,
-        cells=CELLS,
-        tolerance=ulps(SHARP, p),
-    )
+    return tail / scale, jnp.stack([tail**2, tail**3], -1), measure
 
 
 def _sorted(p: Law, q: Law, n: int) -> Found:
     """The best set among all prefixes of the sorted tokens."""
     size = q.shape[0]
-    ratio = ratios(p, q)
+    ratio = ratios.ratios(p, q)
     columns = (ratio, p / total(p), q)
     order, p, q = jax.lax.sort(columns, num_keys=1, is_stable=False)
     outside_p = sums_onward(p)[1:]

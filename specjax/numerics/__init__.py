@@ -16,6 +16,12 @@ from specjax.numerics.arithmetic import (
     tiny,
     total,
 )
+from specjax.numerics.divergences import (
+    DIVERGENCES,
+    largest_ratio,
+    relative_entropy,
+    total_variation,
+)
 from specjax.numerics.draws import (
     Place,
     arrivals,
@@ -38,6 +44,7 @@ from specjax.numerics.sampling import (
 
 __all__ = [
     "AS_IS",
+    "DIVERGENCES",
     "Place",
     "Sampling",
     "acceptance_probability",
@@ -56,14 +63,17 @@ __all__ = [
     "fixed",
     "is_duplicate",
     "largest",
+    "largest_ratio",
     "normalise",
     "pick",
     "place",
+    "relative_entropy",
     "residual",
     "rounding_error",
     "sums_onward",
     "tiny",
     "top_tokens",
     "total",
+    "total_variation",
     "uniforms",
 ]

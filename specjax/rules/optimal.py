@@ -1,12 +1,7 @@
 """The optimal rule for independent drafts, at any vocabulary."""
 
-import jax
-import jax.numpy as jnp
-
-from specjax.bounds import iid
-from specjax.numerics import rounding_error, total
 from specjax.rules._base import Claims, Count, Law, register
-from specjax.solvers.levels import exchange, grid, level_rule
+from specjax.solvers.levels import exchange
 from specjax.solvers.levels.level_rule import LevelRule, Levels
 
 
@@ -38,12 +33,4 @@ class Optimal(LevelRule):
 
     def solve(self, p: Law, q: Law, n: int, live: Count) -> Levels:
         """The levels of `live` of n drafts."""
-        p, q = jax.lax.stop_gradient((p, q))
-        if n == 1 and p.shape[0] > grid.SMALL:
-            # below, it is solved for, so as to round as a masked set with one draft left does
-            return level_rule.single(p, q)
-        slots = jnp.maximum(live, 1).astype(p.dtype)
-        inside = total(jnp.where(iid.binned(p, q, slots, rounding_error(p)).inside, q, 0))
-        return exchange.levels(
-            p, q, grid.place(p, q, slots, slots * inside ** (slots - 1)), n, slots
-        )
+        return exchange.solve(p, q, n, live)

@@ -7,11 +7,13 @@ from specjax._registry import Registry
 from specjax.trees import Draft, Topology, Verdict
 from specjax.verifiers._base import Verifier, Walk, check_scheme, register
 from specjax.verifiers._report import NodeReport, node_report, node_reports, node_rule, visited
+from specjax.verifiers._retarget import Retarget
 from specjax.verifiers.block import Block
 from specjax.verifiers.greedy_multi_path_block import GreedyMultiPathBlock
 from specjax.verifiers.layer import Layer
 from specjax.verifiers.top_down import TopDown
 from specjax.verifiers.traversal import Traversal
+from specjax.verifiers.typical_path import TypicalPath
 
 # tokens to trace a verifier with: not as many as a uniform has words, so that one is not taken for
 # the other
@@ -87,8 +89,10 @@ __all__ = [
     "GreedyMultiPathBlock",
     "Layer",
     "NodeReport",
+    "Retarget",
     "TopDown",
     "Traversal",
+    "TypicalPath",
     "Verifier",
     "Walk",
     "all",

@@ -10,7 +10,7 @@ import numpy as np
 from jax import Array
 from jaxtyping import Bool, Float, Int
 
-from specjax import bounds
+from specjax import bounds, rules
 from specjax._types import (
     Count,
     DepthFloats,
@@ -22,6 +22,7 @@ from specjax._types import (
     Rule,
     Solves,
 )
+from specjax.numerics import relative_entropy, total_variation
 from specjax.rules import certificate, expected_acceptance
 from specjax.trees import NO_NODE, Draft
 from specjax.verifiers._base import Verifier, Walk
@@ -41,6 +42,8 @@ class NodeReport(NamedTuple):
       alpha_star: [D + 1], the optimum of the scheme at this (p, q); nan if no bound is known.
       gap: [D + 1], how far the rule may be below the optimum by its certificate; nan if it offers
         none.
+      tv, kl: [D + 1], TV(e, p) and KL(e || p) of the law e that the rule emits at this (p, q); 0 of
+        a lossless rule, nan of a lossy one that states no such law.
     """
 
     proposed: DepthInts
@@ -49,6 +52,8 @@ class NodeReport(NamedTuple):
     expected: DepthFloats
     alpha_star: DepthFloats
     gap: DepthFloats
+    tv: DepthFloats
+    kl: DepthFloats
 
 
 def node_rule(verifier: Verifier) -> Rule | None:
@@ -210,6 +215,8 @@ def _report(
             expected=unknown,
             alpha_star=unknown,
             gap=unknown,
+            tv=unknown,
+            kl=unknown,
         )
     drafted = proposed > 0
     if isinstance(rule, Solves):
@@ -219,7 +226,11 @@ def _report(
         certified = drafted if hasattr(rule, "certificate") else jnp.zeros_like(drafted)
         gap = jnp.where(certified, best.upper[path] - expected, jnp.nan)
     else:
-        expected, gap = _stated(rule, draft, p, path, jnp.sum(drafted))
+        expected, gap = _at_nodes(_acceptance(rule, draft), draft, p, path, jnp.sum(drafted)).T
+    if rule.claims.lossless:
+        tv = kl = jnp.where(drafted, jnp.zeros((), p.dtype), jnp.nan)
+    else:
+        tv, kl = _at_nodes(_bias(rule, draft), draft, p, path, jnp.sum(drafted)).T
     return NodeReport(
         proposed=proposed,
         hit=hit,
@@ -227,20 +238,16 @@ def _report(
         expected=expected,
         alpha_star=jnp.where(drafted, best.value[path], jnp.nan),
         gap=gap,
+        tv=tv,
+        kl=kl,
     )
 
 
-def _stated(
-    rule: Rule,
-    draft: Draft,
-    p: NodeLaws,
-    path: Int[Array, " S"],
-    depths: Count,
-) -> tuple[Float[Array, " S"], Float[Array, " S"]]:
-    """The rule's exact acceptance, and its certificate's gap, at the first nodes of a path.
+AtNode = Callable[[int, Law, Law], Float[Array, " 2"]]  # two numbers, given n, p and q
 
-    Both are nan if the rule does not offer them.
-    """
+
+def _acceptance(rule: Rule, draft: Draft) -> AtNode:
+    """The rule's exact acceptance and its certificate's gap, nan if it offers none."""
 
     def value(n: int, p: Law, q: Law) -> Float[Array, " 2"]:
         expected = expected_acceptance(rule, p, q, n, draft.scheme)
@@ -249,14 +256,37 @@ def _stated(
         filled = [jnp.nan if x is None else x for x in known]
         return jnp.stack([jnp.asarray(x, p.dtype) for x in filled])
 
+    return value
+
+
+def _bias(rule: Rule, draft: Draft) -> AtNode:
+    """How far the rule's emitted law lies from p, nan if the rule does not state this law."""
+
+    def value(n: int, p: Law, q: Law) -> Float[Array, " 2"]:
+        emitted = rules.emitted(rule, n, draft.scheme)
+        law = emitted(p, q) if emitted else jnp.full_like(p, jnp.nan)
+        return jnp.stack([total_variation(law, p), relative_entropy(law, p)])
+
+    return value
+
+
+def _at_nodes(
+    value: AtNode,
+    draft: Draft,
+    p: NodeLaws,
+    path: Int[Array, " S"],
+    depths: Count,
+) -> Float[Array, "S 2"]:
+    """What is wanted of the first nodes of a path; nan at the others."""
+
     def look(depth: Index, stated: Float[Array, "S 2"]) -> Float[Array, "S 2"]:
         node = path[depth]
         found = _by_arity(draft, node, value)(p[node], draft.q[node])
         return stated.at[depth].set(found)
 
     unknown = jnp.full((path.shape[0], 2), jnp.nan, p.dtype)
-    stated = jax.lax.fori_loop(0, depths, look, unknown)
-    return stated[:, 0], stated[:, 1]
+    table: Array = jax.lax.fori_loop(0, depths, look, unknown)
+    return table
 
 
 def _by_arity(

@@ -9,7 +9,7 @@ from jaxtyping import Bool
 
 from specjax._types import Claims, DepthFloats, DepthInts, Index, NodeLaws, PerNode, Rule, Uniforms
 from specjax.numerics import draw
-from specjax.rules import law_and_acceptance
+from specjax.rules._stated import law_and_acceptance
 from specjax.trees import NO_NODE, ROOT, Draft, Verdict
 from specjax.verifiers._base import Verifier, Walk, register
 from specjax.verifiers._nodes import draft_mass, first_hit, node_view

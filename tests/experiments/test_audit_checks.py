@@ -8,13 +8,21 @@ import pytest
 
 import theory
 from experiments import audits
-from experiments.audit import audit, audit_large, audit_verifier, candidate
-from experiments.audits import large_audit, large_checks, rule_checks, verifier_checks, walk_checks
+from experiments.audit import audit, audit_large, audit_verifier, candidate, lifted
+from experiments.audits import (
+    large_audit,
+    large_checks,
+    lossy_checks,
+    lossy_tree_checks,
+    rule_checks,
+    verifier_checks,
+    walk_checks,
+)
 from experiments.enumeration import rule_laws, verifier_laws
 from specjax import bounds, rules
 from specjax.rules import Claims, register
-from specjax.verifiers import Block
-from tests.helpers import wrong_rules, wrong_verifiers
+from specjax.verifiers import Block, TopDown
+from tests.helpers import wrong_lossy, wrong_rules, wrong_verifiers
 from tests.helpers.wrong_at_large import WRONG_BEYOND
 
 GOLDEN = theory.battery.Pair("golden", np.array([1 / 3, 2 / 3]), np.array([2 / 3, 1 / 3]))
@@ -49,14 +57,34 @@ def verifier_row(monkeypatch):
     return audit_verifier(candidate(Block), "iid", "chain:2", GOLDEN)
 
 
+def lossy_row(monkeypatch):
+    lowered(monkeypatch, rule_laws, "optimum", 1e-8)
+    return audit(rules.Lenience, 1, (GOLDEN, GOLDEN))[0]
+
+
+def lossy_verifier_row(monkeypatch):
+    """Any law on drawn nodes is a point of the joint program: none lies above its optimum."""
+    lowered(monkeypatch, theory.tree_front, "accepted", 1e-8)
+    monkeypatch.setattr(walk_checks, "OF_WALKS", ())
+    return audit_verifier(lifted(TopDown, rules.Lenience), "iid", "chain:1", GOLDEN)
+
+
 def large_row(monkeypatch):
+    return beaten_at_large(monkeypatch, SaysNothing)
+
+
+def large_lossy_row(monkeypatch):
+    return beaten_at_large(monkeypatch, wrong_lossy.Mixes)
+
+
+def beaten_at_large(monkeypatch, rule):
     right = bounds.bracket
     monkeypatch.setattr(
         bounds,
         "bracket",
         lambda *arguments: right(*arguments)._replace(lower=0.1, upper=0.2),
     )
-    return audit_large(SaysNothing, "iid", large_audit.Size(600, 2, 1 << 12, 1 << 7))[0]
+    return audit_large(rule, "iid", large_audit.Size(600, 2, 1 << 12, 1 << 7))[0]
 
 
 BEATEN = {
@@ -68,7 +96,19 @@ BEATEN = {
         verifier_row,
         "accepts more than the joint optimum: 1.22222222 on golden, the optimum is 1.22222221",
     ),
+    lossy_tree_checks.keeps_under_the_joint_front: (
+        lossy_verifier_row,
+        "accepts more than the joint front at the TV of its texts: 1 on golden, the front is 0.9",
+    ),
     large_checks.is_no_better_than_the_optimum: (large_row, "accepts more than the optimum, by "),
+    lossy_checks.keeps_under_the_line: (
+        lossy_row,
+        "accepts more than min(1, alpha* + TV), which no rule can at its bias, by 1e-08 on golden",
+    ),
+    large_checks.keeps_under_the_line: (
+        large_lossy_row,
+        "accepts more than min(1, alpha* + TV), by ",
+    ),
 }
 
 

@@ -10,6 +10,7 @@ import theory
 from experiments import audit as experiment
 from experiments.audit import Config, audit, audit_large, audit_verifier, battery, lifted
 from experiments.audits import large_audit
+from experiments.audits.outcomes import passes
 from specjax import rules
 from specjax.rules import Claims, register
 from specjax.verifiers import TopDown
@@ -109,7 +110,7 @@ OWN = [
 def test_rule_is_what_it_claims_at_a_large_vocabulary(name, scheme, size):
     (row,) = audit_large(rules.get(name), scheme, size)
     print(row)
-    assert row.verdict == "ok"
+    assert passes(row.verdict)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +124,7 @@ def test_rule_is_what_it_claims_with_one_draft_more(name):
     make = rules.get(name)
     for row in audit(make, 4, vocabulary=3) if make.claims.admits(4) else ():
         print(row)
-        assert row.verdict == "ok"
+        assert passes(row.verdict)
 
 
 @register

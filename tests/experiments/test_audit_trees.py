@@ -8,15 +8,16 @@ import re
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from rich.console import Console
 
 import theory
 from experiments.__main__ import main
-from experiments.audit import Config, audit_verifier, candidate, lifted, run, status
-from experiments.audits import walk_checks
+from experiments.audit import Config, audit_verifier, candidate, lifted, run, show, status
+from experiments.audits import verifier_checks, walk_checks
 from experiments.enumeration import verifier_laws
 from specjax import rules, verifiers
 from specjax.rules import Claims, register
-from specjax.verifiers import Block, TopDown, Traversal
+from specjax.verifiers import Block, TopDown, Traversal, TypicalPath
 from tests.helpers import wrong_rules, wrong_verifiers
 
 GOLDEN = theory.battery.Pair("golden", np.array([1 / 3, 2 / 3]), np.array([2 / 3, 1 / 3]))
@@ -104,17 +105,44 @@ def test_the_uncapped_joint_ratio_costs_a_ninth():
     assert row.tv == pytest.approx(1 / 9, abs=1e-12)
 
 
-def test_a_lossy_verifier_is_only_held_to_be_a_law():
-    lossy = register(
-        type(
-            "Lossy",
-            (wrong_verifiers.BonusFromTheParent,),
-            {"claims": Claims(False, frozenset({"iid"}))},
-        )
-    )
-    row = audit_verifier(candidate(lossy), "iid", "full:2,2")
-    assert row.verdict == "ok"
+LOSSY = [
+    (candidate(TypicalPath), "full:2,1"),
+    (lifted(TopDown, rules.get("lenience")), "chain:2"),
+]
+
+
+@pytest.mark.parametrize(("one", "tree"), LOSSY, ids=lambda x: getattr(x, "name", x))
+def test_a_lossy_verifier_is_what_it_claims_and_never_called_lossless(one, tree):
+    row = audit_verifier(one, "iid", tree)
+    print(row)
+    assert (row.verdict, status([row])) == ("ok, lossy", 0)
     assert row.tv > 0.1
+    front = re.search("nobody accepts more than (.*), the joint front of 33 worlds", row.scope)
+    assert row.optimum < row.expected_accepted < float(front[1])
+
+
+def test_where_float32_cannot_tell_which_token_is_likelier_either_is_right(monkeypatch):
+    p = np.array([0.4, 0.4 + 1e-9, 0.2 - 1e-9])
+    pair = theory.battery.Pair("near-tied", p, np.array([0.2, 0.3, 0.5]))
+    one = candidate(TypicalPath)
+    assert audit_verifier(one, "iid", "chain:1", pair).verdict == "ok, lossy"
+    monkeypatch.setattr(verifier_checks, "NEARBY", 0)
+    verdict = audit_verifier(one, "iid", "chain:1", pair).verdict
+    assert verdict == "in float32 it emits other texts than in float64, by 1 on near-tied"
+
+
+def test_who_loses_nothing_but_claims_to_is_not_called_lossless():
+    lossy = register(type("Lossy", (Block,), {"claims": Block.claims._replace(lossless=False)}))
+    row = audit_verifier(candidate(lossy), "iid", "chain:2")
+    assert row.verdict == "ok, lossy"
+    assert row.tv < 1e-12
+
+
+def test_it_is_shown_whose_total_variation_the_row_holds(capsys):
+    show([audit_verifier(candidate(TypicalPath), "top_n", "chain:2", GOLDEN)], Console(width=120))
+    said = capsys.readouterr().out
+    assert "TV of texts" in said
+    assert "ok, lossy" in said
 
 
 @pytest.mark.short

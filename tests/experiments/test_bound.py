@@ -20,6 +20,8 @@ from experiments.stats.means import interval
 from specjax import bounds, rules
 from tests.helpers.bound_files import REVERSED, T, V, elsewhere, files, logits, one_scheme, study
 
+P, Q = REVERSED
+
 
 def test_the_contract_of_two_laws(files, tmp_path, capsys):
     target, draft = files(*REVERSED)
@@ -47,7 +49,8 @@ def test_the_contract_of_two_laws(files, tmp_path, capsys):
     assert content["alpha_star"] == pytest.approx(
         {"iid": 0.86, "without_replacement": 0.9857142857, "greedy": 0.9, "hub": 0.9, "top_n": 0.5}
     )
-    assert set(content["acceptance"]) == set(rules.names())
+    lossless = {make.name for make in rules.all() if make.claims.lossless}
+    assert set(content["acceptance"]) == lossless
     golden = {
         "naive_membership": 0.483,
         "naive_first": 0.76,
@@ -68,7 +71,7 @@ def test_null_where_it_does_not_apply(files):
     (ladder,) = bound.run(config).ladders
     assert ladder.alpha_star["hub"] is None
     assert ladder.alpha_star["iid"][0] > 0
-    searching = {name for name in rules.names() if rules.get(name).claims.searches}
+    searching = {make.name for make in rules.all() if make.claims.lossless and make.claims.searches}
     missing = {rule for rule, value in ladder.acceptance.items() if value is None}
     assert {"single", "transport", *searching} <= missing
     assert not missing & {"kseq", "recursive_rejection", "naive_membership"}
@@ -148,6 +151,37 @@ def test_each_step_acts_on_both(files, logits, steps):
         p, q = (np.asarray(sampling.law(jnp.asarray(values, jnp.float64))) for values in logits)
     assert result.first_try == pytest.approx(np.minimum(p, q).sum(1), abs=1e-6)
     assert abs(result.first_try - study(files, logits, 1, rules=("single",)).first_try).max() > 0.01
+
+
+EACH_ITS_OWN = {  # of the laws (.5, .3, .2) and (.2, .3, .5)
+    "a greedy draft": ({"draft_temperature": 0.0}, P, (0, 0, 1)),
+    "a greedy target": ({"temperature": 0.0, "draft_temperature": 1.0}, (1, 0, 0), Q),
+    "a cold draft": ({"draft_temperature": 0.5}, P, (4 / 38, 9 / 38, 25 / 38)),
+    "the draft cut": ({"draft_top_k": 2}, P, (0, 3 / 8, 5 / 8)),
+    "the target cut": ({"top_k": 2, "draft_top_k": 0}, (5 / 8, 3 / 8, 0), Q),
+    "no nucleus of the draft": ({"top_p": 0.4, "draft_top_p": 1.0}, (1, 0, 0), Q),
+    "min-p of the draft": ({"draft_min_p": 0.5}, P, (0, 3 / 8, 5 / 8)),
+    # .82 cuts the cold law, whose first two tokens have 34 / 38, and not the law itself
+    "an order each": (
+        {"temperature": 0.5, "top_p": 0.82, "draft_order": "top_p,temperature,top_k,min_p"},
+        (25 / 34, 9 / 34, 0),
+        (4 / 38, 9 / 38, 25 / 38),
+    ),
+}
+
+
+@pytest.mark.parametrize(("steps", "p", "q"), EACH_ITS_OWN.values(), ids=EACH_ITS_OWN)
+@pytest.mark.usefixtures("one_scheme")
+def test_target_and_draft_take_each_its_own_steps(files, steps, p, q):
+    """Both laws are known in closed form, and the optimum of two drafts with them."""
+    (ladder,) = study(files, [np.log([law]) for law in (P, Q)], 2, rules=("kseq",), **steps).ladders
+    exact = theory.subsets.optimum(theory.Problem(p, q, 2, "iid")).value
+    assert ladder.alpha_star["iid"] == pytest.approx([exact], abs=2e-6)
+    assert ladder.singleton == pytest.approx(
+        [np.minimum(p, 1 - (1 - np.array(q)) ** 2).sum()], abs=2e-6
+    )
+    swapped = theory.subsets.optimum(theory.Problem(q, p, 2, "iid")).value
+    assert abs(swapped - exact) > 1e-3, "planted: the steps of the other side"
 
 
 @pytest.mark.parametrize(("side_by_side", "in_memory"), [(1, 1), (2 * V, 4 * V), (V, 5 * V)])
@@ -376,14 +410,28 @@ def test_bad_logits_are_one_line_and_exit_code_2(
 
 
 @pytest.mark.parametrize(
-    "option", [("--temperature", "-1"), ("--top-p", "0"), ("--n", "0"), ("--n",)]
+    ("option", "words"),
+    [
+        (("--temperature", "-1"), "temperature=-1"),
+        (("--top-p", "0"), "top_p=0"),
+        (("--n", "0"), "n: expected numbers >= 1"),
+        (("--n",), "n: expected numbers >= 1"),
+        (("--draft-temperature", "-1"), "draft: expected temperature >= 0"),
+        (("--draft-top-k", "-2"), "top_k=-2"),
+        (("--draft-top-p", "1.5"), "top_p=1.5"),
+        (("--draft-min-p", "-.1"), "min_p=-0.1"),
+        (("--draft-order", "top_k"), "draft: order: expected temperature, top_k, top_p, min_p"),
+        (("--draft-top-k", "two"), "--draft-top-k"),
+    ],
 )
-def test_a_setting_out_of_its_range_is_refused(option, files, logits, capsys):
+def test_a_setting_out_of_its_range_is_refused(option, words, files, logits, capsys):
     target, draft = map(str, files(*logits))
     assert main(["bound", "--target", target, "--draft", draft, *option]) == 2
-    assert len(capsys.readouterr().err.splitlines()) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert words in line
 
 
-def test_laws_have_no_temperature(files):
+@pytest.mark.parametrize("steps", [{"temperature": 0.5}, {"draft_temperature": 0.5}])
+def test_laws_have_no_temperature(files, steps):
     with pytest.raises(ValueError, match="two vectors of probabilities"):
-        bound.run(bound.Config(*files(*REVERSED), (2,), temperature=0.5))
+        bound.run(bound.Config(*files(*REVERSED), (2,), **steps))

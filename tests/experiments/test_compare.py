@@ -145,7 +145,7 @@ def test_without_names_every_rule_that_one_model_can_draft_for_is_compared():
     drawable = {
         name
         for name, of in claims.items()
-        if not of.per_pair and not of.searches and drafting.first(of)
+        if of.by_default and not of.per_pair and drafting.first(of)
     }
     assert named == drawable
     assert "optimal" in named

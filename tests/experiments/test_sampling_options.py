@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from experiments import best_draft, compare, decode, merge, sweep
@@ -9,7 +11,8 @@ from experiments.__main__ import main
 from experiments.cli import experiment
 from experiments.inputs import sampling_options
 from experiments.inputs.sampling_options import PairSampling, PairSamplingOptions
-from specjax.numerics import Sampling
+from experiments.sweeps import family_cell, grids, pair_cell
+from specjax.numerics import AS_IS, Sampling
 
 CUT = {"temperature": 0.7, "top_k": 5, "top_p": 0.9, "min_p": 0.05}
 ORDER = "top_k,top_p,min_p,temperature"
@@ -44,6 +47,10 @@ def test_a_title_says_what_is_not_usual():
     assert sampling_options.words(row) == said
     merged = dict.fromkeys(row) | {"temperature": 1.0, "top_p": 1.0}  # of an older sweep
     assert sampling_options.words(merged) == "temperature 1, top-p 1"
+    own = {"draft_temperature": 0.5, "draft_top_k": 0, "draft_order": ORDER, "draft_min_p": None}
+    assert sampling_options.words(merged | own) == (
+        f"temperature 1, top-p 1, draft temperature 0.5, draft top-k 0, draft order {ORDER}"
+    )
     usual = sampling_options.columns(Sampling(1.3))
     whole = {**usual, "presence_penalty": 0.5, "draft_sampling": row}
     assert sampling_options.words(whole) == (
@@ -104,6 +111,40 @@ def test_a_sweep_takes_every_step(tmp_path):
     assert [(row["top_k"], row["min_p"]) for row in rows] == [(0, 0), (0, 0.2), (5, 0), (5, 0.2)]
     assert {row["order"] for row in rows} == {ORDER}
     assert len({row["alpha_star"] for row in rows}) == 4
+
+
+def test_a_sweep_takes_the_drafts_own_steps(tmp_path):
+    """At one draft alpha* is the overlap of the two laws, each made by its own steps."""
+    config = tmp_path / "grid.toml"
+    config.write_text(
+        '[[grid]]\nfamily = "log_normal"\nrule = "single"\nn = 1\nvocabulary = 64\ncontexts = 32\n'
+        "temperature = [1, 0.7]\ntop_k = 5\ndraft_temperature = [0.0, 1.3]\ndraft_top_k = 0\n"
+    )
+    sweep.run(sweep.Config(config, tmp_path / "out"))
+    rows = merge.run(merge.Config(tmp_path / "out", tmp_path / "rows.parquet"))["rows"]
+    asked = [(row["temperature"], row["draft_temperature"]) for row in rows]
+    assert asked == [(1, 0), (1, 1.3), (0.7, 0), (0.7, 1.3)]
+    family = f"{rows[0]['family']}:{rows[0]['parameters']}"
+    as_is = family_cell.Laws(family, 64, PairSampling(AS_IS, AS_IS), 0)
+    logits = [jnp.log(law) for law in family_cell._sampled(as_is, 0, 32)]
+    for row, (temperature, draft) in zip(rows, asked, strict=True):
+        p = Sampling(temperature, 5).law(logits[0])
+        q = Sampling(draft).law(logits[1])
+        overlap = np.minimum(p, q).sum(1)
+        assert row["alpha_star_values"] == pytest.approx(overlap, abs=1e-6)
+        assert row["consistent"]
+        assert (row["draft_top_k"], row["draft_top_p"], row["draft_order"]) == (0, None, None)
+
+
+def test_a_sweep_of_a_pair_finds_what_compare_does_with_the_drafts_own_steps():
+    own = {"top_k": 9, "draft_temperature": 1.4, "draft_top_k": 0}
+    cell = grids.Cell("markov", None, None, "single", None, None, "star:1", 0, 60, None, **own)
+    config = compare.Config(pair="markov", rules=("single",), n=(1,), contexts=60, **own)
+    (row,) = compare.run(config)["rows"]
+    found = pair_cell.measure(cell).row
+    assert row["draft_sampling"]["temperature"] == 1.4
+    for name in ("alpha_star", "expected", "block_efficiency"):
+        assert found[name] == pytest.approx(row[name], abs=1e-6)
 
 
 def test_the_best_draft_studies_each_cut():

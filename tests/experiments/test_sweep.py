@@ -197,6 +197,9 @@ WRONG = {
     "a family on a tree": "[[grid]]\n" + GOOD + 'tree = "chain:2"',
     "an empty grid": "[[grid]]\n" + GOOD + "seed = []",
     "no such temperature": "[[grid]]\n" + GOOD + "temperature = -1",
+    "no such temperature of the draft": "[[grid]]\n" + GOOD + "draft_temperature = [0.5, -1]",
+    "a draft's cut of the wrong type": "[[grid]]\n" + GOOD + "draft_top_k = 0.5",
+    "no such order of the draft": "[[grid]]\n" + GOOD + 'draft_order = "top_k"',
     "no such order": "[[grid]]\n" + GOOD + 'order = "top_k,top_p"',
     "n too small": "[[grid]]\n" + GOOD + "n = 0",
 }

@@ -8,7 +8,9 @@ from typing import NamedTuple
 import jax.numpy as jnp
 
 from experiments.audits import large_checks
+from specjax._types import Loss
 from specjax.rules import Certificate, Claims, register
+from tests.helpers.wrong_lossy import Mixes
 from tests.helpers.wrong_rules import RecursiveRejection
 
 
@@ -64,6 +66,12 @@ def certifies(**change):
     return register(Certified)
 
 
+def mixes(emitted=Mixes.emitted, **claims):
+    """A lossy rule that is sound but for what it claims, or states at a large vocabulary."""
+    held = {"claims": Mixes.claims._replace(**claims), "emitted": emitted, "budget": 0.01}
+    return register(type("Lossy", (Mixes,), held))
+
+
 WRONG_BEYOND = {
     "accepts everything": Wrong(
         planted(lambda law, tokens, p: law if len(p) <= 8 else at(tokens, p, 0)),
@@ -110,5 +118,16 @@ WRONG_BEYOND = {
         certifies(gap=jnp.float32(0.0)),
         large_checks.certifies_what_it_accepts,
         "its certificate's alpha_star - gap is not what it accepts",
+    ),
+    "states another emitted law": Wrong(
+        mixes(lambda self, p, q, n: Mixes.emitted(self, p, q, n) if len(p) <= 8 else p),
+        large_checks.emits_what_it_says,
+        "what `emitted` says is not the mean law",
+    ),
+    "loses more than it says": Wrong(
+        mixes(loss=Loss("tv", "budget")), large_checks.keeps_its_budget, "breaks its budget"
+    ),
+    "lies below the front": Wrong(
+        mixes(on_front=True), large_checks.is_on_the_front, "claims to be on the front"
     ),
 }

@@ -9,7 +9,7 @@ from unittest.mock import patch
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.audits import verifier_checks, walk_checks
+from experiments.audits import lossy_tree_checks, verifier_checks, walk_checks
 from specjax.numerics import divide
 from specjax.rules import Claims, get
 from specjax.trees import NO_NODE, ROOT, Verdict
@@ -18,6 +18,7 @@ from specjax.verifiers import (
     GreedyMultiPathBlock,
     TopDown,
     Traversal,
+    TypicalPath,
     _leaf_first,
     greedy_multi_path_block,
     register,
@@ -37,7 +38,7 @@ def planted(
     """Register a wrong verifier, and where and why the audit must reject it."""
 
     def enter(cls: type) -> type:
-        cls.claims = Claims(lossless=True, drafting=frozenset({scheme}), **claims)
+        cls.claims = Claims(**{"lossless": True, "drafting": frozenset({scheme}), **claims})
         cls.verify = None  # what is drawn is not audited
         cls = register(cls)
         PLANTED[cls] = Planted(check, reason, tree)
@@ -178,6 +179,47 @@ class TimidInSingle:
             if p.dtype == jnp.float32
             else Block().law(draft, p)
         )
+
+
+@planted(verifier_checks.is_lossless, "not lossless under iid on chain:2: total variation 0.9")
+class TypicalAndLossless:
+    """Medusa's choice of a path, which claims to be lossless."""
+
+    def law(self, draft, p):
+        return TypicalPath().law(draft, p)
+
+
+@planted(lossy_tree_checks.is_law, "no law: it does not sum to 1", lossless=False)
+class LosesMassAndSaysSo:
+    """Lossy is no excuse for what is no law."""
+
+    def law(self, draft, p):
+        return LosesMass.law(self, draft, p)
+
+
+@planted(
+    lossy_tree_checks.holds_in_single_precision,
+    "in float32 it emits other texts than in float64, by 0",
+    lossless=False,
+)
+class FaithfulInSingle:
+    """In single precision it is lossless."""
+
+    def law(self, draft, p):
+        verifier = Block() if p.dtype == jnp.float32 else TypicalPath()
+        return verifier.law(draft, p)
+
+
+@planted(
+    lossy_tree_checks.holds_in_single_precision,
+    "in float32 E\\[ell\\] differs",
+    lossless=False,
+)
+class TimidAndLossyInSingle:
+    """In single precision nothing is accepted, and the same is emitted."""
+
+    def law(self, draft, p):
+        return TimidInSingle.law(self, draft, p)
 
 
 @planted(None, "raises KeyError")

@@ -13,7 +13,7 @@ from specjax import bounds, decode, numerics, rules, trees
 from specjax.models import pairs
 from specjax.models.markov import Markov, random_tables
 from specjax.numerics import Sampling
-from specjax.rules import Certificate, Claims, Solves, register
+from specjax.rules import Certificate, Claims, Solves, _stated, register
 from specjax.verifiers import Block, Traversal, node_report
 from tests.helpers import sampling
 from tests.helpers.small_decodes import PROMPT, setting, small_pair, weights
@@ -308,10 +308,10 @@ class Overrides(SolvesOnce):
 def test_a_law_that_is_not_out_of_the_solve_is_the_one_that_is_walked():
     tokens, p, q = jnp.array([2, 1]), jnp.array([0.6, 0.3, 0.1]), jnp.array([0.2, 0.3, 0.5])
     mask = jnp.ones(2, bool)
-    law, accepted = rules.law_and_acceptance(register(Overrides)(), tokens, p, q, mask)
+    law, accepted = _stated.law_and_acceptance(register(Overrides)(), tokens, p, q, mask)
     np.testing.assert_array_equal(law, p)
     assert np.isnan(accepted)
-    law, accepted = rules.law_and_acceptance(SolvesOnce(), tokens, p, q, mask)
+    law, accepted = _stated.law_and_acceptance(SolvesOnce(), tokens, p, q, mask)
     np.testing.assert_array_equal(law, SolvesOnce().law(tokens, p, q, mask))
     assert abs(accepted - 0.25) < 1e-6
     with pytest.raises(ValueError, match="p: expected a sum"):

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import special
 
 import theory
 from specjax import numerics, rules
@@ -318,3 +319,19 @@ def test_the_likeliest_tokens_are_those_of_a_stable_sort_in_either_precision(see
         with jax.enable_x64(dtype is np.float64):
             found = jax.vmap(lambda q: numerics.top_tokens(q, 12))(jnp.asarray(tied, dtype))
         np.testing.assert_array_equal(found, np.argsort(-tied, 1, kind="stable"))
+
+
+def test_divergences_are_those_of_scipy():
+    for pair in theory.battery.laws(5, seed=0):
+        e, p = np.float32(pair.q), np.float32(pair.p)
+        exact = np.float64(e), np.float64(p)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = np.where(exact[0] > 0, exact[0] / exact[1], 0).max()
+        wanted = {
+            "tv": np.abs(exact[0] - exact[1]).sum() / 2,
+            "kl": special.rel_entr(*exact).sum(),
+            "ratio": ratio,
+        }
+        laws = jnp.asarray(e), jnp.asarray(p)
+        found = {name: float(of(*laws)) for name, of in numerics.DIVERGENCES.items()}
+        assert found == pytest.approx(wanted, rel=1e-5, abs=1e-6), pair.name

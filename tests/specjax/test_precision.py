@@ -75,6 +75,9 @@ def test_rules(name, vocabulary, n):
     for scheme in sorted(claims.drafting):
         q = of_q(scheme, vocabulary, n)
         check("law", rule.law, jnp.zeros(n, int), law(vocabulary), q, jnp.ones(n, bool))
+        emitted = rules.emitted(rule, n, scheme)
+        if emitted:
+            check("emitted", emitted, law(vocabulary), q)
         for stated in (rules.expected_acceptance, rules.certificate):
             check(
                 stated.__name__,

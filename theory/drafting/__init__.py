@@ -6,7 +6,7 @@ One scheme is one file; its sampler is specjax/drafting/<name>.py.
 from typing import Protocol, cast
 
 from theory import _scheme_files
-from theory._arrays import Law, Mask
+from theory._arrays import Indices, Law, Mask, Values
 from theory.drafting._base import Joint
 
 _MODULES = _scheme_files.load(__name__, __path__)
@@ -82,6 +82,30 @@ class Solved(Scheme, Protocol):
         """
 
 
+class Ordered(Scheme, Protocol):
+    """A scheme whose best sets are prefixes of one order of the tokens."""
+
+    def prefixes(
+        self,
+        p: Law,
+        q: Law,
+        n: int,
+    ) -> tuple[Indices, Values]:
+        """The order, and Q of its prefixes.
+
+        Args:
+          p: target law [V].
+          q: as in `live`.
+          n: number of draft slots.
+
+        Returns:
+          The tokens [V], and P(all drafts are among the first k) for k = 0..V.
+
+        Raises:
+          ValueError: q or n does not fit the scheme.
+        """
+
+
 def names() -> tuple[str, ...]:
     """The names of all schemes, sorted: the names of their files.
 
@@ -127,7 +151,49 @@ def solved(name: str) -> Solved:
     return cast(Solved, scheme)
 
 
-__all__ = ["Joint", "Scheme", "Solved", "get", "names", "solved"]
+def has_order(name: str) -> bool:
+    """Whether the best sets of this scheme are prefixes of one order of the tokens.
+
+    Args:
+      name: one of `names()`.
+
+    Returns:
+      Whether `ordered` takes it.
+
+    Raises:
+      ValueError: there is no such scheme.
+    """
+    return hasattr(get(name), "prefixes")
+
+
+def ordered(name: str) -> Ordered:
+    """The scheme called `name`, which must have an order of the tokens.
+
+    Args:
+      name: one of `names()`.
+
+    Returns:
+      The scheme's file, as a module.
+
+    Raises:
+      ValueError: there is no such scheme, or no such order.
+    """
+    if not has_order(name):
+        raise ValueError(f"drafting scheme {name!r} has no order of the tokens: no `prefixes`")
+    return cast(Ordered, get(name))
+
+
+__all__ = [
+    "Joint",
+    "Ordered",
+    "Scheme",
+    "Solved",
+    "get",
+    "has_order",
+    "names",
+    "ordered",
+    "solved",
+]
 
 
 def __dir__() -> list[str]:

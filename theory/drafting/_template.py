@@ -36,4 +36,5 @@ def inclusion(q: Law, n: int) -> Law:
 
 
 # `optimum(p, q, n) -> (alpha*, subset bool[V])`, if there is a formula; without one the linear
-# program solves the scheme all the same.
+# program solves the scheme all the same. `prefixes(p, q, n) -> (order [V], Q(H_k) [V + 1])`, if the
+# best sets are prefixes of one order; without it `theory.nearest` goes through all sets.

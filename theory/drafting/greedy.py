@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from theory._arrays import Indices, Law, Mask
-from theory.drafting._base import Joint, chain, support_size, top, without
+from theory._arrays import Indices, Law, Mask, Values
+from theory.drafting._base import Joint, chain, ratio_order, support_size, top, without
 
 
 def live(q: Law, n: int) -> int:
@@ -60,3 +60,16 @@ def optimum(p: Law, q: Law, n: int) -> tuple[float, Mask]:
     subset = p < inside
     subset[top(q, live(q, n) - 1)] = True
     return float(np.minimum(p, inside).sum()), subset
+
+
+def prefixes(p: Law, q: Law, n: int) -> tuple[Indices, Values]:
+    """Top, then the others by p / q; and Q(H) of the prefixes: 0 up to Top, then q(H) / q(not Top).
+
+    Cost: O(V log V).
+    """
+    fixed = top(q, live(q, n) - 1)
+    rest = without(q, fixed[None])[0]
+    by_ratio = ratio_order(p, rest)
+    others = by_ratio[~np.isin(by_ratio, fixed)]
+    order = np.concatenate((fixed, others))
+    return order, np.concatenate(([0.0], np.cumsum(rest[order])))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from theory._arrays import Indices, Law, Mask
+from theory._arrays import Indices, Law, Mask, Values
 from theory.drafting import greedy
 from theory.drafting._base import Joint, chain, support_size, without
 
@@ -59,3 +59,8 @@ def optimum(p: Law, q: Law, n: int) -> tuple[float, Mask]:
     Cost: O(V log V). Source: hu2025towards.
     """
     return greedy.optimum(p, q, live(q, n))
+
+
+def prefixes(p: Law, q: Law, n: int) -> tuple[Indices, Values]:
+    """The same as for greedy drafts: the unordered laws agree. Cost: O(V log V)."""
+    return greedy.prefixes(p, q, live(q, n))

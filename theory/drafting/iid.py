@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from theory._arrays import Indices, Law, Mask
+from theory._arrays import Indices, Law, Mask, Values
 from theory.drafting._base import Joint, best_prefix, chain, ratio_order, support_size
 
 
@@ -47,6 +47,11 @@ def optimum(p: Law, q: Law, n: int) -> tuple[float, Mask]:
 
     Cost: O(V log V). Source: hu2025towards.
     """
+    return best_prefix(p, *prefixes(p, q, n))
+
+
+def prefixes(p: Law, q: Law, n: int) -> tuple[Indices, Values]:
+    """The tokens sorted by p / q, and q(H)^n of their prefixes. Cost: O(V log V)."""
     order = ratio_order(p, q)
     drawn = np.concatenate(([0.0], np.cumsum(q[order])))
-    return best_prefix(p, order, drawn**n)
+    return order, drawn**n

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from theory._arrays import Indices, Law, Mask
+from theory._arrays import Indices, Law, Mask, Values
 from theory.drafting._base import Joint, chain, support_size, top
 
 
@@ -47,3 +47,10 @@ def optimum(p: Law, q: Law, n: int) -> tuple[float, Mask]:
     """alpha* = p(S), at H = S. Cost: O(V log V)."""
     subset = inclusion(q, n) > 0
     return float(p[subset].sum()), subset
+
+
+def prefixes(p: Law, q: Law, n: int) -> tuple[Indices, Values]:
+    """S, then the others; and Q(H) of the prefixes: 0 up to S, then 1. Cost: O(V log V)."""
+    drafted = live(q, n)
+    order = top(q, len(q))
+    return order, np.where(np.arange(len(q) + 1) < drafted, 0.0, 1.0)

@@ -67,9 +67,16 @@ def inclusion(q: Law, n: int) -> Law:
 def optimum(p: Law, q: Law, n: int) -> tuple[float, Mask]:
     """alpha* = 1 + min_H [p(H) - Q(H)] over the prefixes of the tokens sorted by p / q.
 
+    Cost: O(V m nodes). Source: hu2025towards.
+    """
+    return best_prefix(p, *prefixes(p, q, n))
+
+
+def prefixes(p: Law, q: Law, n: int) -> tuple[Indices, Values]:
+    """The tokens sorted by p / q, and Q(H) of their prefixes.
+
     Token i arrives at rate q_i, and the drafts are the first m arrivals. So Q(H) = 1 - integral
     a e^{-a t} P(fewer than m tokens of H have arrived by t) dt, a = q(not H). Cost: O(V m nodes).
-    Source: hu2025towards.
     """
     slots = live(q, n)
     order = ratio_order(p, q)
@@ -81,7 +88,7 @@ def optimum(p: Law, q: Law, n: int) -> tuple[float, Mask]:
     for place, (rate, arrived) in enumerate(arrivals):
         if rate > 0:
             inside[place] = 1.0 - _race(rate, arrived.sum(axis=0), times)
-    return best_prefix(p, order, inside)
+    return order, inside
 
 
 def _log_times(slowest: float) -> Values:

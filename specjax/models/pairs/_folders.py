@@ -66,7 +66,7 @@ def label(target: str, draft: str) -> str:
 def _named(name: str) -> str:
     """The name of a folder or file, and a hash of its weights."""
     path = Path(name).resolve()
-    if not path.exists() or not pairs.is_model(path):
+    if not path.is_file() and not pairs.is_model(path):
         raise ValueError(f"{name}: no such folder or GGUF file")
     files = [path] if path.is_file() else sorted(path.glob("*.safetensors"))
     digest = hashlib.sha256()

@@ -18,12 +18,15 @@ coupling that attains it.
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
-from specjax._types import Law, Scalar
-from specjax.numerics import divide
+from specjax._types import Count, Law, Scalar
+from specjax.bounds import iid
+from specjax.numerics import divide, rounding_error, total
+from specjax.solvers.levels import grid, level_rule
 from specjax.solvers.levels.grid import Nodes, PerNode
 from specjax.solvers.levels.level_rule import Levels, capped
 
@@ -83,6 +86,42 @@ class _Supply(NamedTuple):
 
     supply: PerNode
     open_cell: PerNode
+
+
+def solve(
+    p: Law,
+    q: Law,
+    n: int,
+    live: Count,
+    everywhere: Bool[Array, ""] | bool = False,
+) -> Levels:
+    """The optimal rule.
+
+    Args:
+      p: [V], the target distribution.
+      q: [V], the draft distribution.
+      n: the largest number of drafts; static.
+      live: how many are drawn, at most n; 0 counts as 1.
+      everywhere: whether all prefixes may be nearly best, so that the nodes of a large vocabulary
+        are spread over all ratios in place of the end of the best set.
+
+    Returns:
+      The rule.
+
+    Cost: that of the best set and of `levels`.
+    """
+    p, q = jax.lax.stop_gradient((p, q))
+    if n == 1 and p.shape[0] > grid.SMALL:
+        # below, it is solved for, so as to round as a masked set with one draft left does
+        return level_rule.single(p, q)
+    slots = jnp.maximum(live, 1).astype(p.dtype)
+    inside = total(jnp.where(iid.binned(p, q, slots, rounding_error(p)).inside, q, 0))
+    edge = slots * inside ** (slots - 1)
+    spaced = grid.grid(slots, edge, grid.even(slots, grid.EVEN))
+    if everywhere is not False and p.shape[0] > grid.SMALL:
+        spaced = jnp.where(everywhere, grid.spread(p, q, slots), spaced)
+    nodes = grid.place(p, q, slots, spaced)
+    return levels(p, q, nodes, n, slots)
 
 
 def levels(

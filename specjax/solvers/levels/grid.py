@@ -19,6 +19,7 @@ from jaxtyping import Float, Int
 from specjax import exact_sums
 from specjax._types import Count, Law, Scalar
 from specjax.numerics import divide, top_tokens
+from specjax.numerics.ratios import range_ends, ranges
 
 SMALL = 512  # a vocabulary no larger is its own set of nodes, and nothing is lost
 COUNT = 256  # nodes of a larger one
@@ -26,7 +27,9 @@ HEADS = 32  # likeliest tokens that are nodes
 NEAR = 48  # nodes on either side of the edge
 CLOSEST = 1e-5  # the first step away from the edge
 SPAN = 16.0  # natural logarithms below the largest ratio that the even nodes cover
-EVEN = COUNT - HEADS - 2 * NEAR - 2  # even nodes; the edge and 0 are nodes as well
+SPACED = COUNT - HEADS  # the other nodes
+EVEN = SPACED - 2 * NEAR - 2  # even nodes; the edge and 0 are nodes as well
+FINE = 2048  # ranges of p/q by which nodes are spread
 
 PerNode = Float[Array, " B"]
 PerToken = Int[Array, " V"]
@@ -65,14 +68,14 @@ class Nodes(NamedTuple):
         return at_nodes[left] * (1 - share) + at_nodes[right] * share
 
 
-def place(p: Law, q: Law, largest: Scalar, edge: Scalar) -> Nodes:
+def place(p: Law, q: Law, largest: Scalar, spaced: PerNode) -> Nodes:
     """The nodes of a pair of distributions.
 
     Args:
       p: [V], the target distribution.
       q: [V], the draft distribution.
       largest: ratios beyond it are as good as it.
-      edge: the ratio at which resolution matters, in [0, largest].
+      spaced: [SPACED], ratios of nodes for a large vocabulary, from 0 to `largest`.
 
     Returns:
       One node a token up to V = 512, and 256 nodes beyond.
@@ -86,11 +89,35 @@ def place(p: Law, q: Law, largest: Scalar, edge: Scalar) -> Nodes:
         ranks = jnp.arange(size, dtype=jnp.int32)
         own = jnp.zeros(size, jnp.int32).at[order].set(ranks)
         return Nodes(ratio[order], q[order], own, jnp.zeros_like(q))
-    spaced = grid(largest, edge, even(largest, EVEN))
     heads = ratio[top_tokens(q, HEADS)]
     at_nodes = jnp.sort(jnp.append(spaced, heads))
     left, share = between(at_nodes, ratio)
     return Nodes(at_nodes, masses(q, left, share, COUNT), left, share)
+
+
+def spread(p: Law, q: Law, largest: Scalar) -> PerNode:
+    """Nodes that lower the curve of p against q everywhere by about as much.
+
+    Between nodes r_a, r_b it is lowered by (r_b - r_a) dq / 4. So their density is that of the
+    square root of dr dq, summed over ranges of p/q.
+
+    Args:
+      p: [V], the target distribution.
+      q: [V], the draft distribution.
+      largest: the last ratio.
+
+    Returns:
+      [SPACED], ratios in [0, largest], in order.
+
+    Cost: one scatter of V rows.
+    """
+    others = q.at[top_tokens(q, HEADS)].set(0)
+    (mass,) = exact_sums.sums(ranges(p, q, FINE), FINE, others)
+    ends = jnp.minimum(range_ends(p.dtype, FINE), largest)
+    weight = jnp.sqrt(jnp.diff(ends) * mass)
+    filled = jnp.pad(jnp.cumsum(weight), (1, 0))
+    steps = jnp.linspace(0, 1, SPACED, dtype=p.dtype)
+    return jnp.interp(steps * filled[-1], filled, ends).at[-1].set(largest)
 
 
 def grid(largest: Scalar, edge: Scalar, even: Float[Array, " E"]) -> PerNode:
