@@ -13,7 +13,7 @@ NOTEBOOKS = ROOT / "notebooks"
 SCRIPTS = sorted(path for path in NOTEBOOKS.glob("*.py") if path.name not in ("conf.py", "_run.py"))
 
 LARGEST = 250_000  # bytes
-LONG = {"measured", "sweeps"}  # they run whole commands, as other tests do
+LONG = {"couplings", "measured", "sweeps"}  # they run for long what other tests run in short
 jupytext = pytest.importorskip("jupytext")
 
 

@@ -2,6 +2,7 @@
 marked.
 """
 
+import functools
 import io
 
 import jax
@@ -11,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from experiments import bench
-from experiments.timing import clock, decodes, nodes, optimal_rules, throughput, trees
+from experiments.timing import clock, decodes, fronts, nodes, optimal_rules, throughput, trees
 from experiments.timing.large_laws import log_normal
 from specjax import rules
 from specjax.rules import Certificate, Claims, register
@@ -40,6 +41,11 @@ class Greedy:
         )
 
 
+def small_front(run, vocabularies, lengths, repeats, seed):
+    """The rows of the smallest V and the largest n."""
+    return run(vocabularies[:1], lengths[-1:], repeats, seed)
+
+
 @pytest.fixture(scope="module")
 def content():
     with pytest.MonkeyPatch.context() as patch:
@@ -52,6 +58,7 @@ def content():
         patch.setattr(decodes, "VOCABULARY", 26)
         patch.setattr(decodes, "RULES", ("kseq",))
         patch.setattr(throughput, "_rules", lambda n: [rules.get("greedy")])
+        patch.setattr(fronts, "run", functools.partial(small_front, fronts.run))
         return bench.run(bench.Config(vocabulary=(40, 60), n=(1, 2), repeats=2))
 
 
@@ -69,12 +76,10 @@ def test_rules_are_timed_at_the_largest_size(content):
 
 
 def test_the_front_has_a_cost_and_its_rule_a_distance_from_the_line(content):
-    assert [(row["vocabulary"], row["n"]) for row in content["fronts"]] == [
-        (v, n) for v in (40, 60) for n in (1, 2)
-    ]
-    for row in content["fronts"]:
-        assert abs(row["below_line"]) <= 2e-6
-        assert min(row["bound_of_argsort"], row["rule_of_argsort"]) > 0
+    (row,) = content["fronts"]
+    assert (row["vocabulary"], row["n"]) == (40, 2)
+    assert abs(row["below_line"]) <= 2e-6
+    assert min(row["bound_of_argsort"], row["rule_of_argsort"]) > 0
 
 
 def test_the_bounds_have_a_cost_and_a_width(content):

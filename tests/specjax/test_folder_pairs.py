@@ -18,6 +18,8 @@ from specjax.trees import chain, full
 from tests.helpers.places import DATA
 
 FOLDERS = sorted((DATA / "folders").iterdir())
+SOME = [path for path in FOLDERS if path.name in {"gemma2", "gpt2", "llama", "qwen3"}]
+REST = [pytest.param(path, marks=pytest.mark.thorough) for path in FOLDERS if path not in SOME]
 TARGET, DRAFT = DATA / "folders" / "qwen3", DATA / "folders" / "llama"
 
 
@@ -32,7 +34,7 @@ def test_families_with_one_tokenizer_work_together():
     assert 1 <= out.steps <= len(out.tokens)
 
 
-@pytest.mark.parametrize("path", FOLDERS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", SOME + REST, ids=lambda path: path.name)
 def test_a_decode_with_a_cache_says_what_whole_forwards_say(path):
     """Greedy, 60 tokens: each is the likeliest after all before it, but for near ties."""
     pair = pairs.load(f"{path}::exit:1")._replace(eos=-1)
@@ -161,7 +163,11 @@ COMMANDS = (
 )
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.split()[0])
+@pytest.mark.parametrize(
+    "command",
+    [COMMANDS[0], *(pytest.param(line, marks=pytest.mark.thorough) for line in COMMANDS[1:])],
+    ids=lambda command: command.split()[0],
+)
 def test_every_command_that_takes_a_pair_takes_folders(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main([*command.split(), "--target", str(TARGET), "--draft", str(DRAFT)]) == 0
@@ -224,7 +230,10 @@ def test_a_head_of_some_tokens_is_no_target(tmp_path):
         pairs.load(f"{tmp_path / 'small'}::{DRAFT}")
 
 
-@pytest.mark.parametrize("family", ["gpt2", "opt", "llama"])
+@pytest.mark.parametrize(
+    "family",
+    ["gpt2", *(pytest.param(name, marks=pytest.mark.thorough) for name in ("opt", "llama"))],
+)
 def test_a_text_may_reach_the_last_position_and_no_further(family):
     """Trees that hang beyond the last position do no harm; the text is that of plain decoding."""
     path = DATA / "folders" / family

@@ -193,11 +193,11 @@ def later(series: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize(
     ("vocabulary", "n", "dtype"),
     [
-        (72, 12, np.float32),
+        pytest.param(72, 12, np.float32, marks=pytest.mark.thorough),
         (600, 3, np.float32),
         pytest.param(600, 4, np.float32, marks=pytest.mark.thorough),
         pytest.param(300, 3, np.float64, marks=pytest.mark.thorough),
-        (600, 2, np.float64),
+        pytest.param(600, 2, np.float64, marks=pytest.mark.thorough),
     ],
 )
 def test_a_race_of_all_tokens_emits_the_target(vocabulary, n, dtype):
@@ -308,7 +308,8 @@ thorough = pytest.mark.thorough
 @pytest.mark.parametrize(
     ("family", "vocabulary", "n"),
     [
-        (tie, 1500, 2),
+        pytest.param(tie, 1500, 2, marks=thorough),
+        (tie, 600, 2),
         pytest.param(flat, 200, 4, marks=thorough),
         pytest.param(near, 8192, 2, marks=thorough),
         pytest.param(flat, 300, 8, marks=thorough),
@@ -344,6 +345,7 @@ def test_nearly_one_hot_laws_give_numbers(monkeypatch, plant):
     assert plant or np.max(np.abs(short)) <= 1e-5
 
 
+@pytest.mark.thorough
 def test_flat_laws_and_many_drafts():
     """What the settings are chosen by: flat q, V = 300, n = 8."""
     short = gaps(flat, 300, 8, range(2))
@@ -351,6 +353,7 @@ def test_flat_laws_and_many_drafts():
     assert -2e-6 <= short.min() <= short.max() <= 1e-5
 
 
+@pytest.mark.thorough
 def test_flat_and_nearly_one_hot_laws_where_tokens_share_nodes():
     laws = contexts(flat, 600, range(9)), contexts(sharp, 600, range(4))
     short = np.asarray(solve_all(*map(np.concatenate, zip(*laws, strict=True)), 4)[1].gap)
