@@ -219,10 +219,11 @@ def _run(
         key: Key[Array, ""], start: DecodeState, text: Int[Array, " T"]
     ) -> tuple[Int[Array, ""], Int[Array, ""], _Traced]:
         def step(state: DecodeState) -> tuple[DecodeState, _Traced]:
-            draft, p, scored = decode.propose(decoder, key, params, state)
+            proposed = decode.propose(decoder, key, params, state)
+            draft, p = proposed.draft, proposed.p
             uniforms = decode.uniforms(key, state, draft)
             walks = [verifier.walk(uniforms, draft, p) for verifier in verifiers]
-            kept = [decode.emitted(decoder, scored, walk.verdict) for walk in walks]
+            kept = [decode.emitted(decoder, proposed.state, walk.verdict) for walk in walks]
             follow = _next(kept[0], text[state.length - start.length])
             verdicts: Verdict = jax.tree.map(lambda *rows: jnp.stack(rows), follow, *kept)
 
@@ -233,7 +234,7 @@ def _run(
             seen = jax.lax.cond(recording, look, lambda: blank)
             leading: Verdict = jax.tree.map(lambda rows: rows[leader], verdicts)
             most = jnp.sum(draft.reach(_before_the_end(decoder, p)))
-            return decode.commit(decoder, scored, leading), (verdicts.length[1:], most, seen)
+            return decode.commit(decoder, proposed, leading), (verdicts.length[1:], most, seen)
 
         end, count, records = decode.run(step, start, text.shape[0], calls)
         return end.status, count, records

@@ -83,7 +83,7 @@ def _said(
             token = draw(law, uniforms(jax.random.fold_in(key, place), (), law.dtype))
             return (target.commit(scores.cache, jnp.array([ROOT])), token), token
 
-        start = prefill(target, params, prompt, length, rows), prompt[length - 1]
+        start = prefill(target, params, prompt, length, rows).cache, prompt[length - 1]
         return jax.lax.scan(step, start, jnp.arange(count))[1]
 
     return jax.vmap(one)(keys, prompts, lengths)

@@ -134,7 +134,7 @@ def _laws(
     def law(tokens: Int[Array, " N"], active: Bool[Array, " N"]) -> Float[Array, "N V"]:
         given = Given(drafter.topology, drafter.growth.scheme, tokens, active)
         own = dataclasses.replace(decoder, drafter=dataclasses.replace(drafter, growth=given))
-        draft, p, _ = decode.propose(own, jax.random.key(0), params, state)
-        return verifier.law(draft, p)
+        proposed = decode.propose(own, jax.random.key(0), params, state)
+        return verifier.law(proposed.draft, proposed.p)
 
     return jax.vmap(law)(tokens, active)

@@ -111,7 +111,8 @@ def _parts(
 
     def step(turn: Count, carry: tuple[DecodeState, Scalar]) -> tuple[DecodeState, Scalar]:
         state, mass = carry
-        draft, p, scored = decode.propose(decoder, key, params, state)
+        proposed = decode.propose(decoder, key, params, state)
+        draft, p = proposed.draft, proposed.p
         verdict: Verdict = jax.tree.map(lambda rows: rows[turn], verdicts)
 
         def visit(depth: Count, mass: Scalar) -> Scalar:
@@ -120,7 +121,7 @@ def _parts(
             law = verifier.rule.law(view.tokens, p[node], draft.q[node], view.mask)
             return mass + law[view.tokens[0]]
 
-        return decode.commit(decoder, scored, verdict), jax.lax.fori_loop(
+        return decode.commit(decoder, proposed, verdict), jax.lax.fori_loop(
             0, verdict.length, visit, mass
         )
 

@@ -33,7 +33,7 @@ def call(model: LanguageModel, params: PyTree, count: int) -> Call:
     """STEPS forwards of `count` tokens."""
     prompt = jnp.arange(LENGTH, dtype=jnp.int32) % model.vocabulary
     rows = 2 * LENGTH + STEPS + count
-    cache = prefill(model, params, prompt, jnp.int32(LENGTH), rows)
+    cache = prefill(model, params, prompt, jnp.int32(LENGTH), rows).cache
     return bind(_forwards, model, params, cache, jnp.zeros(count, jnp.int32))
 
 

@@ -186,7 +186,7 @@ def _drafting(named: tuple[str, Pair], repeats: int, seed: int) -> Drafting:
     prompt = jnp.array(pair.tokenizer.encode(pair.prompts[0])[:TOKENS], jnp.int32)
     state = decode.init(decoder, params, prompt, jnp.int32(len(prompt)), tree.topology.height + 1)
     key = seeds.key(seed)
-    draft = _propose(decoder, key, params, state)[0]
+    draft = _propose(decoder, key, params, state).draft
     calls: dict[str, Call] = {
         "all": bind(_propose, decoder, key, params, state),
         "forwards": bind(_forwards, decoder, params, state, draft.tokens, draft.topology),

@@ -26,10 +26,11 @@ from specjax.decode._state import (
     Decoder,
     DecodeState,
     Params,
+    Proposed,
     StepInfo,
     waste,
 )
-from specjax.drafters import ModelDrafter, NoDraft
+from specjax.drafters import Held, ModelDrafter, NoDraft
 from specjax.models import Pair, longest, prefill
 from specjax.numerics import AS_IS, Sampling
 from specjax.trees import NO_NODE, Draft, Topology, TreeDrafting, Verdict, growth
@@ -139,24 +140,22 @@ def init(
     steps = decoder.drafter.topology.height + 1
     rows = prompt.shape[0] + budget + steps + decoder.drafter.topology.nodes
     rows = -(-rows // ROWS) * ROWS
+    read = prefill(decoder.read, params.target, prompt, length, rows)
     return DecodeState(
         tokens=jnp.pad(prompt.astype(jnp.int32), (0, budget + steps)),
         length=length,
         limit=jnp.minimum(length + budget, longest(decoder.target)),
         done=jnp.bool_(False),
         status=jnp.int32(FINE),
-        target=prefill(decoder.target, params.target, prompt, length, rows),
-        drafter=decoder.drafter.init(params.drafter, prompt, length, rows),
+        target=read.cache,
+        drafter=decoder.drafter.init(params.drafter, prompt, length, rows, read.features),
     )
 
 
-def propose(
-    decoder: Decoder, key: RandomKey, params: Params, state: DecodeState
-) -> tuple[Draft, NodeLaws, DecodeState]:
+def propose(decoder: Decoder, key: RandomKey, params: Params, state: DecodeState) -> Proposed:
     """Draft a tree and score it.
 
-    The returned state is done, and has a status, if a node of the tree has no law: its logits hold
-    NaN, or none is finite.
+    A node has no law if its logits hold NaN, or if none of them is finite.
 
     Args:
       decoder: the decoder.
@@ -165,12 +164,12 @@ def propose(
       state: the state before the step.
 
     Returns:
-      The draft, the target's laws p [N, V] after each node, and the state to hand to `commit`.
+      The draft and what the target says of it.
     """
     draft, drafter = decoder.drafter.propose(
-        _stream(key, DRAFT, state), params.drafter, state.drafter
+        _stream(key, DRAFT, state), params.drafter, state.drafter, Held(params.target, state.target)
     )
-    scores = decoder.target.score(params.target, state.target, draft.tokens, draft.topology)
+    scores = decoder.read.score(params.target, state.target, draft.tokens, draft.topology)
     p = decoder.sampling.law(scores.logits)
     active = jnp.asarray(draft.topology.active)
     no_p = jnp.any(active & _broken(p))
@@ -183,7 +182,7 @@ def propose(
         target=scores.cache,
         drafter=drafter,
     )
-    return draft, p, scored
+    return Proposed(draft, p, scores._replace(cache=()), scored)
 
 
 def _broken(laws: Float[Array, "N ..."]) -> Bool[Array, " N"]:
@@ -237,17 +236,18 @@ def _is_end(decoder: Decoder, tokens: Int[Array, " T"]) -> Bool[Array, " T"]:
     return jnp.isin(tokens, np.atleast_1d(decoder.eos))
 
 
-def commit(decoder: Decoder, state: DecodeState, verdict: Verdict) -> DecodeState:
-    """Append what is `emitted` of a verdict, and let both models keep its path.
+def commit(decoder: Decoder, proposed: Proposed, verdict: Verdict) -> DecodeState:
+    """Append what is `emitted` of a verdict, and let target and drafter see it.
 
     Args:
       decoder: the decoder.
-      state: the state that `propose` returned.
+      proposed: what `propose` returned.
       verdict: the verdict of the walk.
 
     Returns:
       The state before the next step.
     """
+    draft, _, scores, state = proposed
     verdict = emitted(decoder, state, verdict)
     rows = jnp.arange(verdict.tokens.shape[0])
     length = state.length + verdict.length
@@ -260,7 +260,7 @@ def commit(decoder: Decoder, state: DecodeState, verdict: Verdict) -> DecodeStat
         done=state.done | ended | (length >= state.limit),
         status=state.status,
         target=decoder.target.commit(state.target, verdict.path),
-        drafter=decoder.drafter.observe(state.drafter, verdict, ()),
+        drafter=decoder.drafter.observe(state.drafter, draft, scores, verdict),
     )
 
 
@@ -290,12 +290,18 @@ def step(
     Cost: a forward of the target, those of the drafter, and one law for each visited node; also the
     cost of what is recorded.
     """
-    draft, p, scored = propose(decoder, key, params, state)
+    proposed = propose(decoder, key, params, state)
+    draft, p = proposed.draft, proposed.p
     made = verifier.walk(uniforms(key, state, draft), draft, p)
-    kept = emitted(decoder, scored, made.verdict)
-    recorded = record(verifier, draft, p, made, kept.length) if record else ()
-    info = StepInfo(kept.length, jnp.minimum(made.verdict.length - 1, kept.length), recorded)
-    return commit(decoder, scored, kept), info
+    kept = emitted(decoder, proposed.state, made.verdict)
+    drafted = jnp.sum(jnp.asarray(draft.topology.active), dtype=jnp.int32) - 1
+    info = StepInfo(
+        emitted=kept.length,
+        accepted=jnp.minimum(made.verdict.length - 1, kept.length),
+        drafted=jnp.where(proposed.state.done, 0, drafted),
+        record=record(verifier, draft, p, made, kept.length) if record else (),
+    )
+    return commit(decoder, proposed, kept), info
 
 
 @functools.partial(jax.jit, static_argnames=("decoder", "budget", "record"))
@@ -337,7 +343,8 @@ def decode(
         start = start._replace(limit=limit, done=length >= limit)
     one = functools.partial(step, decoder, verifier, key, params, record=record)
     state, steps, info = run(one, start, budget, jnp.int32(budget))
-    return Decoded(state.tokens, state.length, steps, info, state.status)
+    learned = decoder.drafter.learned(state.drafter)
+    return Decoded(state.tokens, state.length, steps, info, state.status, learned)
 
 
 __all__ = [
@@ -349,6 +356,7 @@ __all__ = [
     "Decoded",
     "Decoder",
     "Params",
+    "Proposed",
     "Record",
     "StepInfo",
     "bucket",

@@ -6,10 +6,11 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int, PyTree
 
-from specjax._types import Count, Scalar
+from specjax._types import Count, NodeLaws, Scalar
 from specjax.drafters import Drafter
-from specjax.models import LanguageModel
+from specjax.models import LanguageModel, Scores, reading
 from specjax.numerics import AS_IS, Sampling
+from specjax.trees import Draft
 
 FINE, NO_TARGET_LAW, NO_DRAFT_LAW = range(3)  # a decode's status
 STATUS = (
@@ -44,6 +45,15 @@ class Decoder:
     sampling: Sampling = AS_IS
     eos: int | tuple[int, ...] = -1
 
+    @property
+    def read(self) -> LanguageModel:
+        """The target, whose scores have the features that the drafter reads.
+
+        Raises:
+          ValueError: the target has no hidden states.
+        """
+        return reading(self.target, self.drafter.features)
+
 
 class DecodeState(NamedTuple):
     """The state of a decode between two steps.
@@ -67,6 +77,23 @@ class DecodeState(NamedTuple):
     drafter: PyTree
 
 
+class Proposed(NamedTuple):
+    """A tree that was drafted and scored, before its verification.
+
+    Attributes:
+      draft: the tree.
+      p: [N, V], the target's law of what follows each node.
+      scores: the target's raw logits and features at all nodes; no cache.
+      state: the state between drafting and `commit`; it is done, and has a status, if a node has no
+        law.
+    """
+
+    draft: Draft
+    p: NodeLaws
+    scores: Scores
+    state: DecodeState
+
+
 class StepInfo(NamedTuple):
     """What happened in one step.
 
@@ -74,11 +101,13 @@ class StepInfo(NamedTuple):
       emitted: tokens kept of the verdict; 0 in rows of steps that did not run, and at a state that
         is done.
       accepted: how many of these were drafts.
+      drafted: how many drafts the tree had; 0 at a state that is done.
       record: what was asked to be recorded; rows of zeros if the step did not run.
     """
 
     emitted: Count
     accepted: Count
+    drafted: Count
     record: PyTree
 
 
@@ -93,6 +122,8 @@ class Decoded(NamedTuple):
       steps: number of steps that ran.
       info: StepInfo stacked over [budget], of which the first `steps` rows ran.
       status: FINE, or whose law is broken.
+      drafter: what the drafter learned from the text, as `params.drafter` of the next; ()
+        if it does not learn.
     """
 
     tokens: Int[Array, " S"]
@@ -100,6 +131,7 @@ class Decoded(NamedTuple):
     steps: Count
     info: StepInfo
     status: Count
+    drafter: PyTree
 
 
 def waste(decoded: Decoded) -> Scalar:

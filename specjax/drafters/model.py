@@ -1,19 +1,20 @@
 """A language model drafts a tree, level by level."""
 
 import dataclasses
-import itertools
+import functools
 from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Bool, Float, Int, PyTree
+from jaxtyping import Bool, Int, PyTree
 
-from specjax._types import Count, NodeLaws, RandomKey
-from specjax.models import LanguageModel, prefill
+from specjax._types import Count, RandomKey
+from specjax.drafters._base import Held
+from specjax.drafters._levels import grow
+from specjax.models import LanguageModel, Learner, Scores, prefill
 from specjax.numerics import AS_IS, Sampling
 from specjax.trees import NO_NODE, ROOT, Draft, Topology, TreeDrafting, Verdict
-from specjax.trees.growth import Level, blank
-from specjax.trees.topology import NodeInts
+from specjax.trees.growth import blank
 
 NO_TOKEN = -1
 
@@ -22,11 +23,13 @@ class _State(NamedTuple):
     """The drafter's state.
 
     Attributes:
+      params: of a model that learns, its params by now; else ().
       cache: the cache of the model; it holds all committed tokens but the last two.
       recent: the last two committed tokens; NO_TOKEN is the first of a text of one token.
       places: [N], the place at which each node of the proposed tree was grown.
     """
 
+    params: PyTree
     cache: PyTree
     recent: Int[Array, " 2"]
     places: Int[Array, " N"]
@@ -34,10 +37,10 @@ class _State(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class ModelDrafter:
-    """Grows a tree from the model's law at every node.
+    """Grows a tree from the model's law at every node, on a cache of the model's own.
 
-    The last level is drawn, not scored. If one of its nodes is accepted, the next tree scores it:
-    row 0 of what the model scores is the token before the root.
+    If a node of the last level is accepted, the next tree scores it: row 0 of what the model scores
+    is the token before the root. A model that learns goes on with the params that it learned.
 
     Cost: one forward for each level of drafts; the first is of two tokens.
 
@@ -48,6 +51,7 @@ class ModelDrafter:
     model: LanguageModel
     growth: TreeDrafting
     sampling: Sampling = AS_IS
+    features: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.topology.height < 1:
@@ -58,46 +62,30 @@ class ModelDrafter:
         """The tree that is verified."""
         return self.growth.topology
 
-    def init(self, params: PyTree, prompt: Int[Array, " P"], length: Count, rows: int) -> _State:
+    def init(
+        self, params: PyTree, prompt: Int[Array, " P"], length: Count, rows: int, seen: PyTree
+    ) -> _State:
         dropped = sum(self.growth.widths) - self.topology.nodes  # grown, never verified
         before = jnp.maximum(length - 1, 1)
-        cache = prefill(self.model, params, prompt, before, rows + dropped)
+        read = prefill(self.model, params, prompt, before, rows + dropped)
         previous = jnp.where(length > 1, prompt[length - 2], NO_TOKEN)
         return _State(
-            cache,
+            params if isinstance(self.model, Learner) else (),
+            read.cache,
             jnp.stack([previous, prompt[length - 1]]).astype(jnp.int32),
             jnp.arange(self.topology.nodes, dtype=jnp.int32),
         )
 
-    def propose(self, key: RandomKey, params: PyTree, state: _State) -> tuple[Draft, _State]:
+    def propose(
+        self, key: RandomKey, params: PyTree, state: _State, target: Held
+    ) -> tuple[Draft, _State]:
         tree = _after(state.recent[0] == NO_TOKEN, blank((1, *self.growth.widths), 1))
-        memory = self.growth.start()
-        cache = state.cache
-        laws: list[Array] = []
-        tokens = jnp.zeros(tree.nodes, jnp.int32).at[:2].set(state.recent)
-        bounds = [*itertools.pairwise(tree.levels)][1:]
-        for depth, ((first, end), (_, last)) in enumerate(itertools.pairwise(bounds)):
-            new, asked = (slice(first, end), slice(None)) if depth else (slice(2), slice(1, 2))
-            scores = self.model.score(params, cache, tokens, tree, new, asked)
-            cache = scores.cache
-            laws.append(self.sampling.law(scores.logits))
-            memory, level = self.growth.expand(key, depth, memory, laws[-1])
-            tree = _hang(tree, depth + 2, level)
-            tokens = tokens.at[end:last].set(level.tokens)
-        parents = jnp.maximum(tree.parents[1:] - 1, NO_NODE)
-        grown = self.growth.finish(memory, parents, tree.active[1:])
-        # nothing is drawn from the laws of the last level: any will do
-        size = self.growth.widths[-1], self.model.vocabulary
-        laws.append(jnp.full(size, 1 / self.model.vocabulary, jnp.float32))
-        draft = Draft(
-            grown.topology,
-            tokens[1:][grown.places],
-            _rows(jnp.concatenate(laws), grown.places),
-            self.growth.scheme,
-        )
-        return draft, _State(cache, state.recent, jnp.asarray(grown.places, jnp.int32))
+        held = state.params if isinstance(self.model, Learner) else params
+        score = functools.partial(self.model.score, held)
+        grown = grow(self.growth, self.sampling, key, score, state.cache, tree, state.recent)
+        return grown.draft, state._replace(cache=grown.cache, places=grown.places)
 
-    def observe(self, state: _State, verdict: Verdict, features: PyTree) -> _State:
+    def observe(self, state: _State, draft: Draft, scores: Scores, verdict: Verdict) -> _State:
         """Keep the row of the token before the root, and those of the path but its last."""
         rows = jnp.where(verdict.path == NO_NODE, NO_NODE, 1 + state.places[verdict.path])
         path = jnp.append(ROOT, rows)
@@ -105,8 +93,19 @@ class ModelDrafter:
         alone = state.recent[0] == NO_TOKEN
         path = jnp.where(alone, jnp.append(path[1:], NO_NODE), path)
         said = jnp.concatenate([state.recent, verdict.tokens])
-        recent = jnp.stack([said[verdict.length], said[verdict.length + 1]])
-        return _State(self.model.commit(state.cache, path), recent, state.places)
+        params = state.params
+        if isinstance(self.model, Learner):
+            params = self.model.learn(params, draft, scores, verdict)
+        return _State(
+            params,
+            self.model.commit(state.cache, path),
+            jnp.stack([said[verdict.length], said[verdict.length + 1]]),
+            state.places,
+        )
+
+    def learned(self, state: _State) -> PyTree:
+        """The params of a model that learns."""
+        return state.params
 
 
 def _after(alone: Bool[Array, ""], tree: Topology) -> Topology:
@@ -115,17 +114,3 @@ def _after(alone: Bool[Array, ""], tree: Topology) -> Topology:
     above = jnp.where(alone, NO_NODE, ROOT)
     parents = jnp.asarray(tree.parents).at[1].set(above)
     return dataclasses.replace(tree, parents=parents, depth=depth)
-
-
-def _hang(tree: Topology, depth: int, level: Level) -> Topology:
-    """The tree with the nodes of a level under those of the level above."""
-    above, first, end = tree.levels[depth - 1 : depth + 2]
-    parents = jnp.asarray(tree.parents).at[first:end].set(above + level.parents)
-    return dataclasses.replace(
-        tree, parents=parents, active=jnp.asarray(tree.active).at[first:end].set(level.active)
-    )
-
-
-def _rows(laws: Float[Array, "L V"], places: NodeInts) -> NodeLaws:
-    """The laws of the nodes that are verified; they are not copied if no node was dropped."""
-    return laws if laws.shape[0] == places.shape[0] else laws[places]

@@ -8,6 +8,8 @@ from jax import Array
 from jaxtyping import Int, PyTree
 
 from specjax._types import Count, Index, RandomKey
+from specjax.drafters._base import Held
+from specjax.models import Scores
 from specjax.trees import Draft, Topology, Verdict, chain
 
 
@@ -23,14 +25,23 @@ class NoDraft:
     vocabulary: int
     scheme: str
     topology: ClassVar[Topology] = chain(0)
+    features: ClassVar[tuple[int, ...]] = ()
 
-    def init(self, params: PyTree, prompt: Int[Array, " P"], length: Count, rows: int) -> Index:
+    def init(
+        self, params: PyTree, prompt: Int[Array, " P"], length: Count, rows: int, seen: PyTree
+    ) -> Index:
         """The last token."""
         return prompt[length - 1].astype(jnp.int32)
 
-    def propose(self, key: RandomKey, params: PyTree, state: Index) -> tuple[Draft, Index]:
+    def propose(
+        self, key: RandomKey, params: PyTree, state: Index, target: Held
+    ) -> tuple[Draft, Index]:
         nothing = jnp.full((1, self.vocabulary), 1 / self.vocabulary, jnp.float32)
         return Draft(self.topology, state[None], nothing, self.scheme), state
 
-    def observe(self, state: Index, verdict: Verdict, features: PyTree) -> Index:
+    def observe(self, state: Index, draft: Draft, scores: Scores, verdict: Verdict) -> Index:
         return jnp.where(verdict.length > 0, verdict.tokens[0], state)
+
+    def learned(self, state: Index) -> tuple[()]:
+        """Nothing."""
+        return ()

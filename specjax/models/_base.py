@@ -1,7 +1,8 @@
 """What the decoding loop asks of a language model, and what a pair of models is."""
 
+import dataclasses
 import functools
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, cast, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +10,7 @@ from jax import Array
 from jaxtyping import Float, Int, PyTree
 
 from specjax._types import Index
-from specjax.trees import NO_NODE, Topology, chain
+from specjax.trees import NO_NODE, Draft, Topology, Verdict, chain
 
 # tokens of a prompt that are read together: memory grows with PIECE rows, not with the prompt
 # squared
@@ -71,6 +72,32 @@ class LanguageModel(Protocol):
         ...
 
 
+class Read(NamedTuple):
+    """What remains of a prompt that was read.
+
+    Attributes:
+      cache: the cache; it holds all tokens of the prompt but the last.
+      features: the features that were asked for, [P, ...] each; rows from length - 1 on are
+        scratch.
+    """
+
+    cache: PyTree
+    features: PyTree
+
+
+@runtime_checkable
+class Learner(LanguageModel, Protocol):
+    """A language model whose params change while it drafts: a table that the target's laws feed.
+
+    `learn` is called after each target call with the verified tree, the target's raw logits and
+    features at all of its nodes, and the verdict. A verdict of length 0 changes nothing.
+    """
+
+    def learn(self, params: PyTree, draft: Draft, scores: Scores, verdict: Verdict) -> PyTree:
+        """The params with which the next tree is scored."""
+        ...
+
+
 @runtime_checkable
 class Tokenizer(Protocol):
     """Text to token ids and back; `decode` never fails on ids below V."""
@@ -109,6 +136,28 @@ def longest(model: LanguageModel) -> int:
     return int(getattr(model, "longest", UNBOUNDED))
 
 
+def reading(model: LanguageModel, layers: tuple[int, ...]) -> LanguageModel:
+    """The model whose scores have the hidden states after these layers as features.
+
+    Args:
+      model: the model, or a wrapper with an `inner` model.
+      layers: numbers of blocks, as `Transformer.features` has them; -1 is the last.
+
+    Returns:
+      The model.
+
+    Raises:
+      ValueError: the model has no hidden states.
+    """
+    if not layers:
+        return model
+    if hasattr(model, "features") and dataclasses.is_dataclass(model):
+        return cast(LanguageModel, dataclasses.replace(model, features=layers))
+    if hasattr(model, "inner") and dataclasses.is_dataclass(model):
+        return cast(LanguageModel, dataclasses.replace(model, inner=reading(model.inner, layers)))
+    raise ValueError(f"{type(model).__name__}: has no hidden states to read")
+
+
 @functools.partial(jax.jit, static_argnames=("model", "rows"))
 def prefill(
     model: LanguageModel,
@@ -116,8 +165,8 @@ def prefill(
     prompt: Int[Array, " P"],
     length: Index,
     rows: int,
-) -> PyTree:
-    """A cache that holds the first length - 1 tokens of a padded prompt.
+) -> Read:
+    """Read the first length - 1 tokens of a padded prompt.
 
     Token length - 1 becomes row 0 of the first tree. Outside jit, all decoders of a model share one
     trace. The prompt is read in pieces of PIECE tokens: beside the cache, memory is O(PIECE rows).
@@ -130,19 +179,33 @@ def prefill(
       rows: number of rows of the cache, at least P, static.
 
     Returns:
-      The cache.
+      The cache and the features.
     """
     size = min(PIECE, prompt.shape[0])
     pieces = -(-prompt.shape[0] // size)
     padded = jnp.pad(prompt, (0, pieces * size - prompt.shape[0]))
     steps = jnp.arange(size)
 
-    def read(index: Index, cache: PyTree) -> PyTree:
-        first = index * size
-        scores = model.score(
-            params, cache, jax.lax.dynamic_slice(padded, (first,), (size,)), chain(size - 1)
-        )
-        return model.commit(scores.cache, jnp.where(first + steps < length - 1, steps, NO_NODE))
+    def score(index: Index, cache: PyTree) -> Scores:
+        piece = jax.lax.dynamic_slice(padded, (index * size,), (size,))
+        return model.score(params, cache, piece, chain(size - 1))
 
-    whole = model.init(max(rows, pieces * size), 0)
-    return jax.lax.fori_loop(0, -(-(length - 1) // size), read, whole)
+    def read(index: Index, past: Read) -> Read:
+        first = index * size
+        scores = score(index, past.cache)
+        kept = jnp.where(first + steps < length - 1, steps, NO_NODE)
+        features = jax.tree.map(
+            lambda held, new: jax.lax.dynamic_update_slice_in_dim(held, new, first, 0),
+            past.features,
+            scores.features,
+        )
+        return Read(model.commit(scores.cache, kept), features)
+
+    empty = model.init(max(rows, pieces * size), 0)
+    features = jax.tree.map(
+        lambda row: jnp.zeros((pieces * size, *row.shape[1:]), row.dtype),
+        jax.eval_shape(score, jnp.int32(0), empty).features,
+    )
+    start = Read(empty, features)
+    made: Read = jax.lax.fori_loop(0, -(-(length - 1) // size), read, start)
+    return Read(made.cache, jax.tree.map(lambda rows: rows[: prompt.shape[0]], made.features))

@@ -78,7 +78,7 @@ class TestPrefill:
         whole, lost = jax.jit(self.forward), prompt.at[0].add(1)
         for length in (1, 2, PIECE, PIECE + 1, PIECE + 2, 3 * PIECE):
             got, right, wrong = (
-                prefill(MODEL, params, prompt, length, ROWS),
+                prefill(MODEL, params, prompt, length, ROWS).cache,
                 whole(params, prompt, length),
                 whole(params, lost, length),
             )

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from specjax import decode, rules, trees
-from specjax.drafters import ModelDrafter, NoDraft, model
-from specjax.models import Pair
+from specjax.drafters import Held, ModelDrafter, NoDraft, model
+from specjax.models import Pair, Scores
 from specjax.models.config import Config
 from specjax.models.markov import Markov
 from specjax.models.pairs.markov import Letters
@@ -36,6 +36,8 @@ CASES = [
     ("markov", "paths:2x3"),
 ]
 ROWS = 64
+NOBODY = Held((), ())  # a drafter with a cache of its own does not look at the target
+NOTHING = Scores(jnp.zeros((0, 0)), (), ())
 
 
 @functools.cache
@@ -68,11 +70,11 @@ def worst(name, tree, length, rng):
     drafter = ModelDrafter(held, growth.parse(tree, scheme))
     text = rng.integers(0, held.vocabulary, length).tolist()
     prompt = jnp.array(text + [0] * (8 - length), jnp.int32)
-    state = drafter.init(params, prompt, jnp.int32(length), ROWS)
+    state = drafter.init(params, prompt, jnp.int32(length), ROWS, ())
     propose = jax.jit(drafter.propose)
     errors = []
     for turn in range(3):
-        draft, state = propose(jax.random.key(turn), params, state)
+        draft, state = propose(jax.random.key(turn), params, state, NOBODY)
         parents, active = (np.asarray(x) for x in (draft.topology.parents, draft.topology.active))
         kids = [np.flatnonzero((parents == i) & active) for i in range(len(parents))]
         paths = {ROOT: text}
@@ -90,7 +92,7 @@ def worst(name, tree, length, rng):
         verdict = Verdict(
             jnp.array(said + [0] * room), jnp.int32(len(said)), jnp.array(path + [NO_NODE] * room)
         )
-        state = drafter.observe(state, verdict, ())
+        state = drafter.observe(state, draft, NOTHING, verdict)
     return max(errors)
 
 
@@ -106,9 +108,10 @@ def test_a_row_that_is_kept_wrongly_is_caught(monkeypatch):
     """Planted: the last token of the path is committed as well, though it was not scored."""
     observe = ModelDrafter.observe
 
-    def one_more(self, state, verdict, features):
-        kept = observe(self, state, verdict._replace(length=verdict.length + 1), features)
-        return kept._replace(recent=observe(self, state, verdict, features).recent)
+    def one_more(self, state, draft, scores, verdict):
+        more = verdict._replace(length=verdict.length + 1)
+        kept = observe(self, state, draft, scores, more)
+        return kept._replace(recent=observe(self, state, draft, scores, verdict).recent)
 
     monkeypatch.setattr(ModelDrafter, "observe", one_more)
     assert worst("local", "chain:1", 5, np.random.default_rng(0)) > 1e-2

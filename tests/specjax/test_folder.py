@@ -262,7 +262,7 @@ def test_a_committed_path_is_what_its_text_would_have_left(path):
     model, size = loaded.model, 12
     score = jax.jit(model.score)
     prompt = jnp.array(rng.integers(0, model.vocabulary, 20))
-    before = prefill(model, loaded.params, prompt, jnp.int32(20), 64)
+    before = prefill(model, loaded.params, prompt, jnp.int32(20), 64).cache
     for _ in range(3):
         parents = [-1, *(int(rng.integers(0, i)) for i in range(1, size))]
         tree = dataclasses.replace(trees.chain(size - 1), parents=jnp.array(parents))
@@ -281,6 +281,6 @@ def test_a_committed_path_is_what_its_text_would_have_left(path):
         for changed, same in ((0, True), (1, False)):
             text[19] = (text[19] + changed) % model.vocabulary
             padded = jnp.array(np.pad(text, (0, 40 - len(text))))
-            rebuilt = prefill(model, loaded.params, padded, jnp.int32(len(text)), 64)
+            rebuilt = prefill(model, loaded.params, padded, jnp.int32(len(text)), 64).cache
             error = np.abs(kept_rows(after) - kept_rows(rebuilt)).max()
             assert (error < 1e-4) == same

@@ -17,7 +17,7 @@ import theory.growth
 from experiments.audit import battery
 from experiments.enumeration import rule_laws
 from specjax import decode, rules, trees
-from specjax.drafters import ModelDrafter
+from specjax.drafters import Held, ModelDrafter
 from specjax.models.markov import Markov
 from specjax.rules import Claims, register
 from specjax.trees import NO_NODE, Draft, growth
@@ -29,6 +29,7 @@ from tests.helpers.sampling import DELTA, allowance, assert_drawn_from
 pytestmark = pytest.mark.thorough
 
 DRAWS = 40_000
+NOBODY = Held((), ())  # a model with a cache of its own does not look at the target
 
 
 def world(make):
@@ -73,7 +74,9 @@ def grower(scheme):
     drafter = ModelDrafter(Markov(VOCABULARY, 2), scheme)
 
     def one(params, key):
-        draft = drafter.propose(key, params, drafter.init(params, PROMPT, jnp.int32(3), 64))[0]
+        draft = drafter.propose(
+            key, params, drafter.init(params, PROMPT, jnp.int32(3), 64, ()), NOBODY
+        )[0]
         shape = draft.topology
         return Drawn(
             shape.parents, shape.depth, shape.children, shape.active, draft.tokens, draft.q

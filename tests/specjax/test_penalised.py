@@ -47,7 +47,7 @@ def test_every_node_of_a_tree_has_the_logits_of_its_own_text(penalties, seed):
     text = rng.integers(V, size=70).tolist()
     held, topology = model(penalties), trees.full(2, 2)
     params = jnp.asarray(table())
-    cache = prefill(held, params, jnp.array([*text, 0, 0]), jnp.int32(70), 96)
+    cache = prefill(held, params, jnp.array([*text, 0, 0]), jnp.int32(70), 96).cache
     for path in ([0, 2, 5], [0]):
         tokens = [text[-1], *rng.integers(V, size=6).tolist()]
         scores = held.score(params, cache, jnp.array(tokens), topology)
