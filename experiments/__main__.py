@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 WRONG_INPUT, INTERRUPTED = 2, 130
 FOLDERS = {  # options of every command that takes a pair
     "target": "a Hugging Face folder or GGUF file with the target model, in place of a pair",
-    "draft": "its draft model: another one, or layers of the target: exit:4, skip:3,7, layers:0-5",
+    "draft": "the draft model beside --target: another one; or, beside a pair too, a draft that "
+    "the target brings along: layers of its own as in exit:4, skip:3,7, layers:0-5",
 }
 CHAT = "prompts are messages of the user, by the tokenizer's chat template"
 
@@ -185,11 +186,12 @@ def _with_folders(options: "_Output", given: set[str]) -> "_Output":
     folders = [getattr(options, name) for name in FOLDERS] if hasattr(options, "pair") else []
     if not any(folders) and not getattr(options, "chat", False):
         return options
-    if any(folders) and (not all(folders) or "--pair" in given):
+    target, draft = folders
+    if target and (not draft or "--pair" in given):
         raise ValueError("expected both --target and --draft, or --pair")
     from specjax.models import pairs  # loads jax
 
-    pair = pairs.BETWEEN.join(folders) if any(folders) else asked.pair
+    pair = pairs.BETWEEN.join(filter(None, [target or asked.pair, draft]))
     changed: _Output = dataclasses.replace(asked, pair=pair + pairs.CHAT * asked.chat)
     return changed
 

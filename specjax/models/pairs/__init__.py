@@ -8,6 +8,7 @@ import importlib
 from pathlib import Path
 
 from specjax._registry import find, load_file, public
+from specjax.models import drafts
 from specjax.models._base import Pair
 from specjax.models.chat import chatting
 
@@ -27,9 +28,9 @@ def load(name: str) -> Pair:
 
     Args:
       name: of a file of this package; or the path of a Python file with `load() -> Pair`; or
-        `TARGET::DRAFT`, where TARGET is a Hugging Face folder or a GGUF file, and DRAFT another one
-        or some of the target's layers (`exit:4`, `skip:3,7`, `layers:0-5`). With `::chat` behind
-        it, prompts become messages of the user, by the chat template of the tokenizer.
+        `TARGET::DRAFT`, where TARGET is a Hugging Face folder, a GGUF file or another pair, and
+        DRAFT another folder or file, or a kind of draft (`exit:4`, `skip:3,7`). With `::chat`
+        behind it, prompts become messages of the user, by the chat template of the tokenizer.
 
     Raises:
       ValueError: there is no such pair, or its weights are not installed; a folder holds no model
@@ -40,7 +41,10 @@ def load(name: str) -> Pair:
     if BETWEEN in name:
         from specjax.models.pairs import _folders  # needs flax
 
-        return _folders.load(*name.split(BETWEEN, 1))
+        target, draft = name.split(BETWEEN, 1)
+        if not _on_pair(target, draft):
+            return _folders.load(target, draft)
+        return drafts.load(draft, load(target))._replace(name=label(name))
     if name.endswith(".py"):
         module = load_file(name)
         if not hasattr(module, "load"):
@@ -51,6 +55,11 @@ def load(name: str) -> Pair:
         module = importlib.import_module(find(places, "pair", name, expected))
     pair: Pair = module.load()
     return pair._replace(name=label(name))
+
+
+def _on_pair(target: str, draft: str) -> bool:
+    """Whether a kind of draft stands in for the draft model of a pair that is no folder."""
+    return drafts.named(draft) and (target in _NAMES or target.endswith(".py"))
 
 
 def is_model(path: Path) -> bool:
@@ -69,7 +78,10 @@ def label(name: str) -> str:
     if BETWEEN in name:
         from specjax.models.pairs import _folders  # needs flax
 
-        return _folders.label(*name.split(BETWEEN, 1))
+        target, draft = name.split(BETWEEN, 1)
+        if not _on_pair(target, draft):
+            return _folders.label(target, draft)
+        return f"{label(target)}+{draft}"
     if name.endswith(".py") and Path(name).is_file():
         return f"{Path(name).stem}-{hashlib.sha256(Path(name).read_bytes()).hexdigest()[:8]}"
     return name

@@ -2,16 +2,13 @@
 
 import functools
 import hashlib
-import re
 from collections.abc import Sequence
 from itertools import zip_longest
 from pathlib import Path
 
-from specjax.models import derived, pairs, texts
+from specjax.models import drafts, pairs, texts
 from specjax.models._base import LanguageModel, Pair
 from specjax.models.lifted import Lifted
-
-OWN = re.compile(r"exit:[0-9]*|(skip|layers):[0-9,-]*")
 
 
 def load(target: str, draft: str) -> Pair:
@@ -19,8 +16,7 @@ def load(target: str, draft: str) -> Pair:
 
     Args:
       target: a Hugging Face folder, or a GGUF file.
-      draft: another one with the same tokens; or some of the target's layers: `exit:4` the first
-        four, `skip:3,7` all but these, `layers:0-5,9` these.
+      draft: another one with the same tokens; or a kind of draft in `specjax.models.drafts`.
 
     Returns:
       The pair, with the texts that specjax carries as its prompts.
@@ -35,30 +31,27 @@ def load(target: str, draft: str) -> Pair:
     held = local.load(Path(target))
     if isinstance(held.model, Lifted):
         raise ValueError(f"{target}: its head knows some tokens only; it can be a draft")
-    model: LanguageModel
-    if OWN.fullmatch(draft):
-        layers = _layers(draft, held.model.config.layers)
-        model, params = derived.subset(held.model, held.params, layers)
-    else:
-        other = local.load(Path(draft))
-        _same_tokens(draft, held.tokenizer.tokens(), other.tokenizer.tokens())
-        _same_size(draft, held.model, other.model)
-        model, params = other.model, other.params
-    return Pair(
+    pair = Pair(
         target=held.model,
         target_params=held.params,
-        draft=model,
-        draft_params=params,
+        draft=held.model,
+        draft_params=held.params,
         tokenizer=held.tokenizer,
         eos=held.eos or -1,
         prompts=texts.PROMPTS,
         name=label(target, draft),
     )
+    if drafts.named(draft):
+        return drafts.load(draft, pair)
+    other = local.load(Path(draft))
+    _same_tokens(draft, held.tokenizer.tokens(), other.tokenizer.tokens())
+    _same_size(draft, held.model, other.model)
+    return pair._replace(draft=other.model, draft_params=other.params)
 
 
 def label(target: str, draft: str) -> str:
     """`TARGET-1a2b3c4d+DRAFT-5e6f7a8b`, each with a hash of its weights, or `+exit:4`."""
-    other = draft if OWN.fullmatch(draft) else _named(draft)
+    other = draft if drafts.named(draft) else _named(draft)
     return f"{_named(target)}+{other}"
 
 
@@ -74,31 +67,6 @@ def _named(name: str) -> str:
         with file.open("rb") as opened:
             digest.update(hashlib.file_digest(opened, "sha256").digest())
     return f"{path.stem if path.is_file() else path.name}-{digest.hexdigest()[:8]}"
-
-
-def _layers(draft: str, count: int) -> tuple[int, ...]:
-    """The numbers of the layers that `exit:4`, `skip:3,7` or `layers:0-5,9` names.
-
-    Raises:
-      ValueError: a number is none of the target's layers, or no layer is left.
-    """
-    kind, _, numbers = draft.partition(":")
-    try:
-        named = [layer for part in numbers.split(",") for layer in _range(part)]
-    except ValueError:
-        raise ValueError(f"draft {draft}: expected numbers such as 3,7 or 0-5") from None
-    every = range(count)
-    if kind == "exit":
-        named = [*range(named[-1])]
-    kept = [layer for layer in every if layer not in named] if kind == "skip" else named
-    if not kept or not {*named} <= {*every}:
-        raise ValueError(f"draft {draft}: the target has the layers 0 to {count - 1}")
-    return tuple(kept)
-
-
-def _range(part: str) -> range:
-    first, _, last = part.partition("-")
-    return range(int(first), int(last or first) + 1)
 
 
 def _same_tokens(draft: str, ours: Sequence[str | None], theirs: Sequence[str | None]) -> None:
