@@ -30,7 +30,7 @@ WRONG_INPUT, INTERRUPTED = 2, 130
 FOLDERS = {  # options of every command that takes a pair
     "target": "a Hugging Face folder or GGUF file with the target model, in place of a pair",
     "draft": "the draft model beside --target: another one; or, beside a pair too, a draft that "
-    "the target brings along: layers of its own as in exit:4, skip:3,7, layers:0-5",
+    "the target brings along: exit:4, skip:3,7, groups:2, unified:1.5, no_mlp:3, own:skip:3",
 }
 CHAT = "prompts are messages of the user, by the tokenizer's chat template"
 

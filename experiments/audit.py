@@ -6,8 +6,9 @@ zeros, ties, peaks, tails, equal, disjoint, one-hot; and 64 that each run draws 
 every height), verifiers on small trees whose laws are random, the battery's in random order, and
 each of its pairs. All drafts are enumerated where V = 5, four of them where V = 3; where V = 600,
 5000 and 70000 they are drawn. What a verifier draws, and trees of a scheme from a file, are held to
-their laws by frequencies. Each row states its scope, with what may be chance. Exit code 0: all are
-what they claim; 1: one is not, the reason is in its row; 2: one could not be audited.
+their laws by frequencies, and so is what drafters draw. Each row states its scope, with what may be
+chance. Exit code 0: all are what they claim; 1: one is not, the reason is in its row; 2: one could
+not be audited.
 """
 
 import dataclasses
@@ -25,7 +26,7 @@ from rich.console import Console
 from rich.markup import escape
 
 import theory
-from experiments.audits import decoder_audit, large_audit, rule_audit, verifier_audit
+from experiments.audits import decoder_audit, drafter_audit, large_audit, rule_audit, verifier_audit
 from experiments.audits.large_audit import audit_large
 from experiments.audits.outcomes import passes
 from experiments.audits.rule_audit import audit, battery
@@ -44,7 +45,9 @@ class Config:
 
     Attributes:
       names: rules and verifiers by name, `top_down:RULE` for a rule on trees, or paths of Python
-        files; `decode` for the decoders; everything if none is named.
+        files; `decode` for the decoders; `drafter:KIND`, e.g. drafter:exit:1, for what a target
+        drafts with, drafter:model for a draft model, `drafter` for some of each kind; everything if
+        none is named.
       n: numbers of drafts; each rule is audited at those that it takes. If not given 1, 2 and 3; 4
         at V = 3; and large vocabularies.
       tree: shapes of draft trees, each verifier is audited on those that it takes: chain:3, star:2,
@@ -69,7 +72,7 @@ DRAFTS = (1, 2, 3)  # where no number of drafts is asked for
 BEYOND, FEWER = 4, 3  # and one draft more, with fewer tokens
 NOBODY = "tree: expected a verifier to audit on {}, e.g. top_down:kseq"
 
-Row = rule_audit.Row | verifier_audit.Row | decoder_audit.Row
+Row = rule_audit.Row | verifier_audit.Row | decoder_audit.Row | drafter_audit.Row
 Pair = theory.battery.Pair
 
 
@@ -82,7 +85,7 @@ class Chosen(NamedTuple):
 
 def run(config: Config) -> list[Row]:
     """The rows of all rules, schemes and n, those of all verifiers, schemes and trees, then those
-    of decoders.
+    of decoders and drafters.
 
     Raises:
       ValueError: a name, file, n or tree with which nothing can be audited.
@@ -101,6 +104,7 @@ def run(config: Config) -> list[Row]:
         *_rule_jobs(chosen.rules, config, pair),
         *_verifier_jobs(chosen.verifiers, config, pair),
         *_decoder_jobs(config),
+        *_drafter_jobs(config),
     ]
     # most of the time goes into compiling, on one core each
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -118,9 +122,9 @@ def _everything() -> Chosen:
 def _named(names: tuple[str, ...]) -> Chosen:
     chosen = Chosen([], [])
     for name in names:
-        if name == decoder_audit.NAME:
-            continue
         first, _, rule = name.partition(":")
+        if name == decoder_audit.NAME or first == drafter_audit.NAME:
+            continue
         make = named_verifiers.find(first)
         if rule and not named_verifiers.lifts_rules(make):
             raise ValueError(f"{first}: takes no rule, got {rule!r}")
@@ -197,13 +201,25 @@ def _verifier_jobs(
 
 def _decoder_jobs(config: Config) -> list[Callable[[], Sequence[Row]]]:
     """Those of decoders, where they are named, or nothing is."""
-    asked = decoder_audit.NAME in config.names
-    if not asked and (config.names or config.n or config.tree or config.target):
+    if decoder_audit.NAME not in config.names and not _asks_for_all(config):
         return []
     return [
         functools.partial(_decoder_rows, name, cases)
         for name, cases in decoder_audit.cases().items()
     ]
+
+
+def _drafter_jobs(config: Config) -> list[Callable[[], Sequence[Row]]]:
+    """Those of drafters, where they are named, or nothing is."""
+    texts = [name for name in config.names if name.partition(":")[0] == drafter_audit.NAME]
+    if _asks_for_all(config):
+        texts = [drafter_audit.NAME]
+    asked = [drafter_audit.named(text) for text in texts]
+    return [functools.partial(drafter_audit.audit_all, names, config.seed or 0) for names in asked]
+
+
+def _asks_for_all(config: Config) -> bool:
+    return not (config.names or config.n or config.tree or config.target)
 
 
 def _decoder_rows(name: str, cases: Sequence[decoder_audit.Case]) -> list[Row]:
@@ -263,8 +279,8 @@ def _passes(verdict: str) -> bool:
 
 
 def show(rows: list[Row], console: Console) -> None:
-    """One line per rule, scheme and n; one per verifier, scheme and tree; those of decoders; then
-    all that their scopes say.
+    """One line per rule, scheme and n; one per verifier, scheme and tree; those of decoders and
+    drafters; then all that their scopes say.
     """
     of_rules = [row for row in rows if isinstance(row, rule_audit.Row)]
     of_verifiers = [row for row in rows if isinstance(row, verifier_audit.Row)]
@@ -295,6 +311,14 @@ def show(rows: list[Row], console: Console) -> None:
         for made in of_decoders:
             tv, _, _, *words = _cells(made.tv, None, None, made.scope, made.verdict)
             table.add(made.transforms, made.scheme, made.tree, tv, *words)
+        console.print(table)
+    of_drafters = [row for row in rows if isinstance(row, drafter_audit.Row)]
+    if of_drafters:
+        heads = ("drafter", "scheme", "tree", "TV of texts", "scope", "verdict")
+        table = Table(heads, 3, texts=("scope", "verdict"))
+        for held in of_drafters:
+            tv, _, _, *words = _cells(held.tv, None, None, held.scope, held.verdict)
+            table.add(held.drafter, held.scheme, held.tree, tv, *words)
         console.print(table)
     console.print(
         "ok holds for its scope:",

@@ -39,6 +39,7 @@ from experiments.stats.means import Values, clustered_mean
 from specjax import bounds, decode, rules
 from specjax._types import Law, Scalar
 from specjax.models import LanguageModel, pairs
+from specjax.models.on_target import OnTarget
 from specjax.numerics import AS_IS, Sampling
 from specjax.trees import chain
 
@@ -209,6 +210,9 @@ def _logits(
     model: LanguageModel, params: PyTree, tokens: Int[Array, " P"], positions: Int[Array, " C"]
 ) -> Float[Array, "C V"]:
     """Logits of what follows some positions of a text."""
+    if isinstance(model, OnTarget):
+        logits: Float[Array, "T 1 V"] = model.along(params, tokens)
+        return logits[positions, 0]
     return model.score(params, model.init(len(tokens), 0), tokens, chain(len(tokens) - 1)).logits[
         positions
     ]

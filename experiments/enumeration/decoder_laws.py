@@ -17,7 +17,7 @@ from experiments.enumeration import verifier_laws
 from specjax import decode
 from specjax._types import LevelLaws, RandomKey
 from specjax.decode import Decoder, DecodeState, Params
-from specjax.drafters import ModelDrafter
+from specjax.drafters import ModelDrafter, Subnetwork
 from specjax.trees.growth import Grown, Level
 from specjax.trees.topology import AnyArray, Topology
 from specjax.verifiers import Verifier
@@ -129,7 +129,7 @@ def _laws(
     active: Bool[Array, "T N"],
 ) -> Float[Array, "T N V"]:
     drafter = decoder.drafter
-    assert isinstance(drafter, ModelDrafter)
+    assert isinstance(drafter, ModelDrafter | Subnetwork)  # both grow a tree
 
     def law(tokens: Int[Array, " N"], active: Bool[Array, " N"]) -> Float[Array, "N V"]:
         given = Given(drafter.topology, drafter.growth.scheme, tokens, active)

@@ -16,6 +16,7 @@ from experiments.cli.console import progress
 from experiments.inputs import prompt_files
 from specjax import decode
 from specjax.models import Function, LanguageModel, Pair
+from specjax.models.on_target import OnTarget
 from specjax.trees import NO_NODE, chain
 
 PIECE = 64  # tokens of a text that are read at once
@@ -91,12 +92,20 @@ def write(pair: Pair, prompts: Path | None, folder: Path) -> Files:
 def of_texts(
     model: LanguageModel, params: PyTree, texts: list[list[int]]
 ) -> Iterator[NDArray[np.float32]]:
-    """The logits [T, V] of each text. All texts share one program."""
+    """The logits [T, V] of each text. All texts share one program.
+
+    A draft on the target's cache reads what the target wrote of all earlier tokens.
+    """
     if isinstance(model, Function):
         yield from map(model.of_text, texts)
         return
     longest = -(-max(map(len, texts)) // PIECE) * PIECE
     for tokens in texts:
+        if isinstance(model, OnTarget):
+            whole = np.zeros(longest, np.int32)
+            whole[: len(tokens)] = tokens
+            yield np.asarray(model.along(params, whole))[: len(tokens), 0]
+            continue
         cache = model.init(longest, 0)
         parts = []
         for first in range(0, len(tokens), PIECE):

@@ -22,7 +22,7 @@ from experiments.timing.large_laws import log_normal
 from specjax import decode, rules, trees
 from specjax._types import RandomKey
 from specjax.decode import Decoder, DecodeState, Params
-from specjax.drafters import ModelDrafter
+from specjax.drafters import ModelDrafter, Subnetwork
 from specjax.models import Pair, pairs
 from specjax.trees import Draft, Topology, Verdict, growth
 from specjax.verifiers import TopDown, Verifier
@@ -218,11 +218,12 @@ def _forwards(
     caches.
     """
     drafter = decoder.drafter
-    cache = state.drafter.cache
     logits = []
-    assert isinstance(drafter, ModelDrafter)
-    # the drafter scores two tokens, then every level of drafts but the last
-    for first, end in [(0, 2), *[*itertools.pairwise(topology.levels)][1:-1]]:
+    assert isinstance(drafter, ModelDrafter | Subnetwork)
+    own = isinstance(drafter, ModelDrafter)
+    cache = state.drafter.cache if own else state.target
+    # on its own cache the drafter scores two tokens, then every level of drafts but the last
+    for first, end in [(0, 2 if own else 1), *[*itertools.pairwise(topology.levels)][1:-1]]:
         scores = drafter.model.score(params.drafter, cache, tokens, topology, slice(first, end))
         cache = scores.cache
         logits.append(scores.logits)

@@ -13,7 +13,7 @@ import numpy as np
 from jax import Array
 from jaxtyping import Bool, Float, Int, PyTree
 
-from specjax import numerics, rules
+from specjax import drafters, numerics, rules
 from specjax._types import Count, NodeLaws, RandomKey, Rule, Uniforms
 from specjax.decode._loop import run
 from specjax.decode._prompts import bucket, encoded, padded
@@ -30,7 +30,7 @@ from specjax.decode._state import (
     StepInfo,
     waste,
 )
-from specjax.drafters import Held, ModelDrafter, NoDraft
+from specjax.drafters import Held, NoDraft
 from specjax.models import Pair, longest, prefill
 from specjax.numerics import AS_IS, Sampling
 from specjax.trees import NO_NODE, Draft, Topology, TreeDrafting, Verdict, growth
@@ -76,7 +76,7 @@ def decoder(
     grown = growth.drafting(tree, scheme)
     if grown.topology.height == 0:
         return Decoder(pair.target, NoDraft(pair.target.vocabulary, scheme), sampling, pair.eos)
-    drafter = ModelDrafter(pair.draft, grown, draft_sampling or sampling)
+    drafter = drafters.over(pair.draft, grown, draft_sampling or sampling)
     return Decoder(pair.target, drafter, sampling, pair.eos)
 
 

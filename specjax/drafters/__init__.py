@@ -1,10 +1,34 @@
-"""Drafters propose trees; a model, an early exit and dropped layers are all language models."""
+"""Drafters propose trees: a language model, or parts of the target on its cache."""
 
 from specjax.drafters._base import Drafter, Held
 from specjax.drafters.model import ModelDrafter
 from specjax.drafters.no_draft import NoDraft
+from specjax.drafters.subnetwork import Subnetwork
+from specjax.models import LanguageModel
+from specjax.models.on_target import OnTarget
+from specjax.numerics import AS_IS, Sampling
+from specjax.trees import TreeDrafting
 
-__all__ = ["Drafter", "Held", "ModelDrafter", "NoDraft"]
+__all__ = ["Drafter", "Held", "ModelDrafter", "NoDraft", "Subnetwork", "over"]
+
+
+def over(model: LanguageModel, growth: TreeDrafting, sampling: Sampling = AS_IS) -> Drafter:
+    """The drafter that grows trees from a model's law, on the cache that the model reads.
+
+    Args:
+      model: the draft model; an `OnTarget` reads the target's cache, any other its own.
+      growth: the tree scheme.
+      sampling: how logits become q.
+
+    Returns:
+      The drafter.
+
+    Raises:
+      ValueError: the tree has no drafts.
+    """
+    if isinstance(model, OnTarget):
+        return Subnetwork(model.model, growth, sampling)
+    return ModelDrafter(model, growth, sampling)
 
 
 def __dir__() -> list[str]:

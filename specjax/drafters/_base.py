@@ -38,7 +38,12 @@ class Drafter(Protocol):
     def features(self) -> tuple[int, ...]: ...
 
     def init(
-        self, params: PyTree, prompt: Int[Array, " P"], length: Count, rows: int, seen: PyTree
+        self,
+        params: PyTree,
+        prompt: Int[Array, " P"],
+        length: Count,
+        rows: int,
+        seen: PyTree,
     ) -> PyTree:
         """The state after the first `length` >= 1 tokens of a padded prompt.
 

@@ -63,7 +63,12 @@ class ModelDrafter:
         return self.growth.topology
 
     def init(
-        self, params: PyTree, prompt: Int[Array, " P"], length: Count, rows: int, seen: PyTree
+        self,
+        params: PyTree,
+        prompt: Int[Array, " P"],
+        length: Count,
+        rows: int,
+        seen: PyTree,
     ) -> _State:
         dropped = sum(self.growth.widths) - self.topology.nodes  # grown, never verified
         before = jnp.maximum(length - 1, 1)

@@ -28,7 +28,12 @@ class NoDraft:
     features: ClassVar[tuple[int, ...]] = ()
 
     def init(
-        self, params: PyTree, prompt: Int[Array, " P"], length: Count, rows: int, seen: PyTree
+        self,
+        params: PyTree,
+        prompt: Int[Array, " P"],
+        length: Count,
+        rows: int,
+        seen: PyTree,
     ) -> Index:
         """The last token."""
         return prompt[length - 1].astype(jnp.int32)

@@ -47,7 +47,8 @@ def adapted(model: Transformer, params: PyTree, adapter: PyTree) -> tuple[Transf
       The model and its weights.
     """
     config = dataclasses.replace(model.config, adapter=True)
-    return Transformer(config), {**params, "adapter": jax.tree.map(jnp.asarray, adapter)}
+    made = dataclasses.replace(model, config=config)
+    return made, {**params, "adapter": jax.tree.map(jnp.asarray, adapter)}
 
 
 def cut(model: Transformer, params: PyTree, vocabulary: int) -> tuple[Transformer, PyTree]:

@@ -5,6 +5,7 @@ It has grouped-query attention; `Config` says which norms, positions and MLP.
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -17,6 +18,7 @@ from specjax._types import Count, Index, RandomKey
 from specjax.models._base import Scores
 from specjax.models.attention import Rotation, attend, attend_first, capped, rotation
 from specjax.models.config import Config
+from specjax.models.plan import Plan, every
 from specjax.trees import NO_NODE, ROOT, Topology
 
 # jax's gelu is that by tanh
@@ -87,12 +89,15 @@ class Block(nnx.Module):
             key = turn(key)
         return query * self.scale, key, value
 
-    def finish(
+    def attended(
         self, x: Float[Array, "M E"], mixed: Float[Array, "*lead A H"]
     ) -> Float[Array, "M E"]:
-        """The residual stream after the block, given what attention mixed."""
-        attended = self.out(mixed.reshape(len(x), -1))
-        x = x + (self.attention_after(attended) if hasattr(self, "mlp_after") else attended)
+        """The residual stream after attention, given what it mixed."""
+        changed = self.out(mixed.reshape(len(x), -1))
+        return x + (self.attention_after(changed) if hasattr(self, "mlp_after") else changed)
+
+    def fed(self, x: Float[Array, "M E"]) -> Float[Array, "M E"]:
+        """The residual stream after the MLP."""
         y = self.mlp_norm(x)
         if hasattr(self, "gate"):
             active = self.activation(self.gate(y)) * self.up(y)
@@ -158,7 +163,9 @@ class Transformer:
     Attributes:
       config: the shape.
       features: numbers of blocks after which the hidden state [M, width] is returned by `score`; 0
-        is the embedding.
+        is the embedding. Under a plan they are numbers of its groups.
+      plan: which parts of the blocks run; None for all. A block whose attention does not run leaves
+        its rows of the cache as they are.
 
     Cost: a forward costs O(M (weights + rows * width)); rows are those that the cache holds, with
     the tree, rounded up as in `attention.attend_first`.
@@ -166,6 +173,12 @@ class Transformer:
 
     config: Config
     features: tuple[int, ...] = ()
+    plan: Plan | None = None
+
+    @property
+    def running(self) -> Plan:
+        """What a forward runs."""
+        return every(self.config.layers) if self.plan is None else self.plan
 
     @property
     def vocabulary(self) -> int:
@@ -223,17 +236,19 @@ class Transformer:
             for local, shape in shapes.items()
         }
         turns = {local: rotation(shape, positions[nodes]) for local, shape in shapes.items()}
-        hidden = [decoder.stream(tokens[nodes], positions[nodes])]
         keys = list(cache.keys)
         values = list(cache.values)
-        for i, block in enumerate(decoder.blocks):
+
+        def mix(i: int, x: Float[Array, "M E"]) -> Array:
             local = i in self.config.local_layers
-            query, key, value = block.project(hidden[-1], turns[local])
+            query, key, value = decoder.blocks[i].project(x, turns[local])
             keys[i] = _written(keys[i], key.swapaxes(0, 1), first)
             values[i] = _written(values[i], value.swapaxes(0, 1), first)
             read = query, keys[i], values[i], masks[local]
-            mixed = attend_first(cache.length + topology.nodes, *read, self.config.attention_cap)
-            hidden.append(block.finish(hidden[-1], mixed))
+            return attend_first(cache.length + topology.nodes, *read, self.config.attention_cap)
+
+        x = decoder.stream(tokens[nodes], positions[nodes])
+        hidden = _streams(self.running, decoder, x, mix)
         features = tuple(hidden[i] for i in self.features)
         scored = Cache(tuple(keys), tuple(values), cache.length)
         return Scores(decoder.head(hidden[-1][asked]), features, scored)
@@ -263,13 +278,15 @@ class Transformer:
         def by_head(heads: Float[Array, "BT K H"]) -> Float[Array, "B K T H"]:
             return split(heads).swapaxes(1, 2)
 
-        x = decoder.stream(windows.reshape(-1), positions)
-        for i, block in enumerate(decoder.blocks):
+        def mix(i: int, x: Float[Array, "BT E"]) -> Array:
             local = i in self.config.local_layers
-            query, key, value = block.project(x, turns[local])
+            query, key, value = decoder.blocks[i].project(x, turns[local])
             heads = split(query), by_head(key), by_head(value)
-            x = block.finish(x, attend_all(*heads, masks[local], cap))
-        logits: Float[Array, "B T V"] = decoder.head(x).reshape(batch, length, -1)
+            return attend_all(*heads, masks[local], cap)
+
+        x = decoder.stream(windows.reshape(-1), positions)
+        last = _streams(self.running, decoder, x, mix)[-1]
+        logits: Float[Array, "B T V"] = decoder.head(last).reshape(batch, length, -1)
         return logits
 
     def commit(self, cache: Cache, path: Int[Array, " D"]) -> Cache:
@@ -286,6 +303,28 @@ class Transformer:
         keys = tuple(map(keep, cache.keys))
         values = tuple(map(keep, cache.values))
         return Cache(keys, values, length)
+
+
+def _streams(
+    plan: Plan,
+    decoder: Decoder,
+    x: Float[Array, "M E"],
+    mix: Callable[[int, Float[Array, "M E"]], Array],
+) -> list[Float[Array, "M E"]]:
+    """The residual stream before the first group and after each.
+
+    `mix` is the function from a block's number and the stream to what its attention mixes.
+    """
+    made = [x]
+    for group in plan.groups:
+        mixed = {block: mix(block, x) for block in group.attention}
+        for block in group.blocks:
+            if block in group.attention:
+                x = decoder.blocks[block].attended(x, mixed[block])
+            if block in group.mlp:
+                x = decoder.blocks[block].fed(x)
+        made.append(x)
+    return made
 
 
 def _written(

@@ -64,18 +64,51 @@ def test_a_draft_that_is_the_target_is_always_accepted():
 
 
 @pytest.mark.parametrize(
-    ("draft", "layers"), [("exit:1", (0,)), ("skip:0", (1,)), ("layers:1,0", (1, 0))]
+    ("draft", "attention", "mlp"),
+    [
+        ("exit:1", (0,), (0,)),
+        ("skip:0", (1,), (1,)),
+        ("no_mlp:1", (0, 1), (0,)),
+        ("no_attention:0", (1,), (0, 1)),
+        ("groups:2", (0, 1), (0, 1)),
+        ("unified:2", (0, 1), (0, 1)),
+    ],
 )
-def test_layers_of_the_target_draft(draft, layers):
+def test_parts_of_the_target_draft_on_its_cache(draft, attention, mlp):
     pair = pairs.load(f"{TARGET}::{draft}")
-    assert pair.draft.config.layers == len(layers)
-    for place, layer in enumerate(layers):
+    groups = pair.draft.model.plan.groups
+    assert sum((group.attention for group in groups), ()) == attention
+    assert sum((group.mlp for group in groups), ()) == mlp
+    assert pair.draft_params is pair.target_params
+    own = pairs.load(f"{TARGET}::own:{draft}")
+    assert own.draft == pair.draft.model
+    assert own.draft_params is own.target_params
+
+
+def test_layers_of_the_target_draft_in_another_order():
+    pair = pairs.load(f"{TARGET}::layers:1,0")
+    assert pair.draft.config.layers == 2
+    for place, layer in enumerate((1, 0)):
         ours, theirs = pair.draft_params["blocks"][place], pair.target_params["blocks"][layer]
         assert jax.tree.all(jax.tree.map(jnp.array_equal, ours, theirs))
 
 
 @pytest.mark.parametrize(
-    ("draft", "local"), [("exit:1", (0,)), ("skip:0", ()), ("layers:1,0", (1,))]
+    ("draft", "error"),
+    [
+        ("own:layers:0", "expected a draft on the target's cache, such as skip:3"),
+        ("groups:0", "expected groups of at least 1 layer, got 0"),
+        ("unified:x", "expected a number such as 1.5, got x"),
+        ("unified:0.5", "expected a number of at least 1, got 0.5"),
+    ],
+)
+def test_drafts_that_there_are_not_are_refused(draft, error):
+    with pytest.raises(ValueError, match=f"draft {draft}: {error}"):
+        pairs.load(f"{TARGET}::{draft}")
+
+
+@pytest.mark.parametrize(
+    ("draft", "local"), [("layers:0", (0,)), ("layers:1", ()), ("layers:1,0", (1,))]
 )
 def test_a_local_layer_stays_local(draft, local):
     pair = pairs.load(f"{DATA / 'folders' / 'gemma3_text'}::{draft}")

@@ -1,4 +1,4 @@
-"""Some of the target's layers, in this order: `layers:0-5,9`."""
+"""Some of the target's layers in this order, on a cache of their own: `layers:0-5,9`."""
 
 from specjax.models._base import Pair
 from specjax.models.drafts import _layers
@@ -6,5 +6,4 @@ from specjax.models.drafts import _layers
 
 def draft(pair: Pair, text: str) -> Pair:
     """The pair whose draft runs these of the target's layers."""
-    layers = _layers.numbers(text)
-    return _layers.drafting(pair, layers, lambda count: layers)
+    return _layers.drafting(pair, _layers.numbers(text))

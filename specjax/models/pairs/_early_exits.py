@@ -1,13 +1,15 @@
 """Pairs whose draft model is the target's first layers with a fitted adapter."""
 
+import dataclasses
 import hashlib
 import inspect
 from pathlib import Path
 
-from specjax.models import early_exit, texts
+from specjax.models import early_exit, plan, texts
 from specjax.models._base import Pair
 from specjax.models._cache import cached
-from specjax.models.derived import adapted, subset
+from specjax.models.derived import adapted
+from specjax.models.on_target import OnTarget
 from specjax.models.transformer import Transformer
 
 
@@ -35,5 +37,6 @@ def early_exit_pair(file: Path, exit_after: int) -> Pair:
     adapter = cached(
         f"early-exit-{key}", lambda: early_exit.fit(target, params, windows, exit_after)
     )
-    draft, draft_params = adapted(*subset(target, params, tuple(range(exit_after))), adapter)
-    return Pair(target, params, draft, draft_params, tokenizer, eos, texts.PROMPTS)
+    first = dataclasses.replace(target, plan=plan.first(exit_after))
+    draft, draft_params = adapted(first, params, adapter)
+    return Pair(target, params, OnTarget(draft), draft_params, tokenizer, eos, texts.PROMPTS)
