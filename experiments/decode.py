@@ -111,7 +111,7 @@ def run(config: Config) -> Content:
         ) from error
     pair = pair or _pair(config)
     audits = file_audit.findings([config.rule])
-    decoder = decode.decoder(pair, tree, scheme, *sampling)
+    decoder = decode.decoder(pair, tree, scheme, *sampling, decode.evidence(verifier))
     (tokens,) = decode.encoded(pair, [config.text], config.tokens)
     prompts, lengths = decode.padded([tokens])
     params = decode.Params(pair.target_params, pair.draft_params)

@@ -69,7 +69,7 @@ def generate(
     (prompt,) = decode.encoded(pair, [text], tokens)
     scheme = _scheme(rule.claims, tree)
     grown = growth.parse(tree, scheme) if isinstance(tree, str) else growth.drafting(tree, scheme)
-    decoder = decode.decoder(pair, grown, scheme, sampling)
+    decoder = decode.decoder(pair, grown, scheme, sampling, evidence=decode.evidence(rule))
     verifier = decode.verifier(rule, grown.scheme, grown.topology)
     prompts, lengths = decode.padded([prompt])
     params = decode.Params(pair.target_params, pair.draft_params)

@@ -185,6 +185,20 @@ class Solves(Rule, Protocol[S]):
 
 
 @runtime_checkable
+class Sees(Rule, Protocol):
+    """A rule that reads evidence: the target's hidden state after each draft.
+
+    The rule that `seeing` returns is an ordinary rule for these drafts. It never reads the evidence
+    of masked slots.
+    """
+
+    @abstractmethod
+    def seeing(self, evidence: Float[Array, "n d"]) -> Rule:
+        """The rule that reads this evidence, a row for each slot."""
+        ...
+
+
+@runtime_checkable
 class Drafting(Protocol):
     """A scheme that draws the n drafts of one node.
 

@@ -18,7 +18,7 @@ from experiments.audits.outcomes import LOSSY, OK, Outcome, outcome
 from experiments.audits.rule_audit import Row, check_claims
 from experiments.cli import seeds
 from experiments.cli.console import raised
-from experiments.enumeration import rule_laws
+from experiments.enumeration import evidence, rule_laws
 from experiments.stats import frequencies
 from specjax import bounds, drafting, rules
 from specjax._types import RandomKey
@@ -178,7 +178,7 @@ def _seen(
 ) -> Seen:
     def at(key: RandomKey) -> Seen:
         tokens, mask = drafting.get(scheme)().sample(key, q, n)
-        law = rule.law(tokens, p, q, mask)
+        law = evidence.given(rule, tokens, mask, p).law(tokens, p, q, mask)
         hits = jnp.where(mask & ~is_duplicate(tokens, mask), law[tokens], 0)
         sums = dot(law, groups)
         return Seen(sums, jnp.sum(hits), jnp.sum(sums[:GROUPS]), jnp.min(law))

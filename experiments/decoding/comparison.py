@@ -195,7 +195,8 @@ def rows(plan: Plan) -> list[Row]:
 
     def rows_of(program: Program) -> list[Row]:
         tree = growth.drawable(program.tree)[program.scheme]
-        decoder = decode.decoder(pair, tree, program.scheme, *plan.sampling)
+        reads = decode.evidence(*program.verifiers)
+        decoder = decode.decoder(pair, tree, program.scheme, *plan.sampling, reads)
         verifiers = tuple(
             decode.verifier(one, tree.scheme, tree.topology) for one in program.verifiers
         )

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import theory
+from experiments.enumeration import evidence
 from specjax.numerics import dot
 from specjax.rules import Accepting, Rule, accepting, certificate
 
@@ -198,7 +199,7 @@ def _laws(
         mask: jax.Array,
         tokens: jax.Array,
     ) -> jax.Array:
-        return rule.law(tokens, p, q, mask)
+        return evidence.given(rule, tokens, mask, p).law(tokens, p, q, mask)
 
     over_drafts = jax.vmap(at, (None, None, None, None, 0))
     over_masks = jax.vmap(over_drafts, (None, None, None, 0, None))
@@ -318,7 +319,7 @@ def _attained(
     mask = jnp.arange(n) < live
 
     def at(tokens: jax.Array) -> Sums:
-        law = rule.law(tokens, p, q, mask)
+        law = evidence.given(rule, tokens, mask, p).law(tokens, p, q, mask)
         live = jnp.where(mask, tokens, p.shape[0])
         hit = jnp.zeros(p.shape, bool).at[live].set(True, mode="drop")
         return jnp.sum(jnp.where(hit, law, 0)), law

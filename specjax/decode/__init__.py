@@ -4,6 +4,7 @@ A step drafts a tree, scores it, verifies it and commits, until an EOS token or 
 text.
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable
 
@@ -13,8 +14,8 @@ import numpy as np
 from jax import Array
 from jaxtyping import Bool, Float, Int, PyTree
 
-from specjax import drafters, numerics, rules
-from specjax._types import Count, NodeLaws, RandomKey, Rule, Uniforms
+from specjax import drafters, numerics
+from specjax._types import Count, NodeLaws, RandomKey, Uniforms
 from specjax.decode._loop import run
 from specjax.decode._prompts import bucket, encoded, padded
 from specjax.decode._state import (
@@ -30,11 +31,12 @@ from specjax.decode._state import (
     StepInfo,
     waste,
 )
-from specjax.drafters import Held, NoDraft
-from specjax.models import Pair, longest, prefill
+from specjax.decode._verifiers import evidence, verifier
+from specjax.drafters import Drafter, Held, NoDraft
+from specjax.models import Pair, Scores, longest, prefill
 from specjax.numerics import AS_IS, Sampling
 from specjax.trees import NO_NODE, Draft, Topology, TreeDrafting, Verdict, growth
-from specjax.verifiers import TopDown, Verifier, Walk, check_covers, node_rule
+from specjax.verifiers import Verifier, Walk
 
 DRAFT, VERIFY = range(2)  # purposes of the random streams
 ROWS = 64  # a cache comes in multiples of this
@@ -49,6 +51,7 @@ def decoder(
     scheme: str,
     sampling: Sampling = AS_IS,
     draft_sampling: Sampling | None = None,
+    evidence: tuple[int, ...] = (),
 ) -> Decoder:
     """The decoder in which the pair's draft model grows a tree by a drafting scheme.
 
@@ -60,6 +63,7 @@ def decoder(
       scheme: name of the drafting scheme.
       sampling: how logits become laws, those of target and draft alike.
       draft_sampling: the same for the draft alone, where it has its own.
+      evidence: layers of the target whose hidden states the verifier reads: `decode.evidence`.
 
     Returns:
       The decoder.
@@ -75,45 +79,10 @@ def decoder(
     """
     grown = growth.drafting(tree, scheme)
     if grown.topology.height == 0:
-        return Decoder(pair.target, NoDraft(pair.target.vocabulary, scheme), sampling, pair.eos)
+        drafter: Drafter = NoDraft(pair.target.vocabulary, scheme)
+        return Decoder(pair.target, drafter, sampling, pair.eos, evidence)
     drafter = drafters.over(pair.draft, grown, draft_sampling or sampling)
-    return Decoder(pair.target, drafter, sampling, pair.eos)
-
-
-def verifier(chosen: Rule | Verifier, scheme: str, topology: Topology) -> Verifier:
-    """The verifier of a decode, after a check that its proof covers the tree.
-
-    A verifier of whole paths is returned as it is. A node rule becomes a verifier from the root
-    down.
-
-    Args:
-      chosen: a rule or a verifier.
-      scheme: name of the drafting scheme.
-      topology: the tree.
-
-    Returns:
-      The verifier.
-
-    Raises:
-      ValueError: the scheme, or an n of the tree, is not covered; the rule holds the plan of one
-        pair (p, q).
-
-    Example:
-      >>> from specjax import decode, rules, trees
-      >>> decode.verifier(rules.KSeq(), "iid", trees.full(2, 2)).name
-      'top_down'
-    """
-    made: Verifier = chosen if isinstance(chosen, Verifier) else TopDown(chosen)
-    rule = node_rule(made)
-    if rule is not None:
-        rules.check_decodes(rule)
-        at_node = growth.node_scheme(f"rule {rule.name}", rule.claims, scheme)
-        for n in topology.arities:
-            if n > 0:
-                rules.check_scheme(rule, at_node, n)
-    if not isinstance(made, TopDown):
-        check_covers(made, scheme, topology)
-    return made
+    return Decoder(pair.target, drafter, sampling, pair.eos, evidence)
 
 
 def init(
@@ -148,7 +117,9 @@ def init(
         done=jnp.bool_(False),
         status=jnp.int32(FINE),
         target=read.cache,
-        drafter=decoder.drafter.init(params.drafter, prompt, length, rows, read.features),
+        drafter=decoder.drafter.init(
+            params.drafter, prompt, length, rows, read.features[: len(decoder.drafter.features)]
+        ),
     )
 
 
@@ -182,7 +153,11 @@ def propose(decoder: Decoder, key: RandomKey, params: Params, state: DecodeState
         target=scores.cache,
         drafter=drafter,
     )
-    return Proposed(draft, p, scores._replace(cache=()), scored)
+    count = len(decoder.drafter.features)
+    if decoder.evidence:
+        seen = jnp.concatenate(scores.features[count:], -1)
+        draft = dataclasses.replace(draft, evidence=seen)
+    return Proposed(draft, p, Scores(scores.logits, scores.features[:count], ()), scored)
 
 
 def _broken(laws: Float[Array, "N ..."]) -> Bool[Array, " N"]:
@@ -365,6 +340,7 @@ __all__ = [
     "decoder",
     "emitted",
     "encoded",
+    "evidence",
     "init",
     "padded",
     "propose",

@@ -38,21 +38,24 @@ class Decoder:
       drafter: the proposer of the tree.
       sampling: how the target's logits become p.
       eos: token that ends a text, or several; -1 for none.
+      evidence: layers after which the target's hidden states go to the verifier, as
+        `Draft.evidence`; for rules that read it.
     """
 
     target: LanguageModel
     drafter: Drafter
     sampling: Sampling = AS_IS
     eos: int | tuple[int, ...] = -1
+    evidence: tuple[int, ...] = ()
 
     @property
     def read(self) -> LanguageModel:
-        """The target, whose scores have the features that the drafter reads.
+        """The target, whose scores have the features of the drafter, then those of the verifier.
 
         Raises:
           ValueError: the target has no hidden states.
         """
-        return reading(self.target, self.drafter.features)
+        return reading(self.target, (*self.drafter.features, *self.evidence))
 
 
 class DecodeState(NamedTuple):

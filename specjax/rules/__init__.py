@@ -22,6 +22,7 @@ from specjax.rules._base import (
     Mask,
     Rule,
     Scalar,
+    Sees,
     Solves,
     Tokens,
     register,
@@ -45,6 +46,7 @@ from specjax.rules.grouped import Grouped
 from specjax.rules.hub import Hub
 from specjax.rules.importance_weighted import ImportanceWeighted
 from specjax.rules.interpolation import Interpolation
+from specjax.rules.judge import Judge
 from specjax.rules.kseq import KSeq
 from specjax.rules.lantern import Lantern
 from specjax.rules.lenience import Lenience
@@ -207,6 +209,7 @@ __all__ = [
     "Hub",
     "ImportanceWeighted",
     "Interpolation",
+    "Judge",
     "KSeq",
     "Lantern",
     "Law",
@@ -227,6 +230,7 @@ __all__ = [
     "Retarget",
     "Rule",
     "Scalar",
+    "Sees",
     "SglangThresholds",
     "Single",
     "Solves",

@@ -11,6 +11,7 @@ from specjax._types import (
     Mask,
     Rule,
     Scalar,
+    Sees,
     Solves,
     Tokens,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "Mask",
     "Rule",
     "Scalar",
+    "Sees",
     "Solves",
     "Tokens",
     "register",

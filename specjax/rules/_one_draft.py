@@ -52,7 +52,7 @@ class OneDraft(Rule):
         return mass + self.rest(p, q) * (1 - total(mass))
 
 
-class Judge(OneDraft):
+class Accepts(OneDraft):
     """Keeps the tokens of a set, and emits the target's likeliest token for any other."""
 
     @abstractmethod

@@ -5,11 +5,11 @@ from jax import Array
 from jaxtyping import Bool
 
 from specjax.rules._base import Claims, Law, Scalar, register
-from specjax.rules._one_draft import Judge, likeliest
+from specjax.rules._one_draft import Accepts, likeliest
 
 
 @register
-class Bild(Judge):
+class Bild(Accepts):
     """Keeps the draft iff -log p(x) <= rollback, else emits the likeliest token.
 
     So it does without a draft: it was made for greedy targets. The published system also stops

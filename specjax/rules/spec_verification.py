@@ -8,11 +8,11 @@ from jax import Array
 from jaxtyping import Bool
 
 from specjax.rules._base import Claims, Law, Scalar, register
-from specjax.rules._one_draft import Judge, likeliest
+from specjax.rules._one_draft import Accepts, likeliest
 
 
 @register
-class SpecVerification(Judge):
+class SpecVerification(Accepts):
     """Keeps the draft iff it is one of the target's top tokens, and p(x) >= e^-gap max p.
 
     Otherwise it emits the likeliest token, and so it does without a draft. It was made for greedy

@@ -6,7 +6,7 @@ from jaxtyping import Bool
 
 from specjax.numerics import total
 from specjax.rules._base import Claims, Law, Scalar, register
-from specjax.rules._one_draft import Judge
+from specjax.rules._one_draft import Accepts
 
 SMOOTHING = 1e-5  # is added to p under the logarithm, as published
 
@@ -18,7 +18,7 @@ def threshold(p: Law, cap: Scalar | float, scale: Scalar | float) -> Scalar:
 
 
 @register
-class Typical(Judge):
+class Typical(Accepts):
     """Keeps the draft iff p(x) > min(cap, scale e^-H(p)), else emits the likeliest token.
 
     It never reads q. Engines that judge sampled drafts by this test emit the likeliest token after

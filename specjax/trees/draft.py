@@ -25,12 +25,14 @@ class Draft:
       tokens: [N], row 0 is the last committed token.
       q: [N, V], the law from which the children of node i were drawn (`independent`: [N, n, V]).
       scheme: name of the drafting scheme, static.
+      evidence: [N, d], the target's hidden state after each node; None where it was not read.
     """
 
     topology: Topology
     tokens: Int[Array, " N"]
     q: Float[Array, "N ..."]
     scheme: str = dataclasses.field(metadata={"static": True})
+    evidence: Float[Array, "N d"] | None = None
 
     def reach(self, p: NodeLaws) -> PerNode:
         """P(v) of each node: the target's probability of the path to it.

@@ -7,12 +7,24 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool
 
-from specjax._types import Claims, DepthFloats, DepthInts, Index, NodeLaws, PerNode, Rule, Uniforms
+from specjax._types import (
+    Claims,
+    DepthFloats,
+    DepthInts,
+    Index,
+    Law,
+    NodeLaws,
+    PerNode,
+    Rule,
+    Sees,
+    SlotLaws,
+    Uniforms,
+)
 from specjax.numerics import draw
 from specjax.rules._stated import law_and_acceptance
 from specjax.trees import NO_NODE, ROOT, Draft, Verdict
 from specjax.verifiers._base import Verifier, Walk, register
-from specjax.verifiers._nodes import draft_mass, first_hit, node_view
+from specjax.verifiers._nodes import Node, draft_mass, first_hit, node_view
 
 
 @register
@@ -47,7 +59,11 @@ class TopDown(Verifier):
         topology = draft.topology
         nodes = jnp.arange(topology.nodes)
         views = jax.vmap(node_view, (None, 0))(draft, nodes)
-        laws = jax.vmap(self.rule.law)(views.tokens, p, draft.q, views.mask)
+
+        def at(view: Node, p: Law, q: SlotLaws) -> Law:
+            return _seeing(self.rule, draft, view).law(view.tokens, p, q, view.mask)
+
+        laws = jax.vmap(at)(views, p, draft.q)
         branches = jax.vmap(draft_mass)(views, laws)
 
         def descend(node: Index, reach: PerNode) -> PerNode:
@@ -72,7 +88,7 @@ class TopDown(Verifier):
             node = state.node
             view = node_view(draft, node)
             law, accepted = law_and_acceptance(
-                self.rule, view.tokens, p[node], draft.q[node], view.mask
+                _seeing(self.rule, draft, view), view.tokens, p[node], draft.q[node], view.mask
             )
             token = draw(law, uniforms[state.depth])
             hit, slot = first_hit(view, token)
@@ -102,6 +118,13 @@ class TopDown(Verifier):
         rows = end.rows
         verdict = Verdict(rows.tokens, end.depth, rows.path)
         return Walk(verdict, rows.proposed, rows.law_mass, rows.acceptance)
+
+
+def _seeing(rule: Rule, draft: Draft, view: Node) -> Rule:
+    """The rule with the evidence of a node's children, if the rule reads evidence and there is."""
+    if draft.evidence is None or not isinstance(rule, Sees):
+        return rule
+    return rule.seeing(draft.evidence[view.children])
 
 
 class _Rows(NamedTuple):

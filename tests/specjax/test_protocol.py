@@ -145,3 +145,22 @@ def test_hidden_states_are_asked_of_the_model_that_has_them():
     assert inner.features == LAYERS
     with pytest.raises(ValueError, match="Markov: has no hidden states to read"):
         _ = decode.Decoder(Markov(11), spy()).read
+
+
+def test_a_verifier_reads_the_last_hidden_state():
+    """At each node that of a plain forward of its path; the drafter still sees its own layers."""
+    decoder = dataclasses.replace(
+        decode.Decoder(TARGET, spy()), evidence=decode.evidence(rules.Judge())
+    )
+    params = decode.Params(weights(), weights())
+    state = decode.init(decoder, params, PROMPT, LENGTH, BUDGET)
+    proposed = decode.propose(decoder, jax.random.key(0), params, state)
+    draft = proposed.draft
+    assert len(proposed.scores.features) == len(LAYERS)
+    reader = dataclasses.replace(TARGET, features=(-1,))
+    text = PROMPT[: int(LENGTH) - 1]
+    for path in ([0], [0, 1], [0, 2, 4]):
+        tokens = jnp.concatenate([text, draft.tokens[jnp.array(path)]])
+        size = len(tokens)
+        scores = reader.score(weights(), reader.init(size, 0), tokens, trees.chain(size - 1))
+        np.testing.assert_allclose(draft.evidence[path[-1]], scores.features[0][-1], atol=1e-4)
