@@ -17,7 +17,8 @@ from experiments.enumeration import verifier_laws
 from specjax import decode
 from specjax._types import LevelLaws, RandomKey
 from specjax.decode import Decoder, DecodeState, Params
-from specjax.drafters import ModelDrafter, Subnetwork
+from specjax.drafters import ModelDrafter
+from specjax.drafters.subnetwork import Subnetwork
 from specjax.trees.growth import Grown, Level
 from specjax.trees.topology import AnyArray, Topology
 from specjax.verifiers import Verifier

@@ -22,7 +22,8 @@ from experiments.timing.large_laws import log_normal
 from specjax import decode, rules, trees
 from specjax._types import RandomKey
 from specjax.decode import Decoder, DecodeState, Params
-from specjax.drafters import ModelDrafter, Subnetwork
+from specjax.drafters import ModelDrafter
+from specjax.drafters.subnetwork import Subnetwork
 from specjax.models import Pair, pairs
 from specjax.trees import Draft, Topology, Verdict, growth
 from specjax.verifiers import TopDown, Verifier

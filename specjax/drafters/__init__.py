@@ -3,13 +3,11 @@
 from specjax.drafters._base import Drafter, Held
 from specjax.drafters.model import ModelDrafter
 from specjax.drafters.no_draft import NoDraft
-from specjax.drafters.subnetwork import Subnetwork
 from specjax.models import LanguageModel
-from specjax.models.on_target import OnTarget
 from specjax.numerics import AS_IS, Sampling
 from specjax.trees import TreeDrafting
 
-__all__ = ["Drafter", "Held", "ModelDrafter", "NoDraft", "Subnetwork", "over"]
+__all__ = ["Drafter", "Held", "ModelDrafter", "NoDraft", "over"]
 
 
 def over(model: LanguageModel, growth: TreeDrafting, sampling: Sampling = AS_IS) -> Drafter:
@@ -26,6 +24,9 @@ def over(model: LanguageModel, growth: TreeDrafting, sampling: Sampling = AS_IS)
     Raises:
       ValueError: the tree has no drafts.
     """
+    from specjax.drafters.subnetwork import Subnetwork  # needs flax
+    from specjax.models.on_target import OnTarget
+
     if isinstance(model, OnTarget):
         return Subnetwork(model.model, growth, sampling)
     return ModelDrafter(model, growth, sampling)

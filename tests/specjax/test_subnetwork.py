@@ -11,7 +11,8 @@ import pytest
 
 from experiments.inputs import model_logits
 from specjax import decode, rules, trees
-from specjax.drafters import ModelDrafter, Subnetwork
+from specjax.drafters import ModelDrafter
+from specjax.drafters.subnetwork import Subnetwork
 from specjax.models import Pair, Penalised, plan
 from specjax.models.config import Config
 from specjax.models.on_target import OnTarget
