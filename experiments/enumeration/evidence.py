@@ -9,8 +9,12 @@ WIDTH = 4
 
 
 def table(vocabulary: int) -> jax.Array:
-    """The evidence of each token, [V, WIDTH]; the same for every pair of laws."""
-    return jax.random.normal(jax.random.key(0), (vocabulary, WIDTH), jnp.float32)
+    """The evidence of each token, [V, WIDTH]; the same for every pair of laws.
+
+    Each column has mean 0, so that a head finds some tokens good and others not.
+    """
+    drawn = jax.random.normal(jax.random.key(0), (vocabulary, WIDTH), jnp.float32)
+    return drawn - jnp.mean(drawn, 0)
 
 
 def given(rule: Rule, tokens: jax.Array, mask: jax.Array, p: jax.Array) -> Rule:

@@ -33,7 +33,7 @@ from specjax.decode._state import (
 )
 from specjax.decode._verifiers import evidence, verifier
 from specjax.drafters import Drafter, Held, NoDraft
-from specjax.models import Pair, Scores, longest, prefill
+from specjax.models import Pair, Scores, longest, prefill, reading
 from specjax.numerics import AS_IS, Sampling
 from specjax.trees import NO_NODE, Draft, Topology, TreeDrafting, Verdict, growth
 from specjax.verifiers import Verifier, Walk
@@ -78,10 +78,9 @@ def decoder(
       7
     """
     grown = growth.drafting(tree, scheme)
-    if grown.topology.height == 0:
-        drafter: Drafter = NoDraft(pair.target.vocabulary, scheme)
-        return Decoder(pair.target, drafter, sampling, pair.eos, evidence)
-    drafter = drafters.over(pair.draft, grown, draft_sampling or sampling)
+    drafter: Drafter = NoDraft(pair.target.vocabulary, scheme)
+    if grown.topology.height > 0:
+        drafter = drafters.over(pair.draft, grown, draft_sampling or sampling)
     return Decoder(pair.target, drafter, sampling, pair.eos, evidence)
 
 
@@ -109,7 +108,8 @@ def init(
     steps = decoder.drafter.topology.height + 1
     rows = prompt.shape[0] + budget + steps + decoder.drafter.topology.nodes
     rows = -(-rows // ROWS) * ROWS
-    read = prefill(decoder.read, params.target, prompt, length, rows)
+    reader = reading(decoder.target, decoder.drafter.features)
+    read = prefill(reader, params.target, prompt, length, rows)
     return DecodeState(
         tokens=jnp.pad(prompt.astype(jnp.int32), (0, budget + steps)),
         length=length,
@@ -117,9 +117,7 @@ def init(
         done=jnp.bool_(False),
         status=jnp.int32(FINE),
         target=read.cache,
-        drafter=decoder.drafter.init(
-            params.drafter, prompt, length, rows, read.features[: len(decoder.drafter.features)]
-        ),
+        drafter=decoder.drafter.init(params.drafter, prompt, length, rows, read.features),
     )
 
 
