@@ -142,6 +142,21 @@ def repaired(rule: OneDraft, p: Law, q: Law) -> OneDraft:
     )
 
 
+def overruled(p: Law, q: Law, good: Mask) -> OneDraft:
+    """The lossless rule of one draft, but for drafts that are good: it keeps these always.
+
+    Args:
+      p: the target law [V].
+      q: the draft law [V].
+      good: which tokens are good [V], whatever p and q are.
+
+    Returns:
+      The rule; a refused draft is followed by (p - q)+. So it accepts alpha* + TV.
+    """
+    kept = np.where(good, 1.0, ratio(p, q))
+    return OneDraft(kept, scaled(np.maximum(p - q, 0), p))
+
+
 def typical(p: Law, cap: float, scale: float) -> Mask:
     """The tokens with p > min(cap, scale e^-H(p)), H with log(p + 1e-5). Source: cai2024medusa.
 

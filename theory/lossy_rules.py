@@ -107,17 +107,6 @@ def spec_verification(p: Law, q: Law, top: int = 5, gap: float = 3.0) -> OneDraf
     return _judged(among_top & near, p)
 
 
-def with_judge(p: Law, q: Law, good: Mask) -> OneDraft:
-    """Keeps the good drafts, and others as the lossless rule does; else draws from (p - q)+.
-
-    Source: bachmann2025judge.
-    """
-    return OneDraft(
-        kept=np.where(good, 1.0, lossy.ratio(p, q)),
-        rest=lossy.scaled(np.maximum(p - q, 0), p),
-    )
-
-
 def bild(p: Law, q: Law, rollback: float = 5.0) -> OneDraft:
     """Keeps the draft iff -log p <= rollback, else emits argmax p.
 

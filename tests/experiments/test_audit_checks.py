@@ -22,7 +22,7 @@ from experiments.enumeration import rule_laws, verifier_laws
 from specjax import bounds, rules
 from specjax.rules import Claims, register
 from specjax.verifiers import Block, TopDown
-from tests.helpers import wrong_lossy, wrong_rules, wrong_verifiers
+from tests.helpers import wrong_drafters, wrong_lossy, wrong_rules, wrong_verifiers
 from tests.helpers.wrong_at_large import WRONG_BEYOND
 
 GOLDEN = theory.battery.Pair("golden", np.array([1 / 3, 2 / 3]), np.array([2 / 3, 1 / 3]))
@@ -133,6 +133,12 @@ def every_check():
 
 def test_every_check_has_a_planted_error():
     """The tests of the planted errors show that these checks reject them."""
-    tables = (wrong_rules.PLANTED, wrong_verifiers.PLANTED, wrong_verifiers.MISDRAWN, WRONG_BEYOND)
+    tables = (
+        wrong_rules.PLANTED,
+        wrong_verifiers.PLANTED,
+        wrong_verifiers.MISDRAWN,
+        wrong_drafters.PLANTED,
+        WRONG_BEYOND,
+    )
     planted = {wrong.check for table in tables for wrong in table.values()} - {None}
     assert planted | BEATEN.keys() == every_check()

@@ -9,18 +9,20 @@ from experiments import audit
 from experiments.audits import drafter_audit, drafter_checks
 from experiments.audits.outcomes import outcome
 from tests.helpers.wrong_drafters import (
-    WORDS,
+    PLANTED,
     BonusFromTheRawLaw,
-    DropsTheUnlikely,
-    ReadsAnotherToken,
+    SharesADraw,
     StatesTheLastLaws,
     StatesTheLawOfAnotherCache,
     change,
 )
 
-SLOW = {DropsTheUnlikely, StatesTheLastLaws, StatesTheLawOfAnotherCache, ReadsAnotherToken}
+# another plant has their check
+SLOW = {SharesADraw, StatesTheLastLaws, StatesTheLawOfAnotherCache}
 WRONG = [
-    pytest.param(wrong, marks=pytest.mark.thorough) if wrong in SLOW else wrong for wrong in WORDS
+    pytest.param(wrong, marks=pytest.mark.thorough) if wrong in SLOW else wrong
+    for wrong in PLANTED
+    if wrong is not BonusFromTheRawLaw
 ]
 
 
@@ -29,14 +31,16 @@ def test_a_wrong_drafter_is_caught(wrong):
     audited = drafter_audit.under_audit(drafter_audit.MODEL, 0, change(wrong))
     verdict = outcome(audited, drafter_checks.OF_ALL)
     print(verdict)
-    assert re.match(WORDS[wrong], verdict)
+    assert re.match(PLANTED[wrong].words, verdict)
+    assert verdict.check is PLANTED[wrong].check
 
 
 def test_a_bonus_token_of_the_raw_law_is_caught():
     audited = drafter_audit.under_audit(drafter_audit.MODEL, 0, verifier=BonusFromTheRawLaw())
     row = drafter_audit.audit(audited)
     print(row.verdict)
-    assert row.verdict.startswith("emits other texts than the target: total variation")
+    assert row.verdict.startswith(PLANTED[BonusFromTheRawLaw].words)
+    assert row.verdict.check is PLANTED[BonusFromTheRawLaw].check
     assert audit.status([row]) == 1
 
 

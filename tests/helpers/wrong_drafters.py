@@ -1,25 +1,37 @@
 """Planted errors: drafters, each with the words with which the audit must reject it; a verifier."""
 
 import dataclasses
+from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.audits import drafter_checks
+from experiments.audits.drafter_under_audit import DrafterUnderAudit
 from experiments.enumeration.decoder_laws import Given
 from specjax.drafters import Held, ModelDrafter
 from specjax.drafters.model import NO_TOKEN
 from specjax.trees import NO_NODE, ROOT
 from specjax.verifiers import Traversal, register
 
-WORDS: dict[type, str] = {}
+
+class Plant(NamedTuple):
+    """The words with which the audit rejects a wrong drafter, and the check that says them."""
+
+    words: str
+    check: Callable[[DrafterUnderAudit], str]
 
 
-def planted(words):
+PLANTED: dict[type, Plant] = {}
+
+
+def planted(words, check):
     """Register a wrong drafter."""
 
     def enter(cls):
-        WORDS[cls] = words
+        PLANTED[cls] = Plant(words, check)
         return cls
 
     return enter
@@ -44,7 +56,10 @@ def restated(drafter, draft, params, state):
     return dataclasses.replace(draft, q=stated.q)
 
 
-@planted("draws other drafts than it states, down to depth .: total variation")
+@planted(
+    "draws other drafts than it states, down to depth .: total variation",
+    drafter_checks.draws_what_it_states,
+)
 class StatesTheUntrimmedLaw(ModelDrafter):
     """Draws from the trimmed law and verifies with the untrimmed one."""
 
@@ -55,7 +70,10 @@ class StatesTheUntrimmedLaw(ModelDrafter):
         return restated(plain, draft, params, state), after
 
 
-@planted("drops drafts: whether the children of node 0 are there depends on what was drawn")
+@planted(
+    "drops drafts: whether the children of node 0 are there depends on what was drawn",
+    drafter_checks.states_one_law,
+)
 class DropsTheUnlikely(ModelDrafter):
     """Takes back a draft because its q is low."""
 
@@ -69,7 +87,10 @@ class DropsTheUnlikely(ModelDrafter):
         return dataclasses.replace(draft, topology=tree), after
 
 
-@planted("draws other drafts than it states, down to depth 2: .* or one draw is used twice")
+@planted(
+    "draws other drafts than it states, down to depth 2: .* or one draw is used twice",
+    drafter_checks.draws_what_it_states,
+)
 class SharesADraw(ModelDrafter):
     """Draws the children of all parents of a level once; its q hangs on depth alone."""
 
@@ -80,7 +101,10 @@ class SharesADraw(ModelDrafter):
         return dataclasses.replace(draft, tokens=tokens), after
 
 
-@planted("draws other drafts than it states")
+@planted(
+    "draws other drafts than it states",
+    drafter_checks.draws_what_it_states,
+)
 class StatesTheLawOfAnotherCache(ModelDrafter):
     """Drafts on one cache, and states the laws on another, which is empty."""
 
@@ -91,7 +115,10 @@ class StatesTheLawOfAnotherCache(ModelDrafter):
         return restated(self, draft, params, own), after
 
 
-@planted("the target's law at node .* is not that of its path")
+@planted(
+    "the target's law at node .* is not that of its path",
+    drafter_checks.the_target_does_not_see_it,
+)
 class ProbeAmongTheAncestors(ModelDrafter):
     """Hangs the drafts below a probe, which the target then sees and a walk does not."""
 
@@ -111,7 +138,10 @@ class ProbeAmongTheAncestors(ModelDrafter):
         return dataclasses.replace(draft, topology=probed), after
 
 
-@planted("draws other drafts than it states|states a stale q")
+@planted(
+    "draws other drafts than it states",
+    drafter_checks.draws_what_it_states,
+)
 class StatesTheLastLaws(ModelDrafter):
     """States the laws of the step before."""
 
@@ -133,7 +163,10 @@ class StatesTheLastLaws(ModelDrafter):
         return ()
 
 
-@planted("states a stale q: after 3 steps")
+@planted(
+    "states a stale q: after 3 steps",
+    drafter_checks.states_the_law_of_its_text,
+)
 class ReadsAnotherToken(ModelDrafter):
     """Takes another token for the last but one; each q is the law of its draw."""
 
@@ -143,6 +176,10 @@ class ReadsAnotherToken(ModelDrafter):
         return after._replace(recent=after.recent.at[0].set(other))
 
 
+@planted(
+    "emits other texts than the target: total variation",
+    drafter_checks.emits_the_law_of_the_target,
+)
 @register
 class BonusFromTheRawLaw(Traversal):
     """Draws the token after a walk without a rejection from softmax of the raw logits."""

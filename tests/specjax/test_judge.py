@@ -8,7 +8,7 @@ from experiments.audits import rule_audit
 from experiments.audits.outcomes import passes
 from experiments.enumeration import evidence, rule_laws
 from specjax import rules, trees, verifiers
-from theory import battery, lossy, lossy_rules
+from theory import battery, lossy
 
 LIVE = np.array([[False], [True]])
 
@@ -19,7 +19,7 @@ def test_the_rule_is_that_of_theory():
     found = rule_laws.laws(rules.Judge(), p, q, 1, LIVE)
     good = np.asarray(evidence.table(6))[:, 0] > 0
     assert 0 < good.sum() < 6
-    exact = np.stack([lossy.laws(lossy_rules.with_judge(*pair, good)) for pair in laws])
+    exact = np.stack([lossy.laws(lossy.overruled(*pair, good)) for pair in laws])
     assert np.abs(q[:, :, None] * (found[:, 1] - exact)).max() < 1e-9
     np.testing.assert_array_equal(found[:, 0], np.broadcast_to(p[:, None], exact.shape))
     emitted = np.einsum("bx,bxy->by", q, found[:, 1])

@@ -157,6 +157,7 @@ def test_groups_are_side_by_side_from_the_third_block_on():
     assert made.blocks == tuple(range(7))
 
 
+@pytest.mark.thorough
 def test_a_batch_is_its_rows_and_keeps_its_trace(params):
     made = decoder(OnTarget(part("skip")), tree=chain(2))
     weights = decode.Params(params, params)
